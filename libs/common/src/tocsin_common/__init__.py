@@ -1,0 +1,1 @@
+"""What both of Tocsin's services share: contracts and the adapters that hold them."""

@@ -1,0 +1,71 @@
+"""ADAPTER. How Tocsin's processes connect to PostgreSQL."""
+
+import asyncio
+import time
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+import structlog
+
+from tocsin_common.errors import UnavailableError
+
+RETRY_S = 0.5
+COMMAND_TIMEOUT_S = 30
+
+CONNECTION_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What means that PostgreSQL is away for now; everything else is a bug or a data error."""
+
+DATA_ERRORS = (asyncpg.DataError, ValueError)
+"""What means that a value cannot be stored or compared; asyncpg raises the second for arguments it cannot encode.
+
+Catch these first: asyncpg's own ValueError is an InterfaceError too.
+"""
+
+_log = structlog.get_logger(__name__)
+
+
+def plain_url(database_url: str) -> str:
+    """Without the suffixes that other tools put there: `?schema=` and a SQLAlchemy driver."""
+    parts = urlsplit(database_url)
+    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "schema"]
+    return urlunsplit(parts._replace(scheme=parts.scheme.partition("+")[0], query=urlencode(query)))
+
+
+async def open_pool(database_url: str, *, size: int, name: str, timeout_s: float) -> asyncpg.Pool:
+    """A pool of at most `size` connections that show as `name` in pg_stat_activity.
+
+    Waits up to `timeout_s` for PostgreSQL to answer, then raises UnavailableError.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return await asyncpg.create_pool(
+                plain_url(database_url),
+                min_size=2,
+                max_size=size,
+                timeout=5,
+                command_timeout=COMMAND_TIMEOUT_S,
+                server_settings={
+                    "application_name": name,
+                    # A process that freezes inside a transaction must not keep others from its rows.
+                    "idle_in_transaction_session_timeout": "2000",
+                    "tcp_keepalives_idle": "5",
+                    "tcp_keepalives_interval": "2",
+                    "tcp_keepalives_count": "3",
+                    "timezone": "UTC",
+                },
+            )
+        except CONNECTION_ERRORS as error:
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"PostgreSQL did not answer within {timeout_s:g} s: {error}") from error
+            _log.warning("database.unavailable", error=str(error))
+            await asyncio.sleep(RETRY_S)

@@ -1,0 +1,25 @@
+"""The root of Tocsin's own errors, and those that both services raise."""
+
+
+class TocsinError(Exception):
+    """Anything that Tocsin itself says is wrong. Its text is safe to show: it never holds a secret."""
+
+
+class SettingsError(TocsinError):
+    """The environment does not make valid settings; the text names each variable and what is allowed."""
+
+
+class InvalidScheduleError(TocsinError, ValueError):
+    """A cron expression that Tocsin refuses; the text names the field, the value and what is allowed."""
+
+
+class InvalidWebhookUrlError(TocsinError, ValueError):
+    """A webhook URL that Tocsin refuses to post to; the text never repeats the URL, which is a secret."""
+
+
+class SealingError(TocsinError):
+    """A sealed value cannot be opened: its key is missing or it was changed."""
+
+
+class UnavailableError(TocsinError):
+    """PostgreSQL or RabbitMQ could not be reached within the time that was allowed."""

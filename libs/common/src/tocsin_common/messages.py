@@ -1,0 +1,71 @@
+"""PURE. The messages on RabbitMQ and the identity of an execution.
+
+Messages are hints: none carries anything that a row does not have, and none holds a URL or a payload.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Annotated, Literal
+from uuid import UUID, uuid5
+
+import msgspec
+
+
+class Job(msgspec.Struct, frozen=True, rename="camel"):
+    """Announces one execution to the senders."""
+
+    task_id: UUID
+    scheduled_for: Annotated[datetime, msgspec.Meta(tz=True)]
+    """Aware."""
+    destination: str
+
+
+class JobMessage(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Up to 50 jobs, ordered by destination."""
+
+    jobs: list[Job]
+    version: Literal[1] = 1
+
+
+class ScheduleChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A hint that a task has a new revision; the scheduler reads the feed, not this."""
+
+    task_id: UUID
+    revision: int
+    version: Literal[1] = 1
+
+
+_jobs_decoder = msgspec.json.Decoder(JobMessage)
+
+
+def encode(message: JobMessage | ScheduleChange) -> bytes:
+    """JSON, `version` included."""
+    return msgspec.json.encode(message)
+
+
+def decode_jobs(body: bytes) -> JobMessage:
+    """Raises msgspec.DecodeError where `body` is no job message of a version that is known here."""
+    return _jobs_decoder.decode(body)
+
+
+def pack(jobs: Iterable[Job], size: int) -> Iterator[JobMessage]:
+    """Split `jobs`, ordered by destination, into messages of at most `size` jobs."""
+    ordered = iter(sorted(jobs, key=lambda job: job.destination))
+    while chunk := list(islice(ordered, size)):
+        yield JobMessage(jobs=chunk)
+
+
+def iso_utc(instant: datetime) -> str:
+    """ISO 8601 with microseconds and `Z`: the one spelling that identities are made of."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def execution_id(task_id: UUID, scheduled_for: datetime) -> UUID:
+    """The id of the one execution that `task_id` owes at `scheduled_for`."""
+    return uuid5(task_id, iso_utc(scheduled_for))
+
+
+def log_id(task_id: UUID, scheduled_for: datetime, seq: int) -> UUID:
+    """The id of the log row of attempt `seq` of an execution."""
+    return uuid5(execution_id(task_id, scheduled_for), str(seq))

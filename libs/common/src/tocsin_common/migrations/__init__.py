@@ -1,0 +1,30 @@
+"""Alembic's migrations of Tocsin's tables, and the way to run them."""
+
+import asyncio
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Bring the database up to `revision`. Several processes may do so at a time: they take turns."""
+    command.upgrade(_config(database_url), revision)
+
+
+def downgrade(database_url: str, revision: str) -> None:
+    """Bring the database down to `revision`; `base` leaves it empty."""
+    command.downgrade(_config(database_url), revision)
+
+
+async def upgrade_async(database_url: str) -> None:
+    """`upgrade` for callers with a running event loop."""
+    await asyncio.to_thread(upgrade, database_url)
+
+
+def _config(database_url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("path_separator", "os")
+    config.attributes["database_url"] = database_url
+    return config

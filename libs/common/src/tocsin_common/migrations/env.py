@@ -1,0 +1,32 @@
+"""Alembic's entry: one transaction on asyncpg, under a lock so that several processes may migrate at once."""
+
+import asyncio
+
+import sqlalchemy as sa
+from alembic import context
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from tocsin_common.database import plain_url
+from tocsin_common.tables import metadata
+
+LOCK_KEY = 0x746F6373696E  # "tocsin"
+
+
+def _run(connection: sa.Connection) -> None:
+    context.configure(connection=connection, target_metadata=metadata)
+    with context.begin_transaction():
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
+        context.run_migrations()
+
+
+async def _migrate(database_url: str) -> None:
+    url = plain_url(database_url).replace("://", "+asyncpg://", 1)
+    engine = create_async_engine(url, poolclass=sa.NullPool, hide_parameters=True)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_run)
+    finally:
+        await engine.dispose()
+
+
+asyncio.run(_migrate(context.config.attributes["database_url"]))

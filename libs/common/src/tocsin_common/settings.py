@@ -1,0 +1,161 @@
+"""Every setting of every process: one frozen struct each, read once from the environment.
+
+A field `database_url` is the variable `DATABASE_URL`. A field marked secret may instead be given as a file:
+`DATABASE_URL_FILE` holds the path. An empty variable counts as not set.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from tocsin_common.errors import SettingsError
+
+Secret = Annotated[str, Meta(min_length=1, extra={"secret": True})]
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every process needs. Times are in seconds."""
+
+    environment: Literal["development", "production"] = "development"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    database_url: Secret
+    database_pool_size: Annotated[int, Meta(ge=4, le=100)] = 10
+    rabbitmq_url: Secret
+    sealing_keys: Secret
+    """Comma-separated base64 keys of 32 bytes: the first seals, all of them open."""
+    allowed_webhook_hosts: str = ""
+    """Comma-separated host names to post to besides Discord's."""
+    allow_local_webhooks: bool = False
+    """Development only: plain http to loopback addresses is allowed."""
+    connect_timeout_s: Seconds = 60
+    """How long a process that starts waits for PostgreSQL and RabbitMQ before it gives up."""
+
+    @property
+    def webhook_hosts(self) -> frozenset[str]:
+        """`allowed_webhook_hosts`, apart and in lower case."""
+        return frozenset(host.strip().lower() for host in self.allowed_webhook_hosts.split(",") if host.strip())
+
+
+class ApiSettings(Settings, frozen=True, kw_only=True):
+    """The API service."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535)] = 3005
+    api_key: Annotated[str, Meta(min_length=16, extra={"secret": True})]
+    hint_timeout_s: Seconds = 2
+    """How long a schedule change waits for RabbitMQ to take its hint; the feed makes up for a lost one."""
+
+
+class SchedulerSettings(Settings, frozen=True, kw_only=True):
+    """The dispatcher's role `schedule`."""
+
+    lease_ttl_s: Seconds = 5
+    lease_renew_s: Seconds = 1.5
+    lease_hold_s: Seconds = 4
+    """The holder stops by itself this long after it sent its last successful renewal."""
+    feed_poll_s: Seconds = 2
+    """The feed is read this often where no hint came."""
+    emission_chunk: Count = 2000
+    """Execution rows a statement."""
+    jobs_per_message: Annotated[int, Meta(ge=1, le=50)] = 50
+    publish_window: Count = 100
+    """Messages published and not yet confirmed."""
+    publish_timeout_s: Seconds = 10
+    sweep_interval_s: Seconds = 5
+    sweep_patience_s: Seconds = 30
+    """A row that is overdue by this is announced again; each further time after twice as long."""
+    sweep_outage_patience_s: Seconds = 10
+    """After a database outage the sweeper stays quiet this long: senders record what they know first."""
+    sweep_batch: Count = 1000
+    sweep_quiet_depth: Count = 1000
+    """With more messages than this in the work queue nothing is announced again."""
+    give_up_after_s: Seconds = 86400
+    max_lost_claims: Count = 5
+    partition_days_ahead: Annotated[int, Meta(ge=1, le=30)] = 3
+
+
+class SenderSettings(Settings, frozen=True, kw_only=True):
+    """The dispatcher's role `send`."""
+
+    prefetch: Count = 8
+    """Job messages held before their claim; each has up to 50 jobs."""
+    post_slots: Annotated[int, Meta(ge=50, le=1000)] = 100
+    """POSTs at the same time in this process; at least one whole job message."""
+    in_flight_per_destination: Count = 5
+    post_timeout_s: Seconds = 10
+    claim_ttl_s: Seconds = 30
+    record_batch: Annotated[int, Meta(ge=1, le=1000)] = 100
+    record_delay_s: Seconds = 0.005
+    """How long an outcome waits for others, to be recorded in one statement with them."""
+    memory_waits: Count = 10000
+    """Executions that wait in memory for less than the smallest tier; beyond that they take a tier."""
+    publish_timeout_s: Seconds = 10
+    drain_timeout_s: Seconds = 10
+    contact_url: str = "https://tocsin.example"
+    """Goes into the User-Agent, as Discord asks: where the operator of this installation can be reached."""
+    auto_disable_after: Annotated[int, Meta(ge=0)] = 10
+    """So many failed executions in a row make a task FAILED; 0 is never."""
+
+
+S = TypeVar("S", bound=Settings)
+
+_TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def load(kind: type[S], environ: Mapping[str, str]) -> S:
+    """Read `kind` from `environ`; SettingsError lists everything that is wrong, each with its variable."""
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for field in msgspec.structs.fields(kind):
+        variable = field.encode_name.upper()
+        try:
+            text = _read(variable, environ, secret=_is_secret(field.type))
+            if text is not None:
+                values[field.name] = _convert(text, field.type)
+            elif field.required:
+                problems.append(f"{variable} is not set and has no default")
+        except (msgspec.ValidationError, ValueError, OSError) as error:
+            problems.append(f"{variable}: {error}")
+    if not problems:
+        problems = _contradictions(values)
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return kind(**values)
+
+
+def _read(variable: str, environ: Mapping[str, str], *, secret: bool) -> str | None:
+    path = environ.get(f"{variable}_FILE") if secret else None
+    if path and environ.get(variable):
+        raise ValueError(f"set either {variable} or {variable}_FILE, not both")
+    if path:
+        return Path(path).read_text(encoding="utf-8").strip() or None
+    return environ.get(variable) or None
+
+
+def _convert(text: str, kind: Any) -> Any:
+    if kind is bool:
+        if text.lower() not in _TRUTHS:
+            raise ValueError(f"expected one of {', '.join(_TRUTHS)}, got {text!r}")
+        return _TRUTHS[text.lower()]
+    return msgspec.convert(text, kind, strict=False)
+
+
+def _is_secret(kind: Any) -> bool:
+    metas = [arg for arg in get_args(kind)[1:] if isinstance(arg, Meta)] if get_origin(kind) is Annotated else []
+    return any((meta.extra or {}).get("secret") for meta in metas)
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if values.get("environment") == "production" and values.get("allow_local_webhooks"):
+        problems.append("ALLOW_LOCAL_WEBHOOKS must not be set where ENVIRONMENT is production")
+    if values.get("lease_hold_s", 4) >= values.get("lease_ttl_s", 5):
+        problems.append("LEASE_HOLD_S must be less than LEASE_TTL_S, or two schedulers may lead at once")
+    if values.get("post_timeout_s", 10) >= values.get("claim_ttl_s", 30):
+        problems.append("POST_TIMEOUT_S must be less than CLAIM_TTL_S, or a POST outlives its claim")
+    return problems

@@ -1,0 +1,164 @@
+"""The tables. Alembic migrates them; the services' statements themselves are plain SQL on asyncpg.
+
+Owned by the api: `tasks`, `task_revisions`. Owned by the dispatcher: the others. There are no foreign keys
+between the two: a cascading delete would deadlock with claims, so a delete is a status.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSON, TIMESTAMP, UUID
+from sqlalchemy.types import UserDefinedType
+
+TASK_STATUSES = ("ACTIVE", "INACTIVE", "FAILED", "DELETED")
+EXECUTION_KINDS = ("schedule", "manual", "reboot", "once")
+OPEN_STATES = ("due", "waiting", "running")
+TERMINAL_STATES = ("succeeded", "failed", "missed", "skipped", "expired", "cancelled")
+OUTCOMES = ("succeeded", "retryable", "permanent", "gone", "limited")
+LOG_STATUSES = ("SUCCESS", "FAILED", "RETRYING")
+
+
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """The type's name in DDL."""
+        return "xid8"
+
+
+metadata = sa.MetaData()
+
+_timestamp = TIMESTAMP(timezone=True)
+_now = sa.text("clock_timestamp()")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("id", UUID, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("schedule", sa.Text, nullable=False),
+    sa.Column("timezone", sa.Text, nullable=False, server_default="UTC"),
+    sa.Column("webhook_url_sealed", sa.LargeBinary, nullable=False),
+    sa.Column("webhook_url_hash", sa.LargeBinary, nullable=False),
+    sa.Column("webhook_url_masked", sa.Text, nullable=False),
+    sa.Column("destination", sa.Text, nullable=False),
+    sa.Column("payload", JSON, nullable=False),
+    sa.Column("max_retry", sa.SmallInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("status_reason", sa.Text),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("effective_from", _timestamp, nullable=False),
+    sa.Column("created_at", _timestamp, nullable=False),
+    sa.Column("updated_at", _timestamp, nullable=False),
+    _one_of("status", TASK_STATUSES),
+    sa.CheckConstraint("max_retry BETWEEN 0 AND 10", name="max_retry_range"),
+    sa.Index("tasks_created_at", "created_at", "id"),
+    sa.Index("tasks_webhook_url_hash", "webhook_url_hash"),
+)
+
+# Append-only: what the scheduler follows. `xid` lets a reader see late commits (`xid >= X`).
+task_revisions = sa.Table(
+    "task_revisions",
+    metadata,
+    sa.Column("task_id", UUID, primary_key=True),
+    sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("effective_from", _timestamp, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("schedule", sa.Text, nullable=False),
+    sa.Column("timezone", sa.Text, nullable=False),
+    sa.Column("destination", sa.Text, nullable=False),
+    sa.Column("xid", Xid8, nullable=False, server_default=sa.text("pg_current_xact_id()")),
+    _one_of("status", TASK_STATUSES),
+    sa.Index("task_revisions_xid", "xid"),
+)
+
+# One row: who leads, and how far everything owed has its row.
+scheduler_lease = sa.Table(
+    "scheduler_lease",
+    metadata,
+    sa.Column("id", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("holder", sa.Text),
+    sa.Column("epoch", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("expires_at", _timestamp, nullable=False, server_default="-infinity"),
+    sa.Column("watermark", _timestamp, nullable=False, server_default=_now),
+    sa.Column("feed_xid", Xid8, nullable=False, server_default="0"),
+    sa.CheckConstraint("id", name="one_row"),
+)
+
+# Partitioned by day. `next_at` of a due or waiting row: from when it may be claimed; of a running row: the
+# deadline of its claim. So "may be claimed now" is one comparison for all three.
+executions = sa.Table(
+    "executions",
+    metadata,
+    sa.Column("scheduled_for", _timestamp, primary_key=True),
+    sa.Column("task_id", UUID, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False, server_default="schedule"),
+    sa.Column("state", sa.Text, nullable=False, server_default="due"),
+    sa.Column("reason", sa.Text),
+    sa.Column("destination", sa.Text, nullable=False),
+    sa.Column("next_at", _timestamp, nullable=False),
+    sa.Column("give_up_at", _timestamp, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failures", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("lost_claims", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("sweeps", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("claimed_by", sa.Text),
+    sa.Column("created_at", _timestamp, nullable=False, server_default=_now),
+    sa.Column("finished_at", _timestamp),
+    _one_of("kind", EXECUTION_KINDS),
+    _one_of("state", OPEN_STATES + TERMINAL_STATES),
+    sa.Index("executions_task", "task_id", "scheduled_for"),
+    sa.Index("executions_open", "next_at", postgresql_where=sa.text("state IN ('due', 'waiting', 'running')")),
+    postgresql_partition_by="RANGE (scheduled_for)",
+)
+
+# One row an attempt, partitioned by the day of its execution's scheduled-for.
+task_logs = sa.Table(
+    "task_logs",
+    metadata,
+    sa.Column("scheduled_for", _timestamp, primary_key=True),
+    sa.Column("task_id", UUID, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("execution_time", _timestamp, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("retry_count", sa.SmallInteger, nullable=False),
+    sa.Column("http_status", sa.SmallInteger),
+    sa.Column("ambiguous", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("duration_ms", sa.Integer, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("created_at", _timestamp, nullable=False, server_default=_now),
+    _one_of("status", LOG_STATUSES),
+    _one_of("outcome", OUTCOMES),
+    sa.Index("task_logs_task", "task_id", "created_at"),
+    sa.Index("task_logs_created_at", "created_at"),
+    postgresql_partition_by="RANGE (scheduled_for)",
+)
+
+task_state = sa.Table(
+    "task_state",
+    metadata,
+    sa.Column("task_id", UUID, primary_key=True),
+    sa.Column("failures_in_row", sa.Integer, nullable=False),
+    sa.Column("last_outcome", sa.Text, nullable=False),
+    sa.Column("last_scheduled_for", _timestamp, nullable=False),
+    sa.Column("updated_at", _timestamp, nullable=False, server_default=_now),
+    _one_of("last_outcome", OUTCOMES),
+)
+
+# What the senders learned about a destination's limits. No row: nothing is known against it.
+destinations = sa.Table(
+    "destinations",
+    metadata,
+    sa.Column("destination", sa.Text, primary_key=True),
+    sa.Column("blocked_until", _timestamp, nullable=False, server_default="-infinity"),
+    sa.Column("next_slot_at", _timestamp, nullable=False, server_default="-infinity"),
+    sa.Column("spacing_s", sa.Float, nullable=False, server_default="0"),
+    sa.Column("updated_at", _timestamp, nullable=False, server_default=_now),
+)

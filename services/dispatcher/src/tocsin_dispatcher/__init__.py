@@ -1,0 +1,1 @@
+"""Tocsin's dispatcher: `scheduler` emits what is due, `sender` posts it."""

@@ -1,0 +1,98 @@
+"""ADAPTER. Publishes jobs with mandatory routing and confirms."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustConnection, HeadersType
+
+from tocsin_common import topology
+from tocsin_common.broker import BROKER_ERRORS
+from tocsin_common.messages import JobMessage, encode, iso_utc
+
+_log = structlog.get_logger(__name__)
+
+
+class Publisher:
+    """A channel of its own: an error on a publishing channel takes down everything else on it."""
+
+    def __init__(
+        self, channel: AbstractRobustChannel, exchange: AbstractExchange, *, window: int, timeout_s: float
+    ) -> None:
+        self._channel = channel
+        self._exchange = exchange
+        self._window = asyncio.Semaphore(window)
+        self._timeout_s = timeout_s
+
+    @classmethod
+    async def open(cls, connection: AbstractRobustConnection, *, window: int, timeout_s: float) -> "Publisher":
+        """Declares the topology, so that nothing is ever published into a void."""
+        # Without on_return_raises an unroutable publish counts as done.
+        channel = connection.channel(publisher_confirms=True, on_return_raises=True)
+        await channel.initialize()
+        exchange, _ = await topology.declare_jobs(channel)
+        return cls(channel, exchange, window=window, timeout_s=timeout_s)
+
+    async def ready(self) -> None:
+        """Returns once the broker can be published to."""
+        await self._channel.ready()
+
+    async def depth(self, queue: str) -> int:
+        """How many messages wait in `queue`, as the broker says now."""
+        # A robust channel answers a passive declare from its cache, so the plain one is asked.
+        channel = await self._channel.get_underlay_channel()
+        answer = await channel.queue_declare(queue, passive=True, timeout=self._timeout_s)
+        return answer.message_count or 0
+
+    async def publish_all(
+        self,
+        messages: Iterable[JobMessage],
+        queue: str = topology.WORK_QUEUE,
+        headers: HeadersType | None = None,
+    ) -> int:
+        """Publish to `queue`, at most a window of them unconfirmed; returns how many were not confirmed.
+
+        What is not confirmed may have been stored all the same. The rows bring it back in any case.
+        """
+        async with asyncio.TaskGroup() as group:
+            tasks = []
+            for message in messages:
+                await self._window.acquire()
+                shown = {"jobs": len(message.jobs), "scheduled-for": _first_instant(message), **(headers or {})}
+                tasks.append(group.create_task(self._publish(encode(message), queue, shown)))
+        failures = sum(not task.result() for task in tasks)
+        if failures:
+            _log.warning("jobs.unconfirmed", messages=failures, queue=queue)
+        return failures
+
+    async def publish_body(self, body: bytes, queue: str, headers: HeadersType) -> bool:
+        """Publish what is no job message, as it came; returns whether it was confirmed."""
+        await self._window.acquire()
+        return await self._publish(body, queue, headers)
+
+    async def _publish(self, body: bytes, queue: str, headers: HeadersType) -> bool:
+        message = aio_pika.Message(
+            body,
+            # Two publishes in flight with one id would swap their results: always a fresh one.
+            message_id=uuid4().hex,
+            content_type="application/json",
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            timestamp=datetime.now(UTC),
+            headers=headers,
+        )
+        try:
+            await self._exchange.publish(message, routing_key=queue, mandatory=True, timeout=self._timeout_s)
+        except BROKER_ERRORS as error:
+            _log.debug("publish.failed", queue=queue, error=repr(error))
+            return False
+        else:
+            return True
+        finally:
+            self._window.release()
+
+
+def _first_instant(message: JobMessage) -> str:
+    return iso_utc(min(job.scheduled_for for job in message.jobs))

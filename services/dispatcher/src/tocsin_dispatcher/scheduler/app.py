@@ -1,0 +1,91 @@
+"""SHELL. The composition root of the role `schedule`: builds everything, leads whenever it may."""
+
+import asyncio
+import os
+import socket
+from contextlib import AsyncExitStack, suppress
+from uuid import uuid4
+
+import structlog
+
+from tocsin_common import broker, database
+from tocsin_common.broker import BROKER_ERRORS
+from tocsin_common.database import CONNECTION_ERRORS
+from tocsin_common.settings import SchedulerSettings
+from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.scheduler import hints
+from tocsin_dispatcher.scheduler.emitter import Emitter
+from tocsin_dispatcher.scheduler.feed import Feed
+from tocsin_dispatcher.scheduler.leader import Leader
+from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
+from tocsin_dispatcher.scheduler.partitions import Partitions
+from tocsin_dispatcher.scheduler.sweeper import Sweeper
+
+STANDBY_POLL_S = 0.5  # how often a standby asks whether the lease is free
+
+_log = structlog.get_logger(__name__)
+
+
+async def run(settings: SchedulerSettings) -> None:
+    """Stand by and lead, until cancelled; then the lease is released."""
+    name = f"tocsin-scheduler@{socket.gethostname()}:{os.getpid()}"
+    wake = asyncio.Event()
+    clock = DatabaseClock()
+    async with AsyncExitStack() as stack:
+        timeout_s = settings.connect_timeout_s
+        pool = await stack.enter_async_context(
+            await database.open_pool(
+                settings.database_url, size=settings.database_pool_size, name=name, timeout_s=timeout_s
+            )
+        )
+        listening = await stack.enter_async_context(
+            await broker.connect(settings.rabbitmq_url, name=f"{name} hears changes", timeout_s=timeout_s)
+        )
+        publishing = await stack.enter_async_context(
+            await broker.connect(settings.rabbitmq_url, name=f"{name} announces jobs", timeout_s=timeout_s)
+        )
+        publisher = await Publisher.open(
+            publishing, window=settings.publish_window, timeout_s=settings.publish_timeout_s
+        )
+        await hints.listen(listening, wake)
+        lease = Lease(
+            pool,
+            clock,
+            holder=f"{name}/{uuid4().hex[:8]}",
+            ttl_s=settings.lease_ttl_s,
+            renew_s=settings.lease_renew_s,
+            hold_s=settings.lease_hold_s,
+        )
+        partitions = Partitions(pool)
+        emitter = Emitter(pool, lease, clock, partitions, publisher, settings)
+        leader = Leader(Feed(pool, clock), emitter, partitions, publisher, clock, wake, settings)
+        sweeper = Sweeper(pool, lease, publisher, settings)
+        _log.info("scheduler.started", holder=lease.holder)
+        await _take_turns(lease, leader, sweeper)
+
+
+async def _take_turns(lease: Lease, leader: Leader, sweeper: Sweeper) -> None:
+    while True:
+        try:
+            standing = await lease.take()
+            if standing is not None:
+                await _serve_a_term(standing, lease, leader, sweeper)
+        except* LeaseLostError as group:
+            _log.warning("scheduler.stepped_down", reason=str(group.exceptions[0]))
+        except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
+            _log.warning("scheduler.stepped_down", reason=repr(group.exceptions[0]))
+        await asyncio.sleep(STANDBY_POLL_S)
+
+
+async def _serve_a_term(standing: Standing, lease: Lease, leader: Leader, sweeper: Sweeper) -> None:
+    try:
+        async with asyncio.TaskGroup() as term:
+            term.create_task(lease.keep())
+            term.create_task(sweeper.run())
+            term.create_task(leader.lead(standing))
+    except asyncio.CancelledError:
+        with suppress(*CONNECTION_ERRORS):  # then it expires by itself
+            await lease.release()
+            _log.info("lease.released", epoch=lease.epoch)
+        raise

@@ -1,0 +1,86 @@
+"""ADAPTER. Turns owed executions into rows, then announces them.
+
+The watermark becomes an instant only with the last chunk of that instant; a crash between a row and its
+announcement leaves a `due` row, which the sweeper announces.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import chain, islice
+
+import asyncpg
+import structlog
+
+from tocsin_common.messages import Job, pack
+from tocsin_common.settings import SchedulerSettings
+from tocsin_dispatcher import sql
+from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
+from tocsin_dispatcher.scheduler.partitions import Partitions
+
+_log = structlog.get_logger(__name__)
+
+
+class Emitter:
+    """Emits for the holder of `lease` only."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        lease: Lease,
+        clock: DatabaseClock,
+        partitions: Partitions,
+        publisher: Publisher,
+        settings: SchedulerSettings,
+    ) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._clock = clock
+        self._partitions = partitions
+        self._publisher = publisher
+        self._settings = settings
+
+    async def emit(self, jobs: Iterable[Job], *, position: int, watermark: datetime | None = None) -> None:
+        """Commit a row for each of `jobs` and announce them.
+
+        With the last chunk the feed's position becomes `position` and the watermark, if given, `watermark`.
+        Raises LeaseLostError where this process leads no more: then the chunk has left nothing behind.
+        """
+        total = 0
+        for chunk, is_last in _chunks(jobs, self._settings.emission_chunk):
+            await self._commit(chunk, watermark if is_last else None, position if is_last else 0)
+            await self._publisher.publish_all(pack(chunk, self._settings.jobs_per_message))
+            total += len(chunk)
+        if total:
+            _log.info("executions.emitted", executions=total, watermark=watermark and watermark.isoformat())
+
+    async def _commit(self, chunk: list[Job], watermark: datetime | None, position: int) -> None:
+        self._lease.check()
+        await self._partitions.cover({job.scheduled_for.date() for job in chunk})
+        row = await self._pool.fetchrow(
+            sql.EMIT,
+            self._lease.holder,
+            self._lease.epoch,
+            watermark,
+            position,
+            [job.scheduled_for for job in chunk],
+            [job.task_id for job in chunk],
+            [job.destination for job in chunk],
+            timedelta(seconds=self._settings.give_up_after_s),
+        )
+        self._clock.sample(row["now"])
+        if not row["held"]:
+            raise LeaseLostError("another scheduler took the lease")
+
+
+def _chunks(jobs: Iterable[Job], size: int) -> Iterator[tuple[list[Job], bool]]:
+    """Chunks of at most `size`, each with whether it is the last; no jobs make one empty last chunk."""
+    rest = iter(jobs)
+    while True:
+        chunk = list(islice(rest, size))
+        following = list(islice(rest, 1))
+        yield chunk, not following
+        if not following:
+            return
+        rest = chain(following, rest)

@@ -1,0 +1,62 @@
+"""ADAPTER. Follows the tasks: one snapshot, then every revision whose transaction the snapshot could not see.
+
+`position` is a transaction id X: everything committed with a lower one is known. A revision that commits late
+still has an xid at or after X, so none can hide.
+"""
+
+from collections.abc import Iterable
+
+import asyncpg
+
+from tocsin_common.messages import Job
+from tocsin_dispatcher import sql
+from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.scheduler.heap import Heap, Revision
+from tocsin_dispatcher.scheduler.lease import Standing
+
+CURSOR_ROWS = 5000
+
+
+class Feed:
+    """Reads tasks into a heap."""
+
+    def __init__(self, pool: asyncpg.Pool, clock: DatabaseClock) -> None:
+        self._pool = pool
+        self._clock = clock
+        self.position = 0
+
+    async def load(self, standing: Standing) -> tuple[Heap, list[Job]]:
+        """A heap as of the last leader's position, and what later changes make owed at once.
+
+        Every revision at or after that position counts as seen late: the last leader may have died before
+        it applied it.
+        """
+        heap = Heap(standing.watermark)
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            feed = await connection.fetch(sql.FEED, standing.feed_xid)
+            for row in await connection.fetch(sql.REVISIONS_BEFORE, standing.feed_xid):
+                heap.load(_revision(row))
+            unchanged = connection.cursor(sql.UNCHANGED_ACTIVE_TASKS, standing.feed_xid, prefetch=CURSOR_ROWS)
+            async for row in unchanged:
+                heap.load(_revision(row))
+        return heap, self._apply(heap, feed)
+
+    async def read(self, heap: Heap) -> list[Job]:
+        """Apply what has changed to `heap`; returns what that makes owed at once."""
+        return self._apply(heap, await self._pool.fetch(sql.FEED, self.position))
+
+    def _apply(self, heap: Heap, rows: Iterable[asyncpg.Record]) -> list[Job]:
+        rows = list(rows)
+        revisions = [_revision(row) for row in rows if row["task_id"] is not None]
+        late = [job for revision in revisions for job in heap.apply(revision)]
+        heap.forget_inactive(keep={revision.task_id for revision in revisions})
+        self.position = rows[0]["next_xid"]
+        self._clock.sample(rows[0]["now"])
+        return late
+
+
+def _revision(row: asyncpg.Record) -> Revision:
+    return Revision(*(row[field] for field in Revision._fields))

@@ -1,0 +1,169 @@
+"""PURE. The cron heap: which executions are owed, and when the next ones are.
+
+It holds schedules, not tasks: tasks with the same cron expression and time zone share one entry. Time enters
+as arguments only; nothing advances until the caller says that it was committed.
+"""
+
+import heapq
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import count, takewhile
+from typing import NamedTuple
+from uuid import UUID
+
+from tocsin_common import schedule
+from tocsin_common.messages import Job
+
+TICK = timedelta(microseconds=1)  # the resolution of every instant
+
+
+class Revision(NamedTuple):
+    """One version of a task, as the scheduler needs it."""
+
+    task_id: UUID
+    revision: int
+    effective_from: datetime
+    status: str
+    schedule: str
+    timezone: str
+    destination: str
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it owes anything."""
+        return self.status == "ACTIVE"
+
+
+class _Group:
+    """The tasks of one schedule, and its next instant."""
+
+    __slots__ = ("members", "next_at", "source")
+
+    def __init__(self, source: Iterator[datetime]) -> None:
+        self.members: dict[UUID, Revision] = {}
+        self.source = source
+        self.next_at = next(source)
+
+
+class Heap:
+    """Everything owed after `watermark`. Instants up to it have been emitted."""
+
+    def __init__(self, watermark: datetime) -> None:
+        self.watermark = watermark
+        self._groups: dict[tuple[str, str], _Group] = {}
+        self._active: dict[UUID, Revision] = {}
+        self._inactive: dict[UUID, Revision] = {}
+        self._order: list[tuple[datetime, int, tuple[str, str]]] = []
+        self._entries = count()  # a tie-break, so that groups themselves are never compared
+
+    def __len__(self) -> int:
+        """How many active tasks there are."""
+        return len(self._active)
+
+    def load(self, revision: Revision) -> None:
+        """Take in what a task was before the feed's position: nothing of it is late."""
+        self._keep(revision)
+
+    def apply(self, revision: Revision) -> list[Job]:
+        """Take in a change; returns what it makes owed outside the usual order, to be emitted at once.
+
+        That is the old revision's instants that the watermark has not reached yet, up to the change, and the
+        new one's that the watermark has already passed. A revision that is already known changes nothing.
+        """
+        old = self._active.get(revision.task_id) or self._inactive.get(revision.task_id)
+        if old is not None and revision.revision <= old.revision:
+            return []
+        if old is not None:
+            self._drop(old)
+        self._keep(revision)
+        if old is not None and old.effective_from == revision.effective_from:
+            return []  # an edit that leaves the schedule alone
+        return [*self._owed_by_old(old, revision.effective_from), *self._late(revision)]
+
+    def forget_inactive(self, keep: Collection[UUID]) -> None:
+        """Drop what is known of inactive tasks, but for `keep`: those the feed may show again."""
+        self._inactive = {task_id: old for task_id, old in self._inactive.items() if task_id in keep}
+
+    def head(self) -> datetime | None:
+        """The next instant at which anything is owed."""
+        while self._order:
+            instant, _, key = self._order[0]
+            group = self._groups.get(key)
+            if group is not None and group.next_at == instant:
+                return instant
+            heapq.heappop(self._order)  # its group is gone or has moved on
+        return None
+
+    def jobs_at(self, instant: datetime) -> Iterator[Job]:
+        """What is owed at `instant`, which is `head()`; the heap must not change while this is read."""
+        for key in self._keys_at(instant):
+            for member in self._groups[key].members.values():
+                if member.effective_from <= instant:
+                    yield Job(member.task_id, instant, member.destination)
+
+    def advance(self, instant: datetime) -> None:
+        """Everything up to `instant` is committed: move on. `instant` is `head()` or lies before it."""
+        for key in self._keys_at(instant):
+            group = self._groups[key]
+            group.next_at = next(group.source)
+            self._push(key, group)
+        self.watermark = max(self.watermark, instant)
+
+    def _keys_at(self, instant: datetime) -> list[tuple[str, str]]:
+        """The groups that are due at `instant`; finds them from the heap's top without taking them off."""
+        keys: dict[tuple[str, str], None] = {}
+        pending = [0]
+        while pending:
+            index = pending.pop()
+            if index >= len(self._order) or self._order[index][0] > instant:
+                continue
+            at, _, key = self._order[index]
+            group = self._groups.get(key)
+            if at == instant and group is not None and group.next_at == instant:
+                keys[key] = None
+            pending += (2 * index + 1, 2 * index + 2)
+        return list(keys)
+
+    def _keep(self, revision: Revision) -> None:
+        if not revision.is_active:
+            self._inactive[revision.task_id] = revision
+            return
+        self._active[revision.task_id] = revision
+        key = (revision.schedule, revision.timezone)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group(schedule.instants(*key, start=self.watermark + TICK))
+            self._push(key, group)
+        group.members[revision.task_id] = revision
+
+    def _drop(self, old: Revision) -> None:
+        self._inactive.pop(old.task_id, None)
+        if self._active.pop(old.task_id, None) is None:
+            return
+        key = (old.schedule, old.timezone)
+        del self._groups[key].members[old.task_id]
+        if not self._groups[key].members:
+            del self._groups[key]
+
+    def _push(self, key: tuple[str, str], group: _Group) -> None:
+        heapq.heappush(self._order, (group.next_at, next(self._entries), key))
+
+    def _owed_by_old(self, old: Revision | None, until: datetime) -> list[Job]:
+        if old is None or not old.is_active:
+            return []
+        start = max(old.effective_from, self.watermark + TICK)
+        return _jobs(old, takewhile(lambda instant: instant < until, _instants(old, start)))
+
+    def _late(self, new: Revision) -> list[Job]:
+        if not new.is_active:
+            return []
+        instants = _instants(new, new.effective_from)
+        return _jobs(new, takewhile(lambda instant: instant <= self.watermark, instants))
+
+
+def _instants(revision: Revision, start: datetime) -> Iterator[datetime]:
+    return schedule.instants(revision.schedule, revision.timezone, start=start)
+
+
+def _jobs(revision: Revision, instants: Iterable[datetime]) -> list[Job]:
+    return [Job(revision.task_id, instant, revision.destination) for instant in instants]

@@ -1,0 +1,96 @@
+"""SHELL. What the leading scheduler does: follow the changes, emit what is due, sleep until the next."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+
+from tocsin_common.settings import SchedulerSettings
+from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.scheduler.emitter import Emitter
+from tocsin_dispatcher.scheduler.feed import Feed
+from tocsin_dispatcher.scheduler.heap import TICK, Heap
+from tocsin_dispatcher.scheduler.lease import Standing
+from tocsin_dispatcher.scheduler.partitions import Partitions, days_ahead
+
+_log = structlog.get_logger(__name__)
+
+
+class Leader:
+    """One process's leading, term by term."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        emitter: Emitter,
+        partitions: Partitions,
+        publisher: Publisher,
+        clock: DatabaseClock,
+        wake: asyncio.Event,
+        settings: SchedulerSettings,
+    ) -> None:
+        self._feed = feed
+        self._emitter = emitter
+        self._partitions = partitions
+        self._publisher = publisher
+        self._clock = clock
+        self._wake = wake
+        self._settings = settings
+        self._mark_every = timedelta(seconds=settings.lease_renew_s)
+        self._poll_every = timedelta(seconds=settings.feed_poll_s)
+
+    async def lead(self, standing: Standing) -> None:
+        """Lead for ever, beginning where the last leader's commits end. Ends only by an error or cancellation."""
+        await self._partitions.cover(days_ahead(self._clock.now(), self._settings.partition_days_ahead))
+        heap, late = await self._feed.load(standing)
+        _log.info(
+            "scheduler.leading", epoch=standing.epoch, tasks=len(heap), watermark=standing.watermark.isoformat()
+        )
+        await self._publisher.ready()
+        await self._emitter.emit(late, position=self._feed.position)
+        read_at = self._clock.now()
+        while True:
+            if self._wake.is_set() or self._clock.now() >= read_at + self._poll_every:
+                read_at = self._clock.now()
+                await self._follow(heap)
+            await self._emit_due(heap)
+            await self._mark(heap)
+            await self._sleep(heap, read_at + self._poll_every)
+
+    async def _follow(self, heap: Heap) -> None:
+        self._wake.clear()
+        # Without the broker nothing is emitted and nothing is taken in: an outage of any part means the same.
+        await self._publisher.ready()
+        late = await self._feed.read(heap)
+        if late:
+            await self._emitter.emit(late, position=self._feed.position)
+
+    async def _emit_due(self, heap: Heap) -> None:
+        while (instant := heap.head()) is not None and instant <= self._clock.now():
+            await self._publisher.ready()
+            await self._emitter.emit(heap.jobs_at(instant), position=self._feed.position, watermark=instant)
+            heap.advance(instant)
+
+    async def _mark(self, heap: Heap) -> None:
+        """Now and then say how far nothing was owed, and see that tomorrow's partitions are there."""
+        now = self._clock.now()
+        if now < heap.watermark + self._mark_every:
+            return
+        head = heap.head()
+        idle_until = now if head is None else min(now, head - TICK)
+        if idle_until > heap.watermark:
+            await self._partitions.cover(days_ahead(now, self._settings.partition_days_ahead))
+            await self._emitter.emit([], position=self._feed.position, watermark=idle_until)
+            heap.advance(idle_until)
+
+    async def _sleep(self, heap: Heap, read_at: datetime) -> None:
+        """Until something is due or a hint comes."""
+        now = self._clock.now()
+        head = heap.head()
+        until = min(read_at, now + self._mark_every, *([head] if head is not None else []))
+        try:
+            async with asyncio.timeout(max(0.0, (until - now).total_seconds())):
+                await self._wake.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,88 @@
+"""ADAPTER. Which scheduler leads: one row on the database's clock, with an epoch that rises with each leader."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import asyncpg
+import structlog
+
+from tocsin_common.database import CONNECTION_ERRORS
+from tocsin_common.errors import TocsinError
+from tocsin_dispatcher import sql
+from tocsin_dispatcher.clock import DatabaseClock, boottime
+
+RETRY_S = 0.2
+
+_log = structlog.get_logger(__name__)
+
+
+class LeaseLostError(TocsinError):
+    """Another scheduler may lead: step down."""
+
+
+class Standing(NamedTuple):
+    """Where the new leader begins."""
+
+    epoch: int
+    watermark: datetime
+    feed_xid: int
+
+
+class Lease:
+    """The lease as one process sees it. `holder` must be unique to the process."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, clock: DatabaseClock, *, holder: str, ttl_s: float, renew_s: float, hold_s: float
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self.holder = holder
+        self.epoch = 0
+        self._ttl = timedelta(seconds=ttl_s)
+        self._renew_s = renew_s
+        self._hold_s = hold_s
+        self._held_until = 0.0
+
+    async def take(self) -> Standing | None:
+        """Lead if nobody does: a compare-and-set, epoch + 1. None where another scheduler leads."""
+        sent = boottime()
+        row = await self._pool.fetchrow(sql.TAKE_LEASE, self.holder, self._ttl)
+        if row is None:
+            return None
+        self._clock.sample(row["now"])
+        self.epoch = row["epoch"]
+        self._held_until = sent + self._hold_s
+        return Standing(row["epoch"], row["watermark"], row["feed_xid"])
+
+    def check(self) -> None:
+        """Raise LeaseLostError where the lease may have expired, judged by this process's own clock."""
+        if boottime() >= self._held_until:
+            raise LeaseLostError("the lease was not renewed in time")
+
+    async def keep(self) -> None:
+        """Renew for ever; raises LeaseLostError once the lease is or may be another's."""
+        while True:
+            await asyncio.sleep(self._renew_s)
+            while not await self._renew():
+                self.check()
+                await asyncio.sleep(RETRY_S)
+
+    async def release(self) -> None:
+        """Let the next scheduler lead at once."""
+        self._held_until = 0.0
+        await self._pool.execute(sql.RELEASE_LEASE, self.holder, self.epoch)
+
+    async def _renew(self) -> bool:
+        sent = boottime()
+        try:
+            async with asyncio.timeout(max(0.0, self._held_until - sent)):
+                now = await self._pool.fetchval(sql.RENEW_LEASE, self.holder, self.epoch, self._ttl)
+        except CONNECTION_ERRORS as error:
+            _log.warning("lease.renewal_failed", error=repr(error))
+            return False
+        if now is None:
+            raise LeaseLostError("another scheduler took the lease")
+        self._clock.sample(now)
+        self._held_until = sent + self._hold_s
+        return True

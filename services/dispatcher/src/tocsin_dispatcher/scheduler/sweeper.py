@@ -1,0 +1,76 @@
+"""ADAPTER. Brings back what the broker or a process lost: the rows know what is owed, messages do not."""
+
+import asyncio
+from datetime import timedelta
+
+import asyncpg
+import structlog
+
+from tocsin_common import topology
+from tocsin_common.messages import Job, JobMessage, pack
+from tocsin_common.settings import SchedulerSettings
+from tocsin_dispatcher import sql
+from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.scheduler.lease import Lease
+
+_log = structlog.get_logger(__name__)
+
+
+class Sweeper:
+    """Sweeps while this process leads."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, lease: Lease, publisher: Publisher, settings: SchedulerSettings
+    ) -> None:
+        self._pool = pool
+        self._lease = lease
+        self._publisher = publisher
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Sweep at every interval; the first time with the patience that senders need after an outage."""
+        await asyncio.sleep(self._settings.sweep_outage_patience_s)
+        while True:
+            await self._publisher.ready()
+            await self.give_up()
+            await self.announce_again()
+            await asyncio.sleep(self._settings.sweep_interval_s)
+
+    async def give_up(self) -> int:
+        """Fail what is too old or lost too many claims; operators see it in the dead queue."""
+        rows = await self._pool.fetch(
+            sql.GIVE_UP,
+            self._lease.holder,
+            self._lease.epoch,
+            self._settings.max_lost_claims,
+            self._settings.sweep_batch,
+        )
+        for row in rows:
+            _log.error("execution.given_up", task_id=str(row["task_id"]), reason=row["reason"])
+            await self._publisher.publish_all(
+                [JobMessage(jobs=[_job(row)])], topology.DEAD_QUEUE, {"reason": row["reason"]}
+            )
+        return len(rows)
+
+    async def announce_again(self) -> int:
+        """Announce what is overdue; returns how many executions. Quiet while senders have enough to do."""
+        if await self._publisher.depth(topology.WORK_QUEUE) > self._settings.sweep_quiet_depth:
+            return 0
+        rows = await self._pool.fetch(
+            sql.OVERDUE,
+            self._lease.holder,
+            self._lease.epoch,
+            timedelta(seconds=self._settings.sweep_patience_s),
+            self._settings.sweep_batch,
+        )
+        if rows:
+            _log.warning("executions.announced_again", executions=len(rows))
+        # What may have cost a sender its life travels alone.
+        alone = [JobMessage(jobs=[_job(row)]) for row in rows if row["state"] == "running"]
+        together = [_job(row) for row in rows if row["state"] != "running"]
+        await self._publisher.publish_all([*alone, *pack(together, self._settings.jobs_per_message)])
+        return len(rows)
+
+
+def _job(row: asyncpg.Record) -> Job:
+    return Job(row["task_id"], row["scheduled_for"], row["destination"])

@@ -1,0 +1,1 @@
+"""The role `send`: claims announced executions, posts them and records what came of it."""

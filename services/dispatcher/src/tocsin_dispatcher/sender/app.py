@@ -1,0 +1,113 @@
+"""SHELL. The composition root of the role `send`: builds everything, delivers until it is told to stop, drains."""
+
+import asyncio
+import os
+import socket
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+
+import structlog
+
+from tocsin_common import broker, database, http
+from tocsin_common.sealing import Sealer
+from tocsin_common.settings import SenderSettings
+from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.sender import intake, post
+from tocsin_dispatcher.sender.claim import Claims
+from tocsin_dispatcher.sender.delivery import Deliveries
+from tocsin_dispatcher.sender.destinations import Destinations
+from tocsin_dispatcher.sender.inbox import Inbox
+from tocsin_dispatcher.sender.intake import Intake
+from tocsin_dispatcher.sender.post import Poster
+from tocsin_dispatcher.sender.record import Recorder
+from tocsin_dispatcher.sender.slots import Slots
+from tocsin_dispatcher.sender.tiers import Waits
+
+PUBLISH_WINDOW = 100
+
+_log = structlog.get_logger(__name__)
+
+
+async def run(settings: SenderSettings, stop: asyncio.Event) -> None:
+    """Deliver until `stop`, then finish what has begun."""
+    name = f"tocsin-sender@{socket.gethostname()}:{os.getpid()}"
+    sealer = Sealer.from_setting(settings.sealing_keys)
+    inbox = Inbox()
+    async with AsyncExitStack() as stack:
+        timeout_s = settings.connect_timeout_s
+        pool = await stack.enter_async_context(
+            await database.open_pool(
+                settings.database_url, size=settings.database_pool_size, name=name, timeout_s=timeout_s
+            )
+        )
+        publishing = await stack.enter_async_context(
+            await broker.connect(settings.rabbitmq_url, name=f"{name} parks retries", timeout_s=timeout_s)
+        )
+        consuming = await stack.enter_async_context(
+            await broker.connect(settings.rabbitmq_url, name=f"{name} takes jobs", timeout_s=timeout_s)
+        )
+        session = await stack.enter_async_context(
+            http.open_session(
+                allow_local=settings.allow_local_webhooks,
+                user_agent=f"DiscordBot ({settings.contact_url}, {version('tocsin-dispatcher')})",
+                connections=settings.post_slots,
+                tracing=post.tracing(),
+            )
+        )
+        clock = DatabaseClock()
+        clock.sample(await pool.fetchval("SELECT clock_timestamp()"))
+        publisher = await Publisher.open(publishing, window=PUBLISH_WINDOW, timeout_s=settings.publish_timeout_s)
+        waits = Waits(inbox, publisher, most_in_memory=settings.memory_waits)
+        claims = Claims(pool, clock, sender=name, ttl_s=settings.claim_ttl_s)
+        destinations = Destinations(pool, in_flight_each=settings.in_flight_per_destination)
+        recorder = Recorder(pool, batch=settings.record_batch, delay_s=settings.record_delay_s)
+        poster = Poster(
+            session,
+            sealer,
+            clock,
+            timeout_s=settings.post_timeout_s,
+            allowed_hosts=settings.webhook_hosts,
+            allow_local=settings.allow_local_webhooks,
+        )
+        deliveries = Deliveries(
+            pool,
+            claims,
+            destinations,
+            poster,
+            recorder,
+            waits,
+            publisher,
+            auto_disable_after=settings.auto_disable_after,
+        )
+        sender = Intake(
+            pool,
+            await intake.open_queue(await consuming.channel(), prefetch=settings.prefetch),
+            inbox,
+            Slots(settings.post_slots),
+            claims,
+            destinations,
+            waits,
+            recorder,
+            deliveries,
+            publisher,
+            consumer_tag=name,
+        )
+        await _deliver_until(stop, sender, inbox, recorder, settings.drain_timeout_s)
+        await waits.hand_over()
+
+
+async def _deliver_until(
+    stop: asyncio.Event, sender: Intake, inbox: Inbox, recorder: Recorder, drain_timeout_s: float
+) -> None:
+    async with asyncio.TaskGroup() as loops:
+        recording = loops.create_task(recorder.run())
+        claiming = loops.create_task(sender.run())
+        await sender.consume()
+        await stop.wait()
+        _log.info("sender.draining")
+        await sender.stop_consuming()
+        inbox.close()
+        await claiming
+        await sender.drain(drain_timeout_s)
+        recording.cancel()

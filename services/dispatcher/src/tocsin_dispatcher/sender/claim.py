@@ -1,0 +1,101 @@
+"""ADAPTER. The claim: the gate through which every attempt goes."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from tocsin_common.messages import Job
+from tocsin_dispatcher import sql
+from tocsin_dispatcher.clock import DatabaseClock, boottime
+
+_log = structlog.get_logger(__name__)
+
+
+class Grant(NamedTuple):
+    """One attempt, granted to this sender alone until `deadline`."""
+
+    job: Job
+    seq: int
+    failures: int
+    max_retry: int
+    webhook_url_sealed: bytes
+    webhook_url_hash: bytes
+    payload: str
+    """JSON."""
+    deadline: float
+    """On CLOCK_BOOTTIME: no POST may be under way after it."""
+
+
+class Claimed(NamedTuple):
+    """What became of the jobs of a claim."""
+
+    grants: list[Grant]
+    not_due: list[tuple[Job, float]]
+    """With the seconds until each may be claimed."""
+
+
+class Claims:
+    """Claims for one sender."""
+
+    def __init__(self, pool: asyncpg.Pool, clock: DatabaseClock, *, sender: str, ttl_s: float) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._sender = sender
+        self._ttl = timedelta(seconds=ttl_s)
+
+    async def claim(self, jobs: Collection[Job]) -> Claimed:
+        """Ask for every job; each of them at most once. What is neither granted nor early is done with."""
+        deadline = boottime() + self._ttl.total_seconds()  # before the database reckons its own
+        rows = await self._pool.fetch(sql.CLAIM, *_keys(jobs), self._ttl, self._sender)
+        if rows:
+            self._clock.sample(rows[0]["now"])
+        grants = [_grant(row, deadline) for row in rows if row["state"] == "running"]
+        decided = {(row["scheduled_for"], row["task_id"]) for row in rows}
+        rest = [job for job in jobs if (job.scheduled_for, job.task_id) not in decided]
+        return Claimed(grants, await self._classify(rest) if rest else [])
+
+    async def give_back(self, grants: Collection[Grant]) -> None:
+        """Return claims that no POST began under: no retry is spent and no claim counts as lost."""
+        jobs = [grant.job for grant in grants]
+        await self._pool.execute(sql.GIVE_BACK, *_keys(jobs), [grant.seq for grant in grants])
+
+    async def _classify(self, jobs: list[Job]) -> list[tuple[Job, float]]:
+        """A claim's loser cannot see why in the same statement; this one tells."""
+        rows = await self._pool.fetch(sql.CLASSIFY, *_keys(jobs))
+        waits = {
+            (row["scheduled_for"], row["task_id"]): row["wait_s"]
+            for row in rows
+            if row["state"] in ("due", "waiting")
+        }
+        not_due = [
+            (job, max(0.0, waits[key])) for job in jobs if (key := (job.scheduled_for, job.task_id)) in waits
+        ]
+        if len(jobs) > len(not_due):
+            _log.info("jobs.dropped", jobs=len(jobs) - len(not_due), reason="done, or another sender has them")
+        return not_due
+
+
+def unique(jobs: Iterable[Job]) -> list[Job]:
+    """Each execution once: the same key twice in one statement is an error."""
+    return list({(job.scheduled_for, job.task_id): job for job in jobs}.values())
+
+
+def _keys(jobs: Collection[Job]) -> tuple[list[datetime], list[UUID]]:
+    return [job.scheduled_for for job in jobs], [job.task_id for job in jobs]
+
+
+def _grant(row: asyncpg.Record, deadline: float) -> Grant:
+    return Grant(
+        Job(row["task_id"], row["scheduled_for"], row["destination"]),
+        row["seq"],
+        row["failures"],
+        row["max_retry"],
+        row["webhook_url_sealed"],
+        row["webhook_url_hash"],
+        row["payload"],
+        deadline,
+    )

@@ -1,0 +1,112 @@
+"""SHELL. One granted execution, from its POST to its next state: post, record, then retry, report or stop."""
+
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from tocsin_common import topology
+from tocsin_common.database import CONNECTION_ERRORS
+from tocsin_common.messages import JobMessage, execution_id, iso_utc
+from tocsin_dispatcher import sql
+from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.sender.claim import Claims, Grant
+from tocsin_dispatcher.sender.destinations import Destinations
+from tocsin_dispatcher.sender.post import Attempt, Poster
+from tocsin_dispatcher.sender.record import Recorded, Recorder
+from tocsin_dispatcher.sender.tiers import Waits
+
+_log = structlog.get_logger(__name__)
+
+
+class Deliveries:
+    """Delivers for one sender."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        claims: Claims,
+        destinations: Destinations,
+        poster: Poster,
+        recorder: Recorder,
+        waits: Waits,
+        publisher: Publisher,
+        *,
+        auto_disable_after: int,
+    ) -> None:
+        self._pool = pool
+        self._claims = claims
+        self._destinations = destinations
+        self._poster = poster
+        self._recorder = recorder
+        self._waits = waits
+        self._publisher = publisher
+        self._auto_disable_after = auto_disable_after
+
+    async def post_and_record(self, grant: Grant) -> tuple[Attempt, Recorded] | None:
+        """The part that holds a POST slot; None where the claim was too old and was given back."""
+        duration_s = None
+        try:
+            attempt = await self._poster.post(grant)
+            if attempt is not None:
+                duration_s = attempt.duration_s
+                if attempt.limit is not None:
+                    await self._destinations.learn(grant.job.destination, attempt.limit)
+        finally:
+            self._destinations.leave(grant.job.destination, duration_s)
+        if attempt is None:
+            await self._claims.give_back([grant])
+            return None
+        recorded = await self._recorder.record(grant, attempt)
+        _report(grant, attempt, recorded)
+        return attempt, recorded
+
+    async def follow_up(self, grant: Grant, attempt: Attempt, recorded: Recorded) -> None:
+        """What the outcome makes happen elsewhere; the sweeper or the next failure makes up for a failure."""
+        try:
+            if attempt.verdict.outcome == "gone":
+                await self._stop_all_with_url(grant, attempt.verdict.message)
+            if recorded.counts and recorded.next.state == "waiting":
+                await self._waits.hold([(grant.job, recorded.next.wait_s)])
+            elif recorded.counts and recorded.next.state == "failed":
+                await self._report_failed(grant, recorded)
+        except CONNECTION_ERRORS as error:
+            _log.warning("follow_up.failed", task_id=str(grant.job.task_id), error=repr(error))
+
+    async def _report_failed(self, grant: Grant, recorded: Recorded) -> None:
+        await self._publisher.publish_all(
+            [JobMessage(jobs=[grant.job])], topology.DEAD_QUEUE, {"reason": recorded.next.reason or ""}
+        )
+        if 0 < self._auto_disable_after <= recorded.failures_in_row:
+            reason = f"{recorded.failures_in_row} executions in a row failed"
+            await self._stop([grant.job.task_id], grant.webhook_url_hash, reason)
+
+    async def _stop_all_with_url(self, grant: Grant, message: str) -> None:
+        rows = await self._pool.fetch(sql.TASKS_WITH_URL, grant.webhook_url_hash)
+        ids = [row["id"] for row in rows]
+        await self._stop(ids, grant.webhook_url_hash, f"the webhook is gone: {message}")
+
+    async def _stop(self, task_ids: list[UUID], url_hash: bytes, reason: str) -> None:
+        count = len(task_ids)
+        await self._pool.execute(sql.FAIL_TASKS, task_ids, [url_hash] * count, [reason] * count)
+        _log.warning("tasks.failed", tasks=[str(task_id) for task_id in task_ids], reason=reason)
+
+
+def _report(grant: Grant, attempt: Attempt, recorded: Recorded) -> None:
+    """The one canonical line of an attempt."""
+    job = grant.job
+    _log.info(
+        "attempt.finished",
+        execution_id=str(execution_id(job.task_id, job.scheduled_for)),
+        task_id=str(job.task_id),
+        scheduled_for=iso_utc(job.scheduled_for),
+        destination=job.destination,
+        seq=grant.seq,
+        outcome=attempt.verdict.outcome,
+        http_status=attempt.verdict.http_status,
+        message=attempt.verdict.message,
+        ambiguous=attempt.verdict.ambiguous,
+        lateness_ms=round((attempt.started_at - job.scheduled_for).total_seconds() * 1000, 1),
+        duration_ms=round(attempt.duration_s * 1000, 1),
+        state=recorded.next.state if recorded.counts else "overtaken",
+    )

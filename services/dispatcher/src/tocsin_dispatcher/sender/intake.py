@@ -1,0 +1,205 @@
+"""SHELL. The sender's front: takes job messages, claims their executions, acks, and starts the POSTs.
+
+A message is acked right after the claim: from there on the rows carry the work, and no POST depends on a channel.
+"""
+
+import asyncio
+from collections.abc import Collection
+
+import asyncpg
+import msgspec
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+
+from tocsin_common import topology
+from tocsin_common.broker import BROKER_ERRORS
+from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
+from tocsin_common.messages import Job, JobMessage, decode_jobs
+from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.sender.claim import Claimed, Claims, Grant, unique
+from tocsin_dispatcher.sender.delivery import Deliveries
+from tocsin_dispatcher.sender.destinations import Destinations
+from tocsin_dispatcher.sender.inbox import Delivery, Inbox
+from tocsin_dispatcher.sender.record import Recorder
+from tocsin_dispatcher.sender.slots import Slots
+from tocsin_dispatcher.sender.tiers import Waits
+
+JOBS_A_CLAIM = 50
+RETRY_S = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+class Intake:
+    """Feeds the deliveries of one sender."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        queue: AbstractQueue,
+        inbox: Inbox,
+        slots: Slots,
+        claims: Claims,
+        destinations: Destinations,
+        waits: Waits,
+        recorder: Recorder,
+        deliveries: Deliveries,
+        publisher: Publisher,
+        *,
+        consumer_tag: str,
+    ) -> None:
+        self._pool = pool
+        self._queue = queue
+        self._inbox = inbox
+        self._slots = slots
+        self._claims = claims
+        self._destinations = destinations
+        self._waits = waits
+        self._recorder = recorder
+        self._deliveries = deliveries
+        self._publisher = publisher
+        self._consumer_tag = consumer_tag
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def consume(self) -> None:
+        """Let the broker send job messages."""
+        await self._queue.consume(
+            self._receive, consumer_tag=self._consumer_tag, timeout=topology.DECLARE_TIMEOUT_S
+        )
+        _log.info("sender.consuming", queue=self._queue.name)
+
+    async def stop_consuming(self) -> None:
+        """Let the broker send no more, and hand back what was not claimed."""
+        try:
+            await self._queue.cancel(self._consumer_tag, timeout=topology.DECLARE_TIMEOUT_S)
+            for message in self._inbox.take_messages():
+                await message.nack(requeue=True)
+        except BROKER_ERRORS as error:  # a broken channel hands everything back by itself
+            _log.info("messages.returned_by_broker", error=repr(error))
+
+    async def run(self) -> None:
+        """Claim and start POSTs until the inbox is closed; never broken off between a claim and its POSTs."""
+        while taken := await self._inbox.take(JOBS_A_CLAIM):
+            await self._start(taken)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for the POSTs under way, at most `timeout_s`."""
+        if self._running:
+            _, unfinished = await asyncio.wait(self._running, timeout=timeout_s)
+            if unfinished:
+                _log.warning("posts.abandoned", posts=len(unfinished))
+
+    async def _receive(self, message: AbstractIncomingMessage) -> None:
+        try:
+            jobs = decode_jobs(message.body).jobs
+        except msgspec.DecodeError as error:
+            _log.error("message.malformed", error=str(error))
+            await self._publisher.publish_body(
+                message.body, topology.DEAD_QUEUE, {"reason": f"malformed: {error}"}
+            )
+            await _ack(message)
+        else:
+            self._inbox.put(Delivery(jobs, message))
+
+    async def _start(self, taken: list[Delivery]) -> None:
+        jobs = unique(job for delivery in taken for job in delivery.jobs)
+        await self._slots.take(len(jobs))
+        try:
+            parked, claimed = await self._claim(jobs)
+        except CONNECTION_ERRORS as error:
+            self._slots.give(len(jobs))
+            await self._wait_for_database(taken, error)
+            return
+        self._slots.give(len(jobs) - len(claimed.grants))
+        for delivery in taken:
+            if delivery.message is not None:
+                await _ack(delivery.message)
+        for grant in claimed.grants:
+            self._destinations.enter(grant.job.destination)
+            task = asyncio.create_task(self._deliver(grant))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        await self._waits.hold(parked)
+        await self._waits.hold(claimed.not_due, came_back=True)
+
+    async def _claim(self, jobs: Collection[Job]) -> tuple[list[tuple[Job, float]], Claimed]:
+        try:
+            return await self._park_and_claim(jobs)
+        except DATA_ERRORS as error:
+            return await self._claim_apart(jobs, error)
+
+    async def _claim_apart(
+        self, jobs: Collection[Job], error: BaseException
+    ) -> tuple[list[tuple[Job, float]], Claimed]:
+        """A job that the database cannot even look up must not take its neighbours with it."""
+        if len(jobs) == 1:
+            reason = f"malformed: {type(error).__name__}"
+            _log.error("job.malformed", error=repr(error))
+            await self._publisher.publish_all(
+                [JobMessage(jobs=list(jobs))], topology.DEAD_QUEUE, {"reason": reason}
+            )
+            return [], Claimed([], [])
+        parts = [await self._claim([job]) for job in jobs]
+        parked = [wait for part, _ in parts for wait in part]
+        grants = [grant for _, claimed in parts for grant in claimed.grants]
+        return parked, Claimed(grants, [wait for _, claimed in parts for wait in claimed.not_due])
+
+    async def _park_and_claim(self, jobs: Collection[Job]) -> tuple[list[tuple[Job, float]], Claimed]:
+        parked = await self._destinations.park(jobs)
+        gone = {(job.scheduled_for, job.task_id) for job, _ in parked}
+        rest = [job for job in jobs if (job.scheduled_for, job.task_id) not in gone]
+        return parked, await self._claims.claim(rest) if rest else Claimed([], [])
+
+    async def _deliver(self, grant: Grant) -> None:
+        try:
+            done = await self._deliveries.post_and_record(grant)
+        except (*DATA_ERRORS, *CONNECTION_ERRORS) as error:  # the claim runs out, and the sweeper brings it back
+            _log.warning("delivery.broken_off", task_id=str(grant.job.task_id), error=repr(error))
+            return
+        finally:
+            self._slots.give(1)
+        if done is None:
+            await self._waits.hold([(grant.job, 0.0)])
+        else:
+            await self._deliveries.follow_up(grant, *done)
+
+    async def _wait_for_database(self, taken: list[Delivery], error: BaseException) -> None:
+        """Hand everything back once, then wait: a message that is requeued in a loop ends in the dead queue."""
+        _log.warning("database.unavailable", error=repr(error))
+        for delivery in taken:
+            self._inbox.put(delivery)
+        await self.stop_consuming()
+        while not await self._database_answers():
+            if self._inbox.is_closed:
+                return
+            await asyncio.sleep(RETRY_S)
+        await self._recorder.flushed()
+        while not self._inbox.is_closed:
+            try:
+                await self.consume()
+            except BROKER_ERRORS as broken:
+                _log.warning("broker.unavailable", error=repr(broken))
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+    async def _database_answers(self) -> bool:
+        try:
+            await self._pool.fetchval("SELECT true")
+        except CONNECTION_ERRORS:
+            return False
+        return True
+
+
+async def open_queue(channel: AbstractChannel, *, prefetch: int) -> AbstractQueue:
+    """The work queue on a channel that holds at most `prefetch` messages."""
+    await channel.set_qos(prefetch_count=prefetch)
+    _, queue = await topology.declare_jobs(channel)
+    return queue
+
+
+async def _ack(message: AbstractIncomingMessage) -> None:
+    try:
+        await message.ack()
+    except BROKER_ERRORS as error:  # it comes again, and the claim drops it
+        _log.info("ack.failed", error=repr(error))

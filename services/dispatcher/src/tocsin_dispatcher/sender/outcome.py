@@ -1,0 +1,136 @@
+"""PURE. What an answer, or the lack of one, means: one table from result to outcome, and the limits it tells.
+
+Source: Discord's documentation of webhooks, rate limits and error codes.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+Outcome = Literal["succeeded", "retryable", "permanent", "gone", "limited"]
+
+MAX_WAIT_S = 86_400.0  # no receiver may park an execution for longer than a day
+DEFAULT_WAIT_S = 5.0  # a 429 that does not say how long
+MAX_MESSAGE = 500
+
+RETRYABLE_STATUSES = frozenset({408, 425})
+GONE = frozenset({(404, 10015), (401, 50027)})  # unknown webhook; invalid webhook token
+LATER_CODES = frozenset({130000, 20016, 20028, 20029, 40062})  # overload, slow mode, write limits
+
+
+class Answer(NamedTuple):
+    """What the receiver said. Header names are in lower case; the body may be cut."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Failure(NamedTuple):
+    """Why there is no answer."""
+
+    reason: str
+    was_sent: bool
+    """The request left: the receiver may have acted on it."""
+
+
+class Verdict(NamedTuple):
+    """What to do about an attempt."""
+
+    outcome: Outcome
+    message: str
+    """For people: sanitised, at most MAX_MESSAGE characters."""
+    http_status: int | None = None
+    ambiguous: bool = False
+    wait_s: float = 0.0
+    """With `limited`: how long the receiver wants to be left alone."""
+
+
+class Limit(NamedTuple):
+    """What an answer tells about its destination's rate limit."""
+
+    blocked_s: float
+    """No POST for this long; 0 is none."""
+    spacing_s: float
+    """Window / limit, where the answer shows the whole window; else 0."""
+
+
+def judge(result: Answer | Failure) -> Verdict:
+    """The outcome of an attempt."""
+    if isinstance(result, Failure):
+        return Verdict("retryable", clean(result.reason), ambiguous=result.was_sent)
+    facts = _facts(result.body)
+    text = _describe(result, facts)
+    if 200 <= result.status < 300:
+        return Verdict("succeeded", text, result.status)
+    if result.status == 429:
+        return Verdict("limited", text, result.status, wait_s=_retry_after_s(result, facts))
+    return Verdict(_refusal(result.status, facts.get("code")), text, result.status)
+
+
+def limit_of(answer: Answer) -> Limit | None:
+    """What the X-RateLimit headers and a 429 say; None where nothing has to be kept in mind."""
+    limit = _number(answer.headers.get("x-ratelimit-limit"))
+    remaining = _number(answer.headers.get("x-ratelimit-remaining"))
+    reset_after_s = _number(answer.headers.get("x-ratelimit-reset-after"))
+    blocked_s = 0.0
+    if answer.status == 429:
+        blocked_s = _retry_after_s(answer, _facts(answer.body))
+    elif remaining == 0 and reset_after_s is not None:
+        blocked_s = min(reset_after_s, MAX_WAIT_S)
+    # Only the first answer of a window shows the window's whole length.
+    is_first = limit is not None and limit >= 1 and remaining == limit - 1
+    spacing_s = min(reset_after_s, MAX_WAIT_S) / limit if is_first and limit and reset_after_s else 0.0
+    return Limit(blocked_s, spacing_s) if blocked_s or spacing_s else None
+
+
+def clean(text: str) -> str:
+    """Text of a stranger, fit for a row and a terminal: no control characters, no lone surrogates, cut."""
+    printable = "".join(c if c.isprintable() else " " for c in text[: 2 * MAX_MESSAGE])
+    return " ".join(printable.split())[:MAX_MESSAGE]
+
+
+def _refusal(status: int, code: Any) -> Outcome:
+    if (status, code) in GONE:
+        return "gone"
+    if status >= 500 or status in RETRYABLE_STATUSES or code in LATER_CODES:
+        return "retryable"
+    return "permanent"
+
+
+def _retry_after_s(answer: Answer, facts: Mapping[str, Any]) -> float:
+    # The body has fractions, the header is rounded up; either may be missing.
+    for value in (facts.get("retry_after"), answer.headers.get("retry-after")):
+        seconds = _number(value)
+        if seconds is not None:
+            return min(seconds, MAX_WAIT_S)
+    return DEFAULT_WAIT_S
+
+
+def _facts(body: bytes) -> Mapping[str, Any]:
+    try:
+        facts = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _describe(answer: Answer, facts: Mapping[str, Any]) -> str:
+    status = f"HTTP {answer.status}"
+    if 200 <= answer.status < 300:
+        return clean(f"{status}, message {facts['id']}") if "id" in facts else status
+    if "message" in facts:
+        code = f" (code {facts['code']})" if facts.get("code") else ""
+        return clean(f"{status}: {facts['message']}{code}")
+    return clean(f"{status}: {answer.body[:MAX_MESSAGE].decode(errors='replace')}") if answer.body else status
+
+
+def _number(value: Any) -> float | None:
+    """A finite number that is not negative, else None."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if 0 <= number < float("inf") else None

@@ -1,0 +1,139 @@
+"""ADAPTER. One POST: opens the sealed URL, sends the payload, and says what came back."""
+
+import asyncio
+import time
+from collections.abc import Collection
+from datetime import datetime
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import aiohttp
+import structlog
+
+from tocsin_common import webhook
+from tocsin_common.errors import InvalidWebhookUrlError, SealingError
+from tocsin_common.http import read_some
+from tocsin_common.messages import execution_id
+from tocsin_common.sealing import Sealer
+from tocsin_dispatcher.clock import DatabaseClock, boottime
+from tocsin_dispatcher.sender.claim import Grant
+from tocsin_dispatcher.sender.outcome import Answer, Failure, Limit, Verdict, judge, limit_of
+
+_log = structlog.get_logger(__name__)
+
+
+class Attempt(NamedTuple):
+    """A POST and what came of it."""
+
+    started_at: datetime
+    """Database time."""
+    duration_s: float
+    verdict: Verdict
+    limit: Limit | None
+
+
+class Poster:
+    """Posts for one sender."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        sealer: Sealer,
+        clock: DatabaseClock,
+        *,
+        timeout_s: float,
+        allowed_hosts: Collection[str],
+        allow_local: bool,
+    ) -> None:
+        self._session = session
+        self._sealer = sealer
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._allowed_hosts = allowed_hosts
+        self._allow_local = allow_local
+
+    async def post(self, grant: Grant) -> Attempt | None:
+        """POST under `grant`; None where its time does not suffice any more: nothing was sent then."""
+        if boottime() + self._timeout_s > grant.deadline:
+            return None
+        started_at, started = self._clock.now(), time.monotonic()
+        try:
+            target = self._target(grant)
+        except (SealingError, InvalidWebhookUrlError) as error:
+            return Attempt(started_at, 0.0, Verdict("permanent", f"the webhook URL {error}"), None)
+        result = await self._send(target, grant)
+        duration_s = time.monotonic() - started
+        limit = limit_of(result) if isinstance(result, Answer) else None
+        return Attempt(started_at, duration_s, _without_secret(judge(result), target.url), limit)
+
+    def _target(self, grant: Grant) -> webhook.Webhook:
+        url = self._sealer.open(grant.webhook_url_sealed, context=grant.job.task_id.bytes)
+        return webhook.parse(url, allowed_hosts=self._allowed_hosts, allow_local=self._allow_local)
+
+    async def _send(self, target: webhook.Webhook, grant: Grant) -> Answer | Failure:
+        progress = SimpleNamespace(sent=False)
+        try:
+            async with self._session.post(
+                webhook.with_wait(target),
+                data=grant.payload.encode(),
+                headers=self._headers(target, grant),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                trace_request_ctx=progress,
+            ) as response:
+                body = await read_some(response)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(response.status, headers, body)
+        except TimeoutError:
+            return Failure(f"no answer within {self._timeout_s:g} s", was_sent=progress.sent)
+        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+            # Only the kind: an error's text may hold the URL.
+            return Failure(_reason(error), was_sent=progress.sent)
+        except Exception as error:  # whatever a strange receiver provokes must end in a recorded outcome
+            _log.error("post.crashed", kind=type(error).__name__)
+            return Failure(f"internal error ({type(error).__name__})", was_sent=progress.sent)
+
+    def _headers(self, target: webhook.Webhook, grant: Grant) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if not target.destination.startswith("discord.com/"):
+            # Receivers other than Discord can tell a repeated POST by these (standard-webhooks.com).
+            headers["webhook-id"] = str(execution_id(grant.job.task_id, grant.job.scheduled_for))
+            headers["webhook-timestamp"] = str(int(self._clock.now().timestamp()))
+        return headers
+
+
+def tracing() -> aiohttp.TraceConfig:
+    """Notes on each request's context whether the request has left."""
+
+    async def on_headers_sent(
+        _: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        __: aiohttp.TraceRequestHeadersSentParams,
+    ) -> None:
+        context.trace_request_ctx.sent = True
+
+    config = aiohttp.TraceConfig()
+    config.on_request_headers_sent.append(on_headers_sent)
+    return config
+
+
+def _reason(error: BaseException) -> str:
+    known = {
+        aiohttp.ClientConnectorDNSError: "the host's name could not be resolved",
+        aiohttp.ClientConnectorCertificateError: "the host's certificate is not valid",
+        aiohttp.ClientConnectorSSLError: "TLS failed",
+        aiohttp.ClientConnectorError: "could not connect",
+        aiohttp.ServerDisconnectedError: "the receiver closed the connection",
+        aiohttp.ClientPayloadError: "the answer was cut off",
+        aiohttp.ClientResponseError: "the answer was not HTTP",
+    }
+    for kind, reason in known.items():
+        if isinstance(error, kind):
+            return reason
+    return f"the connection failed ({type(error).__name__})"
+
+
+def _without_secret(verdict: Verdict, url: str) -> Verdict:
+    """A receiver may repeat the path it was called by; the path is the secret."""
+    token = url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+    return verdict._replace(message=verdict.message.replace(token, "…")) if token else verdict

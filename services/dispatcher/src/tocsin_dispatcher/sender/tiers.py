@@ -1,0 +1,62 @@
+"""ADAPTER. Where an execution waits: in a retry tier of the broker, or for moments in memory.
+
+The row holds the time; what waits here is only what brings the execution back.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+
+from tocsin_common import topology
+from tocsin_common.messages import Job, pack
+from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.sender.inbox import Delivery, Inbox
+
+MEMORY_BELOW_S = 2.0  # a job that came back from a tier early waits out less than this in memory
+MARGIN_S = 0.001  # timers may fire a little early, and an early claim is refused
+JOBS_PER_MESSAGE = 50
+
+
+def tier_for(wait_s: float) -> int | None:
+    """The largest tier that fits into `wait_s`, in seconds; None where none does."""
+    fitting = [tier for tier in topology.TIERS_S if tier <= wait_s]
+    return fitting[-1] if fitting else None
+
+
+class Waits:
+    """Parks jobs until their time comes."""
+
+    def __init__(self, inbox: Inbox, publisher: Publisher, *, most_in_memory: int) -> None:
+        self._inbox = inbox
+        self._publisher = publisher
+        self._most = most_in_memory
+        self._timers: dict[asyncio.TimerHandle, Job] = {}
+
+    async def hold(self, waiting: Iterable[tuple[Job, float]], *, came_back: bool = False) -> None:
+        """Bring each job back after its seconds. `came_back`: it was in a tier and is not due yet."""
+        by_tier: dict[int, list[Job]] = defaultdict(list)
+        for job, wait_s in waiting:
+            tier = tier_for(wait_s)
+            briefly = tier is None or (came_back and wait_s < MEMORY_BELOW_S)
+            if briefly and len(self._timers) < self._most:
+                self._hold_in_memory(job, wait_s)
+            else:
+                by_tier[tier or topology.TIERS_S[0]].append(job)
+        for tier, jobs in by_tier.items():
+            await self._publisher.publish_all(pack(jobs, JOBS_PER_MESSAGE), topology.tier_queue(tier))
+
+    async def hand_over(self) -> None:
+        """At shutdown: give what waits in memory to the smallest tier, for another sender."""
+        jobs = list(self._timers.values())
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        await self._publisher.publish_all(pack(jobs, JOBS_PER_MESSAGE), topology.tier_queue(topology.TIERS_S[0]))
+
+    def _hold_in_memory(self, job: Job, wait_s: float) -> None:
+        def bring_back() -> None:
+            del self._timers[timer]
+            self._inbox.put(Delivery([job], None))
+
+        timer = asyncio.get_running_loop().call_later(max(0.0, wait_s) + MARGIN_S, bring_back)
+        self._timers[timer] = job

@@ -1,0 +1,270 @@
+"""All SQL of the dispatcher, named for what it answers or does.
+
+Each statement that takes row locks takes them in key order and commits by itself, so two processes never wait
+for each other in a circle and a frozen one blocks nobody. Where a statement locks rows of several tables, the
+order is: destinations, executions, tasks, task_state.
+"""
+
+# --- The scheduler: lease -----------------------------------------------------------------------------------
+
+TAKE_LEASE = """
+UPDATE scheduler_lease
+SET holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2::interval
+WHERE expires_at < clock_timestamp() OR holder = $1
+RETURNING epoch, watermark, feed_xid, clock_timestamp() AS now
+"""
+
+RENEW_LEASE = """
+UPDATE scheduler_lease SET expires_at = clock_timestamp() + $3::interval
+WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+RETURNING clock_timestamp() AS now
+"""
+
+RELEASE_LEASE = """
+UPDATE scheduler_lease SET expires_at = '-infinity', holder = NULL WHERE holder = $1 AND epoch = $2
+"""
+
+# --- The scheduler: snapshot and feed -----------------------------------------------------------------------
+
+_REVISION = "task_id, revision, effective_from, status, schedule, timezone, destination"
+
+UNCHANGED_ACTIVE_TASKS = """
+SELECT id AS task_id, revision, effective_from, status, schedule, timezone, destination
+FROM tasks
+WHERE status = 'ACTIVE'
+  AND NOT EXISTS (SELECT FROM task_revisions r WHERE r.task_id = tasks.id AND r.xid >= $1)
+"""
+
+# What the tasks that changed at or after the feed's position were before.
+REVISIONS_BEFORE = f"""
+SELECT DISTINCT ON (task_id) {_REVISION}
+FROM task_revisions JOIN (SELECT DISTINCT task_id FROM task_revisions WHERE xid >= $1) changed USING (task_id)
+WHERE xid < $1
+ORDER BY task_id, revision DESC
+"""  # noqa: S608 - built from a constant above
+
+# `next_xid` belongs to the same snapshot as the rows, so whatever commits later has an xid at or after it.
+# One row without a task comes back where nothing changed.
+FEED = f"""
+SELECT pg_snapshot_xmin(pg_current_snapshot()) AS next_xid, clock_timestamp() AS now, {_REVISION}
+FROM (VALUES (true)) always LEFT JOIN task_revisions ON xid >= $1
+ORDER BY task_id, revision
+"""  # noqa: S608 - built from a constant above
+
+# --- The scheduler: emission and sweep ----------------------------------------------------------------------
+
+# No lease, no row. The watermark and the feed's position move in the statement that commits what is below them.
+EMIT = """
+WITH lease AS (
+    UPDATE scheduler_lease
+    SET watermark = GREATEST(watermark, $3::timestamptz), feed_xid = GREATEST(feed_xid, $4::xid8)
+    WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+    RETURNING true
+), emitted AS (
+    INSERT INTO executions (scheduled_for, task_id, destination, next_at, give_up_at)
+    SELECT j.scheduled_for, j.task_id, j.destination, j.scheduled_for, clock_timestamp() + $8::interval
+    FROM lease, unnest($5::timestamptz[], $6::uuid[], $7::text[]) AS j (scheduled_for, task_id, destination)
+    ORDER BY 1, 2
+    ON CONFLICT DO NOTHING
+    RETURNING true
+)
+SELECT EXISTS (SELECT FROM lease) AS held, (SELECT count(*) FROM emitted) AS emitted, clock_timestamp() AS now
+"""
+
+# SKIP LOCKED: a sweep never waits for a sender, nor a sender in a circle for a sweep.
+GIVE_UP = """
+WITH hopeless AS (
+    SELECT scheduled_for, task_id FROM executions
+    WHERE state IN ('due', 'waiting', 'running') AND next_at <= clock_timestamp()
+      AND (give_up_at <= clock_timestamp() OR (state = 'running' AND lost_claims + 1 >= $3))
+      AND EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
+    ORDER BY next_at LIMIT $4
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE executions e
+SET state = 'failed', claimed_by = NULL, finished_at = clock_timestamp(),
+    reason = CASE WHEN give_up_at <= clock_timestamp() THEN 'given up: too old' ELSE 'given up: lost claims' END
+FROM hopeless h WHERE e.scheduled_for = h.scheduled_for AND e.task_id = h.task_id
+RETURNING e.scheduled_for, e.task_id, e.destination, e.reason
+"""
+
+OVERDUE = """
+WITH overdue AS (
+    SELECT scheduled_for, task_id, state FROM executions
+    WHERE state IN ('due', 'waiting', 'running') AND next_at <= clock_timestamp()
+      AND next_at + CASE WHEN state = 'running' AND sweeps = 0 THEN interval '0'
+                         ELSE $3::interval * 2 ^ sweeps END <= clock_timestamp()
+      AND EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
+    ORDER BY next_at LIMIT $4
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE executions e SET sweeps = LEAST(e.sweeps + 1, 10)
+FROM overdue o WHERE e.scheduled_for = o.scheduled_for AND e.task_id = o.task_id
+RETURNING e.scheduled_for, e.task_id, e.destination, e.state
+"""
+
+# --- The scheduler: partitions ------------------------------------------------------------------------------
+
+PARTITIONS = """
+SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = $1::text::regclass
+"""
+
+# --- The sender: park, claim, classify ----------------------------------------------------------------------
+
+RESTRICTED_DESTINATIONS = """
+SELECT destination FROM destinations
+WHERE destination = ANY($1::text[])
+  AND (blocked_until > clock_timestamp() OR next_slot_at > clock_timestamp())
+"""
+
+# A due row of a restricted destination gets a slot, once; a waiting one keeps its own unless a block moved past
+# it. Jobs marked saturated have no room in this sender, whatever the destination allows.
+PARK = """
+WITH jobs AS (
+    SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::boolean[], $5::float8[])
+        AS j (scheduled_for, task_id, destination, saturated, spacing_s)
+), limits AS (
+    SELECT * FROM destinations WHERE destination IN (SELECT destination FROM jobs)
+    ORDER BY destination FOR UPDATE
+), parked AS (
+    SELECT e.scheduled_for, e.task_id, j.destination, j.spacing_s
+    FROM executions e JOIN jobs j USING (scheduled_for, task_id)
+        LEFT JOIN limits l ON l.destination = j.destination
+    WHERE e.state IN ('due', 'waiting') AND e.next_at <= clock_timestamp()
+      AND (j.saturated OR l.blocked_until > clock_timestamp()
+           OR (e.state = 'due' AND l.next_slot_at > clock_timestamp()))
+    ORDER BY e.scheduled_for, e.task_id FOR UPDATE OF e
+), queues AS (
+    SELECT p.destination, count(*) AS length, GREATEST(max(p.spacing_s), max(l.spacing_s)) AS spacing_s,
+           GREATEST(clock_timestamp() + make_interval(secs => max(p.spacing_s)),
+                    max(l.blocked_until), max(l.next_slot_at)) AS starts_at
+    FROM parked p LEFT JOIN limits l USING (destination) GROUP BY p.destination
+), slots AS (
+    UPDATE destinations d
+    SET next_slot_at = q.starts_at + make_interval(secs => q.spacing_s * q.length), updated_at = clock_timestamp()
+    FROM queues q WHERE d.destination = q.destination
+), places AS (
+    SELECT *, row_number() OVER (PARTITION BY destination ORDER BY scheduled_for, task_id) - 1 AS place
+    FROM parked
+)
+UPDATE executions e
+SET state = 'waiting', sweeps = 0,
+    next_at = LEAST(e.give_up_at, q.starts_at + make_interval(secs => q.spacing_s * p.place))
+FROM places p JOIN queues q USING (destination)
+WHERE e.scheduled_for = p.scheduled_for AND e.task_id = p.task_id
+RETURNING e.scheduled_for, e.task_id, e.destination,
+          EXTRACT(EPOCH FROM e.next_at - clock_timestamp())::float8 AS wait_s
+"""
+
+# The gate: whatever else happened, an execution is granted to one sender at a time, and never early. A task
+# that is gone or was deleted stops everything; one that is not active stops what its schedule owes.
+CLAIM = """
+WITH jobs AS (
+    SELECT * FROM unnest($1::timestamptz[], $2::uuid[]) AS j (scheduled_for, task_id)
+), locked AS (
+    SELECT e.scheduled_for, e.task_id, e.kind
+    FROM executions e JOIN jobs USING (scheduled_for, task_id)
+    WHERE e.state IN ('due', 'waiting', 'running') AND e.next_at <= clock_timestamp()
+    ORDER BY e.scheduled_for, e.task_id FOR UPDATE OF e
+), decided AS (
+    SELECT l.scheduled_for, l.task_id, t.webhook_url_sealed, t.webhook_url_hash, t.payload, t.max_retry,
+           t.destination,
+           CASE WHEN t.id IS NULL OR t.status = 'DELETED' THEN 'the task was deleted'
+                WHEN t.status <> 'ACTIVE' AND l.kind IN ('schedule', 'reboot') THEN 'the task is ' || t.status
+           END AS cancelled_because
+    FROM locked l LEFT JOIN tasks t ON t.id = l.task_id
+)
+UPDATE executions e
+SET state = CASE WHEN d.cancelled_because IS NULL THEN 'running' ELSE 'cancelled' END,
+    reason = d.cancelled_because,
+    seq = e.seq + CASE WHEN d.cancelled_because IS NULL THEN 1 ELSE 0 END,
+    lost_claims = e.lost_claims + CASE WHEN e.state = 'running' THEN 1 ELSE 0 END,
+    next_at = clock_timestamp() + $3::interval,
+    claimed_by = CASE WHEN d.cancelled_because IS NULL THEN $4 END,
+    finished_at = CASE WHEN d.cancelled_because IS NOT NULL THEN clock_timestamp() END,
+    sweeps = 0
+FROM decided d
+WHERE e.scheduled_for = d.scheduled_for AND e.task_id = d.task_id
+RETURNING e.scheduled_for, e.task_id, e.state, e.seq, e.failures, d.webhook_url_sealed, d.webhook_url_hash,
+          d.payload, d.max_retry, COALESCE(d.destination, e.destination) AS destination,
+          clock_timestamp() AS now
+"""
+
+CLASSIFY = """
+SELECT e.scheduled_for, e.task_id, e.state, EXTRACT(EPOCH FROM e.next_at - clock_timestamp())::float8 AS wait_s
+FROM executions e
+JOIN unnest($1::timestamptz[], $2::uuid[]) AS j (scheduled_for, task_id) USING (scheduled_for, task_id)
+"""
+
+# --- The sender: give back, record, learn -------------------------------------------------------------------
+
+GIVE_BACK = """
+WITH given AS (
+    SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::integer[]) AS g (scheduled_for, task_id, seq)
+), locked AS (
+    SELECT e.scheduled_for, e.task_id FROM executions e JOIN given g USING (scheduled_for, task_id)
+    WHERE e.state = 'running' AND e.seq = g.seq
+    ORDER BY e.scheduled_for, e.task_id FOR UPDATE OF e
+)
+UPDATE executions e SET state = 'waiting', next_at = clock_timestamp(), claimed_by = NULL
+FROM locked l WHERE e.scheduled_for = l.scheduled_for AND e.task_id = l.task_id
+"""
+
+# The state is written by the holder of the claim alone; but a success, however late, beats all states but itself.
+# The log row is written in any case. `disabled_after` failures in a row are reported for the task to be failed.
+RECORD = """
+WITH records AS (
+    SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::smallint[],
+                         $7::float8[], $8::text[], $9::text[], $10::smallint[], $11::smallint[], $12::boolean[],
+                         $13::timestamptz[], $14::integer[], $15::text[])
+        AS r (scheduled_for, task_id, seq, state, reason, failures, wait_s, outcome, log_status, retry_count,
+              http_status, ambiguous, execution_time, duration_ms, message)
+), logged AS (
+    INSERT INTO task_logs (scheduled_for, task_id, seq, execution_time, status, outcome, retry_count,
+                           http_status, ambiguous, duration_ms, message)
+    SELECT scheduled_for, task_id, seq, execution_time, log_status, outcome, retry_count,
+           http_status, ambiguous, duration_ms, message
+    FROM records ORDER BY scheduled_for, task_id, seq
+    ON CONFLICT DO NOTHING
+), locked AS (
+    SELECT e.scheduled_for, e.task_id FROM executions e JOIN records r USING (scheduled_for, task_id)
+    WHERE (e.state = 'running' AND e.seq = r.seq) OR (r.state = 'succeeded' AND e.state <> 'succeeded')
+    ORDER BY e.scheduled_for, e.task_id FOR UPDATE OF e
+), updated AS (
+    UPDATE executions e
+    SET state = r.state, reason = r.reason, failures = r.failures, claimed_by = NULL,
+        next_at = LEAST(e.give_up_at, clock_timestamp() + make_interval(secs => r.wait_s)),
+        finished_at = CASE WHEN r.state <> 'waiting' THEN clock_timestamp() END
+    FROM locked l JOIN records r USING (scheduled_for, task_id)
+    WHERE e.scheduled_for = l.scheduled_for AND e.task_id = l.task_id
+    RETURNING e.scheduled_for, e.task_id, e.destination, e.state, r.outcome
+), counted AS (
+    INSERT INTO task_state AS s (task_id, failures_in_row, last_outcome, last_scheduled_for)
+    SELECT task_id, CASE WHEN bool_or(state = 'succeeded') THEN 0 ELSE count(*) END,
+           (array_agg(outcome ORDER BY scheduled_for DESC))[1], max(scheduled_for)
+    FROM updated WHERE state IN ('succeeded', 'failed') GROUP BY task_id ORDER BY task_id
+    ON CONFLICT (task_id) DO UPDATE
+    SET failures_in_row = CASE WHEN excluded.failures_in_row = 0 THEN 0
+                               ELSE s.failures_in_row + excluded.failures_in_row END,
+        last_outcome = excluded.last_outcome, last_scheduled_for = excluded.last_scheduled_for,
+        updated_at = clock_timestamp()
+    RETURNING s.task_id, s.failures_in_row
+)
+SELECT u.scheduled_for, u.task_id, u.state, COALESCE(c.failures_in_row, 0) AS failures_in_row
+FROM updated u LEFT JOIN counted c USING (task_id)
+"""
+
+LEARN_LIMIT = """
+INSERT INTO destinations AS d (destination, blocked_until, spacing_s)
+VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3)
+ON CONFLICT (destination) DO UPDATE
+SET blocked_until = GREATEST(d.blocked_until, excluded.blocked_until),
+    spacing_s = GREATEST(d.spacing_s, excluded.spacing_s),
+    updated_at = clock_timestamp()
+"""
+
+# The api's own function: the one way in which the dispatcher changes a task.
+FAIL_TASKS = "SELECT fail_tasks($1::uuid[], $2::bytea[], $3::text[])"
+
+TASKS_WITH_URL = "SELECT id FROM tasks WHERE webhook_url_hash = $1 AND status = 'ACTIVE'"

@@ -1,0 +1,116 @@
+"""One PostgreSQL and one RabbitMQ for the whole run; a database and a virtual host of its own for each test.
+
+`DATABASE_URL` and `RABBITMQ_URL` (with `RABBITMQ_MANAGEMENT_URL`) are used where they are set, else a private
+stack is started. The database's user must be allowed to create databases.
+"""
+
+import base64
+import os
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from tocsin_common import migrations
+from tocsin_local.stack import Stack, StackUrls
+
+TEMPLATE = "tocsin_template"
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[StackUrls]:
+    """The servers of this run."""
+    if "DATABASE_URL" in os.environ and "RABBITMQ_URL" in os.environ:
+        rabbitmq = urlsplit(os.environ["RABBITMQ_URL"])
+        yield StackUrls(
+            database_url=os.environ["DATABASE_URL"],
+            rabbitmq_url=os.environ["RABBITMQ_URL"],
+            management_url=os.environ.get("RABBITMQ_MANAGEMENT_URL", f"http://{rabbitmq.hostname}:15672"),
+            management_user=rabbitmq.username or "guest",
+            management_password=rabbitmq.password or "guest",
+        )
+        return
+    with Stack("test", fresh=True) as stack:
+        yield stack.urls
+
+
+@pytest.fixture(scope="session")
+async def database_template(servers: StackUrls) -> AsyncIterator[str]:
+    """The name of a migrated database that each test's database is copied from."""
+    name = f"{TEMPLATE}_{uuid4().hex[:8]}"
+    await _admin(servers, f'CREATE DATABASE "{name}"')
+    await migrations.upgrade_async(_with_path(servers.database_url, name))
+    yield name
+    await _admin(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def database_url(servers: StackUrls, database_template: str) -> AsyncIterator[str]:
+    """A migrated, empty database for one test."""
+    name = f"test_{uuid4().hex[:12]}"
+    await _admin(servers, f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
+    yield _with_path(servers.database_url, name)
+    await _admin(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def empty_database_url(servers: StackUrls) -> AsyncIterator[str]:
+    """A database without any table."""
+    name = f"test_{uuid4().hex[:12]}"
+    await _admin(servers, f'CREATE DATABASE "{name}"')
+    yield _with_path(servers.database_url, name)
+    await _admin(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the test's database, to arrange and to look."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def rabbitmq_url(servers: StackUrls) -> Iterator[str]:
+    """A virtual host for one test."""
+    name = f"test-{uuid4().hex[:12]}"
+    _manage(servers, "PUT", f"/api/vhosts/{name}")
+    _manage(
+        servers,
+        "PUT",
+        f"/api/permissions/{name}/{quote(servers.management_user, safe='')}",
+        b'{"configure": ".*", "write": ".*", "read": ".*"}',
+    )
+    yield _with_path(servers.rabbitmq_url, name)
+    _manage(servers, "DELETE", f"/api/vhosts/{name}")
+
+
+@pytest.fixture(scope="session")
+def sealing_keys() -> str:
+    """A value for SEALING_KEYS."""
+    return base64.b64encode(bytes(range(32))).decode()
+
+
+async def _admin(servers: StackUrls, statement: str) -> None:
+    connection = await asyncpg.connect(servers.database_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _with_path(url: str, path: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{path}"))
+
+
+def _manage(servers: StackUrls, method: str, path: str, body: bytes | None = None) -> None:
+    login = base64.b64encode(f"{servers.management_user}:{servers.management_password}".encode()).decode()
+    request = urllib.request.Request(  # noqa: S310 - the scheme is http: the management API of our own broker
+        servers.management_url + path,
+        data=body,
+        method=method,
+        headers={"Authorization": f"Basic {login}", "Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 - as above
