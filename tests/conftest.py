@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+
 from tocsin_common import migrations
 from tocsin_local.stack import Stack, StackUrls
 

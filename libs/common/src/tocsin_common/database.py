@@ -69,3 +69,18 @@ async def open_pool(database_url: str, *, size: int, name: str, timeout_s: float
                 raise UnavailableError(f"PostgreSQL did not answer within {timeout_s:g} s: {error}") from error
             _log.warning("database.unavailable", error=str(error))
             await asyncio.sleep(RETRY_S)
+
+
+async def is_migrated(pool: asyncpg.Pool) -> bool:
+    """Whether the tables are there."""
+    return bool(await pool.fetchval("SELECT to_regclass('scheduler_lease') IS NOT NULL"))
+
+
+async def wait_until_migrated(pool: asyncpg.Pool, *, timeout_s: float) -> None:
+    """Return once the tables are there; UnavailableError after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not await is_migrated(pool):
+        if time.monotonic() > deadline:
+            raise UnavailableError("the database has no tables yet: run `tocsin-api migrate`")
+        _log.warning("database.not_migrated")
+        await asyncio.sleep(RETRY_S)

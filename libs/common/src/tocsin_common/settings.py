@@ -18,12 +18,17 @@ Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every process needs. Times are in seconds."""
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a migration needs."""
 
     environment: Literal["development", "production"] = "development"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     database_url: Secret
+
+
+class Settings(DatabaseSettings, frozen=True, kw_only=True):
+    """What every process needs. Times are in seconds."""
+
     database_pool_size: Annotated[int, Meta(ge=4, le=100)] = 10
     rabbitmq_url: Secret
     sealing_keys: Secret
@@ -102,7 +107,7 @@ class SenderSettings(Settings, frozen=True, kw_only=True):
     """So many failed executions in a row make a task FAILED; 0 is never."""
 
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound=DatabaseSettings)
 
 _TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 

@@ -13,6 +13,8 @@ from tocsin_common import topology
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.messages import JobMessage, encode, iso_utc
 
+RETRY_S = 0.2
+
 _log = structlog.get_logger(__name__)
 
 
@@ -20,8 +22,15 @@ class Publisher:
     """A channel of its own: an error on a publishing channel takes down everything else on it."""
 
     def __init__(
-        self, channel: AbstractRobustChannel, exchange: AbstractExchange, *, window: int, timeout_s: float
+        self,
+        connection: AbstractRobustConnection,
+        channel: AbstractRobustChannel,
+        exchange: AbstractExchange,
+        *,
+        window: int,
+        timeout_s: float,
     ) -> None:
+        self._connection = connection
         self._channel = channel
         self._exchange = exchange
         self._window = asyncio.Semaphore(window)
@@ -34,7 +43,7 @@ class Publisher:
         channel = connection.channel(publisher_confirms=True, on_return_raises=True)
         await channel.initialize()
         exchange, _ = await topology.declare_jobs(channel)
-        return cls(channel, exchange, window=window, timeout_s=timeout_s)
+        return cls(connection, channel, exchange, window=window, timeout_s=timeout_s)
 
     async def ready(self) -> None:
         """Returns once the broker can be published to."""
@@ -42,18 +51,29 @@ class Publisher:
 
     async def depth(self, queue: str) -> int:
         """How many messages wait in `queue`, as the broker says now."""
-        # A robust channel answers a passive declare from its cache, so the plain one is asked.
-        channel = await self._channel.get_underlay_channel()
-        answer = await channel.queue_declare(queue, passive=True, timeout=self._timeout_s)
+        # A channel for this alone: a missing queue closes it. The plain channel below the robust one is asked,
+        # because the latter would answer from its cache.
+        async with self._connection.channel() as channel:
+            plain = await channel.get_underlay_channel()
+            answer = await plain.queue_declare(queue, passive=True, timeout=self._timeout_s)
         return answer.message_count or 0
+
+    async def insist(self, messages: Iterable[JobMessage]) -> None:
+        """Publish to the work queue until every message is confirmed, however long the broker is away."""
+        pending = await self.publish_all(messages)
+        while pending:
+            await asyncio.sleep(RETRY_S)
+            await self.ready()
+            await self._mend()
+            pending = await self.publish_all(pending)
 
     async def publish_all(
         self,
         messages: Iterable[JobMessage],
         queue: str = topology.WORK_QUEUE,
         headers: HeadersType | None = None,
-    ) -> int:
-        """Publish to `queue`, at most a window of them unconfirmed; returns how many were not confirmed.
+    ) -> list[JobMessage]:
+        """Publish to `queue`, at most a window of them unconfirmed; returns those that were not confirmed.
 
         What is not confirmed may have been stored all the same. The rows bring it back in any case.
         """
@@ -62,16 +82,24 @@ class Publisher:
             for message in messages:
                 await self._window.acquire()
                 shown = {"jobs": len(message.jobs), "scheduled-for": _first_instant(message), **(headers or {})}
-                tasks.append(group.create_task(self._publish(encode(message), queue, shown)))
-        failures = sum(not task.result() for task in tasks)
-        if failures:
-            _log.warning("jobs.unconfirmed", messages=failures, queue=queue)
-        return failures
+                tasks.append((message, group.create_task(self._publish(encode(message), queue, shown))))
+        unconfirmed = [message for message, task in tasks if not task.result()]
+        if unconfirmed:
+            _log.warning("jobs.unconfirmed", messages=len(unconfirmed), queue=queue)
+        return unconfirmed
 
     async def publish_body(self, body: bytes, queue: str, headers: HeadersType) -> bool:
         """Publish what is no job message, as it came; returns whether it was confirmed."""
         await self._window.acquire()
         return await self._publish(body, queue, headers)
+
+    async def _mend(self) -> None:
+        """Declare anew what an operator may have deleted."""
+        try:
+            async with self._connection.channel() as channel:
+                await topology.declare_jobs(channel)
+        except BROKER_ERRORS as error:
+            _log.warning("topology.not_declared", error=repr(error))
 
     async def _publish(self, body: bytes, queue: str, headers: HeadersType) -> bool:
         message = aio_pika.Message(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
@@ -20,6 +21,12 @@ def downgrade(database_url: str, revision: str) -> None:
 async def upgrade_async(database_url: str) -> None:
     """`upgrade` for callers with a running event loop."""
     await asyncio.to_thread(upgrade, database_url)
+
+
+def known_revisions() -> tuple[str, ...]:
+    """Every revision of this release, the newest first."""
+    scripts = ScriptDirectory.from_config(_config(""))
+    return tuple(script.revision for script in scripts.walk_revisions())
 
 
 def _config(database_url: str) -> Config:

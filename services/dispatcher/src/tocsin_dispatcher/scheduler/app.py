@@ -22,13 +22,14 @@ from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
 from tocsin_dispatcher.scheduler.partitions import Partitions
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
 
+STOP_TIMEOUT_S = 10  # what is committed is announced first, if the broker is there
 STANDBY_POLL_S = 0.5  # how often a standby asks whether the lease is free
 
 _log = structlog.get_logger(__name__)
 
 
-async def run(settings: SchedulerSettings) -> None:
-    """Stand by and lead, until cancelled; then the lease is released."""
+async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
+    """Stand by and lead until `stop`; then the lease is released."""
     name = f"tocsin-scheduler@{socket.gethostname()}:{os.getpid()}"
     wake = asyncio.Event()
     clock = DatabaseClock()
@@ -39,6 +40,7 @@ async def run(settings: SchedulerSettings) -> None:
                 settings.database_url, size=settings.database_pool_size, name=name, timeout_s=timeout_s
             )
         )
+        await database.wait_until_migrated(pool, timeout_s=timeout_s)
         listening = await stack.enter_async_context(
             await broker.connect(settings.rabbitmq_url, name=f"{name} hears changes", timeout_s=timeout_s)
         )
@@ -62,30 +64,36 @@ async def run(settings: SchedulerSettings) -> None:
         leader = Leader(Feed(pool, clock), emitter, partitions, publisher, clock, wake, settings)
         sweeper = Sweeper(pool, lease, publisher, settings)
         _log.info("scheduler.started", holder=lease.holder)
-        await _take_turns(lease, leader, sweeper)
+        async with asyncio.TaskGroup() as group:
+            turns = group.create_task(_take_turns(lease, leader, sweeper, stop))
+            await stop.wait()
+            wake.set()
+            await asyncio.wait({turns}, timeout=STOP_TIMEOUT_S)
+            turns.cancel()
 
 
-async def _take_turns(lease: Lease, leader: Leader, sweeper: Sweeper) -> None:
-    while True:
+async def _take_turns(lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyncio.Event) -> None:
+    while not stop.is_set():
         try:
             standing = await lease.take()
             if standing is not None:
-                await _serve_a_term(standing, lease, leader, sweeper)
+                await _serve_a_term(standing, lease, leader, sweeper, stop)
         except* LeaseLostError as group:
             _log.warning("scheduler.stepped_down", reason=str(group.exceptions[0]))
         except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
             _log.warning("scheduler.stepped_down", reason=repr(group.exceptions[0]))
-        await asyncio.sleep(STANDBY_POLL_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STANDBY_POLL_S):
+                await stop.wait()
 
 
-async def _serve_a_term(standing: Standing, lease: Lease, leader: Leader, sweeper: Sweeper) -> None:
-    try:
-        async with asyncio.TaskGroup() as term:
-            term.create_task(lease.keep())
-            term.create_task(sweeper.run())
-            term.create_task(leader.lead(standing))
-    except asyncio.CancelledError:
-        with suppress(*CONNECTION_ERRORS):  # then it expires by itself
-            await lease.release()
-            _log.info("lease.released", epoch=lease.epoch)
-        raise
+async def _serve_a_term(
+    standing: Standing, lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyncio.Event
+) -> None:
+    async with asyncio.TaskGroup() as term:
+        others = [term.create_task(lease.keep()), term.create_task(sweeper.run())]
+        await leader.lead(standing, stop)
+        for task in others:
+            task.cancel()
+    await lease.release()
+    _log.info("lease.released", epoch=lease.epoch)

@@ -50,7 +50,7 @@ class Emitter:
         total = 0
         for chunk, is_last in _chunks(jobs, self._settings.emission_chunk):
             await self._commit(chunk, watermark if is_last else None, position if is_last else 0)
-            await self._publisher.publish_all(pack(chunk, self._settings.jobs_per_message))
+            await self._publisher.insist(pack(chunk, self._settings.jobs_per_message))
             total += len(chunk)
         if total:
             _log.info("executions.emitted", executions=total, watermark=watermark and watermark.isoformat())

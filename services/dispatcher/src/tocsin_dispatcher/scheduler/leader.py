@@ -40,8 +40,8 @@ class Leader:
         self._mark_every = timedelta(seconds=settings.lease_renew_s)
         self._poll_every = timedelta(seconds=settings.feed_poll_s)
 
-    async def lead(self, standing: Standing) -> None:
-        """Lead for ever, beginning where the last leader's commits end. Ends only by an error or cancellation."""
+    async def lead(self, standing: Standing, stop: asyncio.Event) -> None:
+        """Lead until `stop`, beginning where the last leader's commits end; what is committed is announced."""
         await self._partitions.cover(days_ahead(self._clock.now(), self._settings.partition_days_ahead))
         heap, late = await self._feed.load(standing)
         _log.info(
@@ -50,7 +50,7 @@ class Leader:
         await self._publisher.ready()
         await self._emitter.emit(late, position=self._feed.position)
         read_at = self._clock.now()
-        while True:
+        while not stop.is_set():
             if self._wake.is_set() or self._clock.now() >= read_at + self._poll_every:
                 read_at = self._clock.now()
                 await self._follow(heap)

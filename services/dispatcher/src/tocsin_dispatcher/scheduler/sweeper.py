@@ -7,6 +7,7 @@ import asyncpg
 import structlog
 
 from tocsin_common import topology
+from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.messages import Job, JobMessage, pack
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher import sql
@@ -32,8 +33,11 @@ class Sweeper:
         await asyncio.sleep(self._settings.sweep_outage_patience_s)
         while True:
             await self._publisher.ready()
-            await self.give_up()
-            await self.announce_again()
+            try:
+                await self.give_up()
+                await self.announce_again()
+            except BROKER_ERRORS as error:
+                _log.warning("sweep.broken_off", error=repr(error))
             await asyncio.sleep(self._settings.sweep_interval_s)
 
     async def give_up(self) -> int:

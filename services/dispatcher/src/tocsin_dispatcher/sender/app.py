@@ -41,6 +41,7 @@ async def run(settings: SenderSettings, stop: asyncio.Event) -> None:
                 settings.database_url, size=settings.database_pool_size, name=name, timeout_s=timeout_s
             )
         )
+        await database.wait_until_migrated(pool, timeout_s=timeout_s)
         publishing = await stack.enter_async_context(
             await broker.connect(settings.rabbitmq_url, name=f"{name} parks retries", timeout_s=timeout_s)
         )

@@ -24,6 +24,7 @@ class Destinations:
         self._pool = pool
         self._in_flight_each = in_flight_each
         self._in_flight: Counter[str] = Counter()
+        self._spacing_s: dict[str, float] = {}
         self._post_s: defaultdict[str, float] = defaultdict(lambda: FIRST_POST_S)
 
     async def park(self, jobs: Collection[Job]) -> list[tuple[Job, float]]:
@@ -58,9 +59,14 @@ class Destinations:
             del self._in_flight[destination]
 
     async def learn(self, destination: str, limit: Limit) -> None:
-        """Tell all senders. If the database is away, the destination says it again."""
+        """Tell all senders of a block. If the database is away, the destination says it again."""
+        if limit.spacing_s:
+            self._spacing_s[destination] = limit.spacing_s
+        if not limit.blocked_s:
+            return
+        spacing_s = self._spacing_s.get(destination, 0.0)
         try:
-            await self._pool.execute(sql.LEARN_LIMIT, destination, limit.blocked_s, limit.spacing_s)
+            await self._pool.execute(sql.LEARN_LIMIT, destination, limit.blocked_s, spacing_s)
         except CONNECTION_ERRORS as error:
             _log.warning("limit.not_shared", destination=destination, error=repr(error))
 

@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from tocsin_common import topology
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
-from tocsin_common.messages import Job, JobMessage, decode_jobs
+from tocsin_common.messages import MAX_JOBS, Job, JobMessage, decode_jobs
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender.claim import Claimed, Claims, Grant, unique
 from tocsin_dispatcher.sender.delivery import Deliveries
@@ -24,7 +24,6 @@ from tocsin_dispatcher.sender.record import Recorder
 from tocsin_dispatcher.sender.slots import Slots
 from tocsin_dispatcher.sender.tiers import Waits
 
-JOBS_A_CLAIM = 50
 RETRY_S = 0.5
 
 _log = structlog.get_logger(__name__)
@@ -79,7 +78,7 @@ class Intake:
 
     async def run(self) -> None:
         """Claim and start POSTs until the inbox is closed; never broken off between a claim and its POSTs."""
-        while taken := await self._inbox.take(JOBS_A_CLAIM):
+        while taken := await self._inbox.take(MAX_JOBS):
             await self._start(taken)
 
     async def drain(self, timeout_s: float) -> None:
@@ -88,6 +87,8 @@ class Intake:
             _, unfinished = await asyncio.wait(self._running, timeout=timeout_s)
             if unfinished:
                 _log.warning("posts.abandoned", posts=len(unfinished))
+            for task in unfinished:  # their claims run out, and the sweeper brings them back
+                task.cancel()
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
         try:

@@ -14,7 +14,6 @@ from tocsin_dispatcher.sender.inbox import Delivery, Inbox
 
 MEMORY_BELOW_S = 2.0  # a job that came back from a tier early waits out less than this in memory
 MARGIN_S = 0.001  # timers may fire a little early, and an early claim is refused
-JOBS_PER_MESSAGE = 50
 
 
 def tier_for(wait_s: float) -> int | None:
@@ -43,7 +42,7 @@ class Waits:
             else:
                 by_tier[tier or topology.TIERS_S[0]].append(job)
         for tier, jobs in by_tier.items():
-            await self._publisher.publish_all(pack(jobs, JOBS_PER_MESSAGE), topology.tier_queue(tier))
+            await self._publisher.publish_all(pack(jobs), topology.tier_queue(tier))
 
     async def hand_over(self) -> None:
         """At shutdown: give what waits in memory to the smallest tier, for another sender."""
@@ -51,7 +50,7 @@ class Waits:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        await self._publisher.publish_all(pack(jobs, JOBS_PER_MESSAGE), topology.tier_queue(topology.TIERS_S[0]))
+        await self._publisher.publish_all(pack(jobs), topology.tier_queue(topology.TIERS_S[0]))
 
     def _hold_in_memory(self, job: Job, wait_s: float) -> None:
         def bring_back() -> None:

@@ -1,0 +1,146 @@
+"""What the dispatcher's parts need: a pool, a broker connection, settings, and tasks in the database."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from aio_pika.abc import AbstractRobustConnection
+
+from tocsin_common import broker, database
+from tocsin_common.messages import Job
+from tocsin_common.sealing import Sealer
+from tocsin_common.settings import SchedulerSettings
+from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.scheduler.partitions import Partitions
+
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
+"""The day whose partitions there are; it lies in the past, so everything owed on it is due."""
+
+AddTask = Callable[..., Awaitable[UUID]]
+AddExecution = Callable[..., Awaitable[Job]]
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    async with await database.open_pool(database_url, size=8, name="test", timeout_s=10) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def partitions(pool: asyncpg.Pool) -> Partitions:
+    partitions = Partitions(pool)
+    await partitions.cover([DAY.date()])
+    return partitions
+
+
+@pytest.fixture
+async def clock(pool: asyncpg.Pool) -> DatabaseClock:
+    clock = DatabaseClock()
+    clock.sample(await pool.fetchval("SELECT clock_timestamp()"))
+    return clock
+
+
+@pytest.fixture
+async def connection(rabbitmq_url: str) -> AsyncIterator[AbstractRobustConnection]:
+    async with await broker.connect(rabbitmq_url, name="test", timeout_s=10) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def publisher(connection: AbstractRobustConnection) -> Publisher:
+    return await Publisher.open(connection, window=100, timeout_s=5)
+
+
+@pytest.fixture
+def scheduler_settings(database_url: str, sealing_keys: str) -> Callable[..., SchedulerSettings]:
+    def build(**changes: Any) -> SchedulerSettings:
+        return SchedulerSettings(
+            database_url=database_url, rabbitmq_url="amqp://unused", sealing_keys=sealing_keys, **changes
+        )
+
+    return build
+
+
+@pytest.fixture
+def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
+    """Write a task and its first revision, as the api does."""
+    sealer = Sealer.from_setting(sealing_keys)
+
+    async def add(
+        *,
+        status: str = "ACTIVE",
+        cron: str = "*/5 * * * * *",
+        destination: str = "discord.com/1",
+        effective_from: datetime = DAY,
+        max_retry: int = 3,
+        url: str = "https://discord.com/api/webhooks/1/token",
+    ) -> UUID:
+        task_id = uuid4()
+        await pool.execute(
+            """
+            WITH task AS (
+                INSERT INTO tasks (id, name, schedule, webhook_url_sealed, webhook_url_hash, webhook_url_masked,
+                                   destination, payload, max_retry, status, revision, effective_from, created_at,
+                                   updated_at)
+                VALUES ($1, 'a task', $2, $3, $4, 'masked', $5, '{"content": "hello"}', $6, $7, 1, $8, $8, $8)
+                RETURNING *
+            )
+            INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination)
+            SELECT id, revision, effective_from, status, schedule, timezone, destination FROM task
+            """,
+            task_id,
+            cron,
+            sealer.seal(url, context=task_id.bytes),
+            sealer.hash(url),
+            destination,
+            max_retry,
+            status,
+            effective_from,
+        )
+        return task_id
+
+    return add
+
+
+@pytest.fixture
+def add_execution(pool: asyncpg.Pool, partitions: Partitions) -> AddExecution:
+    """Write an execution in any state; `next_in_s` is when it may be claimed, from the database's now."""
+
+    async def add(
+        task_id: UUID,
+        scheduled_for: datetime = DAY,
+        *,
+        state: str = "due",
+        kind: str = "schedule",
+        destination: str = "discord.com/1",
+        next_in_s: float = -60.0,
+        give_up_in_s: float = 86400.0,
+        seq: int = 0,
+        failures: int = 0,
+        lost_claims: int = 0,
+    ) -> Job:
+        await pool.execute(
+            """
+            INSERT INTO executions (scheduled_for, task_id, kind, state, destination, next_at, give_up_at, seq,
+                                    failures, lost_claims)
+            VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6),
+                    clock_timestamp() + make_interval(secs => $7), $8, $9, $10)
+            """,
+            scheduled_for,
+            task_id,
+            kind,
+            state,
+            destination,
+            next_in_s,
+            give_up_in_s,
+            seq,
+            failures,
+            lost_claims,
+        )
+        return Job(task_id, scheduled_for, destination)
+
+    return add

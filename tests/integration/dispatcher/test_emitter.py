@@ -1,0 +1,144 @@
+"""Emission on a real database and broker: no lease, no row; no watermark before the last row."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from aio_pika.abc import AbstractRobustConnection
+
+from tocsin_common import topology
+from tocsin_common.messages import Job, decode_jobs
+from tocsin_common.settings import SchedulerSettings
+from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.scheduler.emitter import Emitter
+from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
+from tocsin_dispatcher.scheduler.partitions import Partitions
+
+from .conftest import DAY
+
+LATER = DAY + timedelta(days=400)  # beyond the watermark that a fresh database begins with
+
+
+@pytest.fixture
+async def lease(pool: asyncpg.Pool) -> Lease:
+    lease = Lease(pool, DatabaseClock(), holder="leader", ttl_s=30, renew_s=1, hold_s=20)
+    await lease.take()
+    return lease
+
+
+@pytest.fixture
+def emitter(
+    pool: asyncpg.Pool,
+    lease: Lease,
+    clock: DatabaseClock,
+    publisher: Publisher,
+    scheduler_settings: Callable[..., SchedulerSettings],
+) -> Emitter:
+    settings = scheduler_settings(emission_chunk=2, jobs_per_message=2)
+    return Emitter(pool, lease, clock, Partitions(pool), publisher, settings)
+
+
+def jobs(count: int) -> list[Job]:
+    return [Job(uuid4(), LATER, f"discord.com/{n % 2}") for n in range(count)]
+
+
+async def watermark(pool: asyncpg.Pool):
+    return await pool.fetchval("SELECT watermark FROM scheduler_lease")
+
+
+async def announced(connection: AbstractRobustConnection, count: int) -> list[Job]:
+    """The first `count` jobs on the work queue."""
+    found: list[Job] = []
+    channel = await connection.channel()
+    _, queue = await topology.declare_jobs(channel)
+    async with asyncio.timeout(10), queue.iterator(no_ack=True) as messages:
+        async for message in messages:
+            found += decode_jobs(message.body).jobs
+            if len(found) >= count:
+                return found
+    return found
+
+
+async def test_every_job_gets_a_row_and_is_announced(
+    emitter: Emitter, pool: asyncpg.Pool, connection: AbstractRobustConnection
+):
+    owed = jobs(5)
+
+    await emitter.emit(owed, position=0, watermark=LATER)
+
+    rows = await pool.fetch("SELECT task_id, state, next_at, destination FROM executions")
+    assert {(row["task_id"], row["state"], row["next_at"], row["destination"]) for row in rows} == {
+        (job.task_id, "due", LATER, job.destination) for job in owed
+    }
+    assert sorted(job.task_id for job in await announced(connection, 5)) == sorted(job.task_id for job in owed)
+    assert await watermark(pool) == LATER
+
+
+async def test_emitting_again_adds_nothing(emitter: Emitter, pool: asyncpg.Pool):
+    owed = jobs(3)
+    await emitter.emit(owed, position=0)
+    await pool.execute("UPDATE executions SET state = 'succeeded'")
+
+    await emitter.emit(owed, position=0)
+
+    assert await pool.fetchval("SELECT count(*) FROM executions WHERE state = 'succeeded'") == 3
+    assert await pool.fetchval("SELECT count(*) FROM executions") == 3
+
+
+async def test_the_watermark_moves_only_with_the_last_chunk(emitter: Emitter, pool: asyncpg.Pool):
+    before = await watermark(pool)
+
+    def broken_off() -> Iterator[Job]:
+        yield from jobs(3)
+        raise ConnectionError("the process dies here")
+
+    with pytest.raises(ConnectionError):
+        await emitter.emit(broken_off(), position=7, watermark=LATER)
+
+    assert await pool.fetchval("SELECT count(*) FROM executions") == 2
+    assert await watermark(pool) == before
+    assert await pool.fetchval("SELECT feed_xid FROM scheduler_lease") == 0
+
+
+async def test_the_watermark_and_the_feeds_position_never_move_back(emitter: Emitter, pool: asyncpg.Pool):
+    await emitter.emit([], position=9, watermark=LATER)
+
+    await emitter.emit([], position=3, watermark=LATER - timedelta(seconds=5))
+
+    assert await watermark(pool) == LATER
+    assert await pool.fetchval("SELECT feed_xid FROM scheduler_lease") == 9
+
+
+async def test_a_scheduler_that_leads_no_more_leaves_no_row(emitter: Emitter, pool: asyncpg.Pool):
+    before = await watermark(pool)
+    await pool.execute("UPDATE scheduler_lease SET holder = 'another', epoch = epoch + 1")
+
+    with pytest.raises(LeaseLostError):
+        await emitter.emit(jobs(1), position=0, watermark=LATER)
+
+    assert await pool.fetchval("SELECT count(*) FROM executions") == 0
+    assert await watermark(pool) == before
+
+
+async def test_an_expired_lease_counts_as_lost_even_if_nobody_took_it(emitter: Emitter, pool: asyncpg.Pool):
+    await pool.execute("UPDATE scheduler_lease SET expires_at = clock_timestamp() - interval '1 ms'")
+
+    with pytest.raises(LeaseLostError):
+        await emitter.emit(jobs(1), position=0)
+
+    assert await pool.fetchval("SELECT count(*) FROM executions") == 0
+
+
+async def test_a_work_queue_that_an_operator_deleted_is_made_anew_and_gets_the_jobs(
+    emitter: Emitter, connection: AbstractRobustConnection
+):
+    channel = await connection.channel()
+    await (await channel.get_underlay_channel()).queue_delete(topology.WORK_QUEUE)
+
+    await asyncio.wait_for(emitter.emit(jobs(2), position=0), 20)
+
+    assert len(await announced(connection, 2)) == 2

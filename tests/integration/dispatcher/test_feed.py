@@ -1,0 +1,109 @@
+"""Following the tasks on a real database: no commit can hide."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.scheduler.feed import Feed
+from tocsin_dispatcher.scheduler.heap import Heap
+from tocsin_dispatcher.scheduler.lease import Standing
+
+from .conftest import DAY
+
+NEXT_REVISION = """
+WITH task AS (
+    UPDATE tasks SET revision = revision + 1, status = $2, destination = $3, effective_from = $4
+    WHERE id = $1 RETURNING *
+)
+INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination)
+SELECT id, revision, effective_from, status, schedule, timezone, destination FROM task
+"""
+
+
+@pytest.fixture
+def feed(pool: asyncpg.Pool) -> Feed:
+    return Feed(pool, DatabaseClock())
+
+
+def members(heap: Heap) -> set[UUID]:
+    head = heap.head()
+    return {job.task_id for job in heap.jobs_at(head)} if head is not None else set()
+
+
+async def test_a_snapshot_holds_the_active_tasks(feed: Feed, add_task):
+    active = await add_task()
+    await add_task(status="INACTIVE")
+    await add_task(status="DELETED")
+
+    heap, _ = await feed.load(Standing(1, DAY, 0))
+
+    assert members(heap) == {active}
+
+
+async def test_the_feed_brings_what_commits_after_the_snapshot(feed: Feed, add_task):
+    heap, _ = await feed.load(Standing(1, DAY, 0))
+    added = await add_task()
+
+    await feed.read(heap)
+
+    assert members(heap) == {added}
+
+
+async def test_a_transaction_that_commits_late_is_not_missed(
+    feed: Feed, add_task, pool: asyncpg.Pool, database: asyncpg.Connection
+):
+    slow_task = await add_task(status="INACTIVE")
+    heap, _ = await feed.load(Standing(1, DAY, 0))
+    slow = database.transaction()
+    await slow.start()
+    await database.execute(NEXT_REVISION, slow_task, "ACTIVE", "discord.com/1", DAY)
+    quick_task = await add_task()
+    await feed.read(heap)
+    assert members(heap) == {quick_task}
+
+    await slow.commit()
+    await feed.read(heap)
+
+    assert members(heap) == {quick_task, slow_task}
+
+
+async def test_reading_again_owes_nothing_twice(feed: Feed, add_task):
+    heap, _ = await feed.load(Standing(1, DAY + timedelta(seconds=7), 0))
+    await add_task()
+
+    first = await feed.read(heap)
+    second = await feed.read(heap)
+
+    assert [job.scheduled_for for job in first] == [DAY, DAY + timedelta(seconds=5)]
+    assert second == []
+
+
+async def test_a_change_that_the_last_leader_did_not_apply_is_late_for_the_next(
+    feed: Feed, add_task, pool: asyncpg.Pool
+):
+    old = await add_task()
+    position = await pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())")
+    await pool.execute(NEXT_REVISION, old, "INACTIVE", "discord.com/1", DAY + timedelta(seconds=12))
+    new = await add_task(effective_from=DAY + timedelta(seconds=1))
+
+    heap, late = await feed.load(Standing(2, DAY + timedelta(seconds=5), position))
+
+    assert sorted((job.task_id, job.scheduled_for) for job in late) == sorted(
+        [
+            (old, DAY + timedelta(seconds=10)),  # between the watermark and its end
+            (new, DAY + timedelta(seconds=5)),  # between its beginning and the watermark
+        ]
+    )
+    assert members(heap) == {new}
+
+
+async def test_what_changed_before_the_position_is_not_late(feed: Feed, add_task, pool: asyncpg.Pool):
+    await add_task()
+    position = await pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())")
+
+    _, late = await feed.load(Standing(2, DAY + timedelta(seconds=30), position))
+
+    assert late == []

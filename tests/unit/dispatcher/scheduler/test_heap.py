@@ -1,0 +1,287 @@
+"""The cron heap: what is owed when, and what a change makes owed."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin_common import schedule
+from tocsin_dispatcher.scheduler.heap import TICK, Heap, Revision
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+A, B = UUID(int=1), UUID(int=2)
+EVERY_SECOND, EVERY_5_S, DAILY = "* * * * * *", "*/5 * * * * *", "0 0 * * *"
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def revision(
+    task_id: UUID = A,
+    number: int = 1,
+    *,
+    since: float = -3600,
+    cron: str = EVERY_5_S,
+    status: str = "ACTIVE",
+    destination: str = "discord.com/1",
+) -> Revision:
+    return Revision(task_id, number, at(since), status, cron, "UTC", destination)
+
+
+def emit_until(heap: Heap, now: datetime) -> list[tuple[UUID, datetime]]:
+    emitted = []
+    while (instant := heap.head()) is not None and instant <= now:
+        emitted += [(job.task_id, job.scheduled_for) for job in heap.jobs_at(instant)]
+        heap.advance(instant)
+    return emitted
+
+
+def test_nothing_is_owed_without_tasks():
+    heap = Heap(NOON)
+
+    assert heap.head() is None
+    assert len(heap) == 0
+
+
+def test_the_head_is_the_earliest_instant_after_the_watermark():
+    heap = Heap(NOON)
+
+    heap.load(revision(A, cron=DAILY))
+    heap.load(revision(B, cron=EVERY_5_S))
+
+    assert heap.head() == at(5)  # noon itself is the watermark: it was emitted
+
+
+def test_tasks_of_one_schedule_are_owed_together():
+    heap = Heap(NOON)
+    heap.load(revision(A, destination="discord.com/1"))
+    heap.load(revision(B, destination="discord.com/2"))
+
+    jobs = list(heap.jobs_at(at(5)))
+
+    assert [(job.task_id, job.scheduled_for, job.destination) for job in jobs] == [
+        (A, at(5), "discord.com/1"),
+        (B, at(5), "discord.com/2"),
+    ]
+
+
+def test_different_schedules_that_meet_are_owed_together():
+    heap = Heap(NOON)
+    heap.load(revision(A, cron=EVERY_5_S))
+    heap.load(revision(B, cron=EVERY_SECOND))
+    for second in range(1, 5):
+        heap.advance(at(second))
+
+    jobs = list(heap.jobs_at(at(5)))
+
+    assert {job.task_id for job in jobs} == {A, B}
+
+
+def test_what_was_not_committed_is_owed_again():
+    heap = Heap(NOON)
+    heap.load(revision())
+
+    first = list(heap.jobs_at(at(5)))
+    again = list(heap.jobs_at(at(5)))
+
+    assert first == again
+    assert heap.head() == at(5)
+    assert heap.watermark == NOON
+
+
+def test_advancing_over_an_instant_moves_the_watermark_to_it():
+    heap = Heap(NOON)
+    heap.load(revision())
+
+    heap.advance(at(5))
+
+    assert heap.watermark == at(5)
+    assert heap.head() == at(10)
+
+
+def test_the_watermark_moves_through_idle_time():
+    heap = Heap(NOON)
+    heap.load(revision())
+
+    heap.advance(at(4.9))
+
+    assert heap.watermark == at(4.9)
+    assert emit_until(heap, at(5)) == [(A, at(5))]
+
+
+def test_a_task_owes_nothing_before_its_effective_from():
+    heap = Heap(NOON)
+
+    late = heap.apply(revision(since=7))
+
+    assert late == []
+    assert emit_until(heap, at(15)) == [(A, at(10)), (A, at(15))]
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        pytest.param(0, [0, 5, 10], id="on an instant: that one too"),
+        pytest.param(0.000001, [5, 10], id="just after an instant"),
+        pytest.param(10, [10], id="the watermark itself"),
+        pytest.param(10.5, [], id="after the watermark"),
+    ],
+)
+def test_a_new_task_owes_at_once_what_the_watermark_has_passed_since_its_effective_from(
+    since: float, expected: list[float]
+):
+    heap = Heap(at(10))
+
+    late = heap.apply(revision(since=since))
+
+    assert [job.scheduled_for for job in late] == [at(second) for second in expected]
+    assert heap.head() == at(15)
+
+
+def test_an_edit_that_keeps_effective_from_makes_nothing_late_and_is_used_from_then_on():
+    heap = Heap(NOON)
+    heap.load(revision(destination="discord.com/1"))
+
+    late = heap.apply(revision(number=2, destination="discord.com/2"))
+
+    assert late == []
+    assert [job.destination for job in heap.jobs_at(at(5))] == ["discord.com/2"]
+
+
+def test_a_change_of_schedule_owes_the_old_instants_before_it_and_the_new_ones_after():
+    heap = Heap(NOON)
+    heap.load(revision(cron=EVERY_5_S))
+
+    late = heap.apply(revision(number=2, cron="*/4 * * * * *", since=11))
+
+    assert [job.scheduled_for for job in late] == [at(5), at(10)]
+    assert emit_until(heap, at(16)) == [(A, at(12)), (A, at(16))]
+
+
+def test_a_change_seen_late_owes_the_new_instants_beside_what_the_old_ones_emitted():
+    heap = Heap(NOON)
+    heap.load(revision(cron=EVERY_5_S))
+    emitted = emit_until(heap, at(12))
+
+    late = heap.apply(revision(number=2, cron="*/4 * * * * *", since=7))
+
+    assert emitted == [(A, at(5)), (A, at(10))]
+    assert [job.scheduled_for for job in late] == [at(8)]
+    assert emit_until(heap, at(12)) == [(A, at(12))]
+
+
+@pytest.mark.parametrize("status", ["INACTIVE", "FAILED", "DELETED"])
+def test_a_task_that_stops_owes_its_instants_up_to_then(status: str):
+    heap = Heap(NOON)
+    heap.load(revision())
+
+    late = heap.apply(revision(number=2, since=11, status=status))
+
+    assert [job.scheduled_for for job in late] == [at(5), at(10)]
+    assert heap.head() is None
+    assert len(heap) == 0
+
+
+def test_a_task_that_starts_again_owes_nothing_of_the_pause():
+    heap = Heap(NOON)
+    heap.load(revision(status="INACTIVE"))
+    heap.advance(at(12))
+
+    late = heap.apply(revision(number=2, since=9))
+
+    assert [job.scheduled_for for job in late] == [at(10)]
+    assert heap.head() == at(15)
+
+
+def test_a_revision_that_is_known_changes_nothing():
+    heap = Heap(NOON)
+    heap.apply(revision(number=2, since=3, status="INACTIVE"))
+
+    late = heap.apply(revision(number=1, since=-10))
+
+    assert late == []
+    assert heap.head() is None
+
+
+def test_inactive_tasks_are_forgotten_once_the_feed_cannot_show_them_again():
+    heap = Heap(NOON)
+    heap.load(revision(status="INACTIVE", number=7))
+
+    heap.forget_inactive(keep=set())
+
+    assert [job.scheduled_for for job in heap.apply(revision(number=1, since=0))] == [at(0)]
+
+
+def test_a_schedule_that_was_left_by_all_starts_afresh_for_the_next_task():
+    heap = Heap(NOON)
+    heap.load(revision(A))
+    heap.apply(revision(A, 2, since=1, status="DELETED"))
+    heap.advance(at(22))
+
+    heap.apply(revision(B, since=22))
+
+    assert heap.head() == at(25)
+    assert emit_until(heap, at(30)) == [(B, at(25)), (B, at(30))]
+
+
+CRONS = st.sampled_from([EVERY_SECOND, EVERY_5_S, "*/7 * * * * *", "3 * * * * *", "* * * * *"])
+STATUSES = st.sampled_from(["ACTIVE", "ACTIVE", "INACTIVE", "DELETED"])
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Revision], list[float]]:
+    """A task's revisions, and when the leader hears of each (never before it is made)."""
+    gaps = draw(st.lists(st.floats(0.001, 20), min_size=1, max_size=6))
+    delays = draw(st.lists(st.floats(0, 15), min_size=len(gaps), max_size=len(gaps)))
+    revisions, heard, since = [], [], 0.0
+    for number, (gap, delay) in enumerate(zip(gaps, delays, strict=True), 1):
+        since += gap
+        revisions.append(revision(number=number, since=round(since, 6), cron=draw(CRONS), status=draw(STATUSES)))
+        heard.append(max(since + delay, heard[-1] if heard else 0.0))
+    return revisions, heard
+
+
+@given(histories())
+def test_every_owed_instant_is_emitted_whenever_the_leader_hears_of_the_changes(
+    history: tuple[list[Revision], list[float]],
+):
+    revisions, heard = history
+    end = heard[-1] + 10
+    heap = Heap(NOON)
+    emitted: list[datetime] = []
+    for change, second in zip(revisions, heard, strict=True):
+        emitted += [instant for _, instant in emit_until(heap, at(second))]
+        heap.advance(min(at(second), (heap.head() or at(second + 1)) - TICK))
+        emitted += [job.scheduled_for for job in heap.apply(change)]
+
+    emitted += [instant for _, instant in emit_until(heap, at(end))]
+
+    owed = owed_by(revisions, at(end))
+    also_allowed = {  # until the leader hears of a change, the old schedule counts as well
+        instant
+        for old, new, second in zip(revisions, revisions[1:], heard[1:], strict=False)
+        for instant in instants_of(old, new.effective_from, at(second))
+    }
+    assert owed <= set(emitted)
+    assert set(emitted) <= owed | also_allowed
+
+
+def owed_by(revisions: list[Revision], end: datetime) -> set[datetime]:
+    """Straight from the definition: the instants of each revision while it was in force."""
+    ends = [following.effective_from - TICK for following in revisions[1:]] + [end]
+    return {
+        instant
+        for in_force, until in zip(revisions, ends, strict=True)
+        for instant in instants_of(in_force, in_force.effective_from, until)
+    }
+
+
+def instants_of(owner: Revision, start: datetime, end: datetime) -> set[datetime]:
+    if not owner.is_active:
+        return set()
+    source = schedule.instants(owner.schedule, owner.timezone, start=start)
+    return set(takewhile(lambda instant: instant <= end, source))

@@ -1,0 +1,52 @@
+"""How long a failed execution waits, and what becomes of it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin_dispatcher.sender.backoff import Next, base_s, decide, jittered
+from tocsin_dispatcher.sender.outcome import Verdict
+
+
+def test_the_base_doubles_from_one_second_up_to_512():
+    assert [base_s(retry) for retry in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512]
+
+
+@given(st.floats(0.1, 1000), st.floats(0, 1, exclude_max=True))
+def test_jitter_adds_up_to_a_fifth(seconds: float, chance: float):
+    assert seconds <= jittered(seconds, chance) <= seconds * 1.2
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failures", "max_retry", "expected"),
+    [
+        ("succeeded", 0, 3, Next("succeeded", 0, 0.0, "SUCCESS", None)),
+        ("succeeded", 2, 3, Next("succeeded", 2, 0.0, "SUCCESS", None)),
+        ("retryable", 0, 3, Next("waiting", 1, 1.0, "RETRYING", None)),
+        ("retryable", 1, 3, Next("waiting", 2, 2.0, "RETRYING", None)),
+        ("retryable", 2, 3, Next("waiting", 3, 4.0, "RETRYING", None)),
+        ("retryable", 3, 3, Next("failed", 4, 0.0, "FAILED", "retries exhausted: why")),
+        ("retryable", 0, 0, Next("failed", 1, 0.0, "FAILED", "retries exhausted: why")),
+        ("limited", 3, 3, Next("waiting", 3, 7.5, "RETRYING", None)),
+        ("permanent", 0, 3, Next("failed", 1, 0.0, "FAILED", "permanent: why")),
+        ("gone", 0, 3, Next("failed", 1, 0.0, "FAILED", "gone: why")),
+    ],
+)
+def test_an_execution_goes_on_as_its_outcome_says(outcome, failures, max_retry, expected):
+    verdict = Verdict(outcome, "why", wait_s=7.5 if outcome == "limited" else 0.0)
+
+    following = decide(verdict, failures=failures, max_retry=max_retry, chance=0.0)
+
+    assert following == expected
+
+
+def test_an_execution_that_always_fails_is_posted_once_and_then_as_often_as_it_may_be_retried():
+    failures, attempts = 0, 0
+    while True:
+        attempts += 1
+        following = decide(Verdict("retryable", "why"), failures=failures, max_retry=10, chance=0.5)
+        if following.state == "failed":
+            break
+        failures = following.failures
+
+    assert attempts == 11

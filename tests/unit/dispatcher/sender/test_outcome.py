@@ -1,0 +1,135 @@
+"""The table from an answer to its outcome, row by row as Discord documents them."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin_dispatcher.sender.outcome import (
+    DEFAULT_WAIT_S,
+    MAX_MESSAGE,
+    MAX_WAIT_S,
+    Answer,
+    Failure,
+    Limit,
+    clean,
+    judge,
+    limit_of,
+)
+
+
+def answer(status: int, body: object = None, **headers: str) -> Answer:
+    raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
+
+
+@pytest.mark.parametrize(
+    ("given_answer", "outcome"),
+    [
+        (answer(200, {"id": "123"}), "succeeded"),
+        (answer(204), "succeeded"),
+        (answer(301, location="https://discord.com/"), "permanent"),
+        (answer(400, {"code": 50006, "message": "Cannot send an empty message"}), "permanent"),
+        (answer(400, {"code": 50035, "errors": {}}), "permanent"),
+        (answer(401, {"code": 50027}), "gone"),
+        (answer(401, {"code": 0, "message": "401: Unauthorized"}), "permanent"),
+        (answer(403, {"code": 50013}), "permanent"),
+        (answer(404, {"code": 10015, "message": "Unknown Webhook"}), "gone"),
+        (answer(404, {"code": 10003, "message": "Unknown Channel"}), "permanent"),
+        (answer(404, b"<html>not found</html>"), "permanent"),
+        (answer(408), "retryable"),
+        (answer(425), "retryable"),
+        (answer(429, {"retry_after": 1.5}), "limited"),
+        (answer(429, b"<html>cloudflare</html>"), "limited"),
+        (answer(400, {"code": 130000}), "retryable"),
+        (answer(400, {"code": 20016}), "retryable"),
+        (answer(403, {"code": 20028}), "retryable"),
+        (answer(403, {"code": 20029}), "retryable"),
+        (answer(403, {"code": 40062}), "retryable"),
+        (answer(500), "retryable"),
+        (answer(502, b"<html>bad gateway</html>"), "retryable"),
+        (answer(503, {"message": "try later"}), "retryable"),
+        (Failure("could not connect", was_sent=False), "retryable"),
+    ],
+)
+def test_an_answer_has_the_outcome_of_its_row(given_answer: Answer | Failure, outcome: str):
+    assert judge(given_answer).outcome == outcome
+
+
+def test_a_failure_after_the_request_was_sent_is_ambiguous():
+    assert judge(Failure("no answer within 10 s", was_sent=True)).ambiguous
+    assert not judge(Failure("could not connect", was_sent=False)).ambiguous
+
+
+@pytest.mark.parametrize(
+    ("given_answer", "wait_s"),
+    [
+        pytest.param(answer(429, {"retry_after": 1.337}, retry_after="2"), 1.337, id="the body has fractions"),
+        pytest.param(answer(429, b"<html/>", retry_after="7"), 7.0, id="the header where the body is no JSON"),
+        pytest.param(answer(429), DEFAULT_WAIT_S, id="neither"),
+        pytest.param(answer(429, {"retry_after": "soon"}, retry_after="-1"), DEFAULT_WAIT_S, id="nonsense"),
+        pytest.param(answer(429, {"retry_after": 1e9}), MAX_WAIT_S, id="longer than a day"),
+        pytest.param(answer(429, b'{"retry_after": NaN}', retry_after="3"), 3.0, id="not a number"),
+        pytest.param(answer(429, {"retry_after": True}, retry_after="3"), 3.0, id="a boolean"),
+    ],
+)
+def test_a_limited_answer_says_how_long_to_wait(given_answer: Answer, wait_s: float):
+    assert judge(given_answer).wait_s == pytest.approx(wait_s)
+
+
+@pytest.mark.parametrize(
+    ("given_answer", "limit"),
+    [
+        pytest.param(answer(204), None, id="no headers"),
+        pytest.param(
+            answer(200, x_ratelimit_limit="5", x_ratelimit_remaining="4", x_ratelimit_reset_after="2.0"),
+            Limit(0.0, 0.4),
+            id="the first of a window shows its spacing",
+        ),
+        pytest.param(
+            answer(200, x_ratelimit_limit="5", x_ratelimit_remaining="3", x_ratelimit_reset_after="1.9"),
+            None,
+            id="in the middle there is nothing to keep in mind",
+        ),
+        pytest.param(
+            answer(200, x_ratelimit_limit="5", x_ratelimit_remaining="0", x_ratelimit_reset_after="0.7"),
+            Limit(0.7, 0.0),
+            id="the last one blocks until the reset",
+        ),
+        pytest.param(answer(429, {"retry_after": 3}), Limit(3.0, 0.0), id="a 429 blocks as told"),
+        pytest.param(
+            answer(200, x_ratelimit_limit="0", x_ratelimit_remaining="-1", x_ratelimit_reset_after="x"),
+            None,
+            id="nonsense",
+        ),
+    ],
+)
+def test_the_headers_tell_the_limit(given_answer: Answer, limit: Limit | None):
+    found = limit_of(given_answer)
+
+    assert found == (limit and pytest.approx(limit))
+
+
+def test_a_message_names_status_text_and_code():
+    verdict = judge(answer(400, {"code": 50035, "message": "Invalid Form Body"}))
+
+    assert verdict.message == "HTTP 400: Invalid Form Body (code 50035)"
+    assert judge(answer(200, {"id": "42"})).message == "HTTP 200, message 42"
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=2000))
+def test_cleaned_text_can_be_stored_and_printed(text: str):
+    cleaned = clean(text)
+
+    assert len(cleaned) <= MAX_MESSAGE
+    assert cleaned.isprintable()
+    cleaned.encode()  # a lone surrogate would raise
+
+
+@given(st.integers(100, 599), st.binary(max_size=200), st.dictionaries(st.text(max_size=20), st.text(max_size=20)))
+def test_no_answer_is_without_an_outcome(status: int, body: bytes, headers: dict[str, str]):
+    verdict = judge(Answer(status, headers, body))
+
+    assert verdict.outcome in {"succeeded", "retryable", "permanent", "gone", "limited"}
+    assert "\x00" not in verdict.message
