@@ -1,0 +1,117 @@
+"""The whole of Tocsin as real processes, with a receiver, for one test each."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from e2e.processes import Tocsin, free_port
+from tocsin_local.receiver import Receiver
+
+API_KEY = "a key of the end to end tests"
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def environment(database_url: str, rabbitmq_url: str, sealing_keys: str) -> dict[str, str]:
+    """Settings for all processes: waits are short, so that a fault is over within a test's time."""
+    return {
+        "DATABASE_URL": database_url,
+        "RABBITMQ_URL": rabbitmq_url,
+        "SEALING_KEYS": sealing_keys,
+        "ALLOW_LOCAL_WEBHOOKS": "1",
+        "LEASE_TTL_S": "2",
+        "LEASE_RENEW_S": "0.5",
+        "LEASE_HOLD_S": "1.5",
+        "POST_TIMEOUT_S": "2",
+        "CLAIM_TTL_S": "3",
+        "SWEEP_INTERVAL_S": "0.5",
+        "SWEEP_PATIENCE_S": "3",
+        "SWEEP_OUTAGE_PATIENCE_S": "1",
+    }
+
+
+Start = Callable[..., Awaitable[Tocsin]]
+
+
+@pytest.fixture
+async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
+    """Start processes; at the test's end those that still run must stop on SIGTERM with status 0."""
+    running: list[Tocsin] = []
+
+    async def start(*command: str, **changes: str) -> Tocsin:
+        running.append(await Tocsin.start(*command, env=environment | changes))
+        return running[-1]
+
+    yield start
+    alive = [tocsin for tocsin in running if tocsin.process.returncode is None]
+    statuses = [await tocsin.stop() for tocsin in reversed(alive)]
+    assert statuses == [0] * len(alive)
+
+
+@pytest.fixture
+async def scheduler(start: Start) -> Tocsin:
+    scheduler = await start("tocsin-dispatcher", "schedule")
+    await scheduler.logged("scheduler.leading")
+    return scheduler
+
+
+@pytest.fixture
+async def sender(start: Start) -> Tocsin:
+    sender = await start("tocsin-dispatcher", "send")
+    await sender.logged("sender.consuming")
+    return sender
+
+
+@pytest.fixture
+async def api(start: Start) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a real API process."""
+    port = free_port()
+    process = await start("tocsin-api", "serve", PORT=str(port), API_KEY=API_KEY)
+    await process.logged("api.started")
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}",
+        headers={"X-API-KEY": API_KEY},
+        transport=httpx.AsyncHTTPTransport(retries=10),  # until it listens
+    ) as client:
+        assert (await client.get("/health/ready")).status_code == 200
+        yield client
+
+
+@pytest.fixture
+def create_task(api: httpx.AsyncClient) -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def create(url: str, **fields: Any) -> dict[str, Any]:
+        body = {
+            "name": "a task",
+            "schedule": "* * * * * *",
+            "webhookUrl": url,
+            "payload": {"content": "hello"},
+            **fields,
+        }
+        response = await api.post("/api/tasks", json=body)
+        assert response.status_code == 201, response.text
+        task: dict[str, Any] = response.json()
+        return task
+
+    return create
+
+
+@pytest.fixture
+async def executions(database: asyncpg.Connection) -> Callable[..., Awaitable[list[asyncpg.Record]]]:
+    """The rows of a task's executions in a state, oldest first."""
+
+    async def fetch(task: dict[str, Any], *states: str) -> list[asyncpg.Record]:
+        return await database.fetch(
+            "SELECT * FROM executions WHERE task_id = $1 AND state = ANY($2) ORDER BY scheduled_for",
+            task["id"],
+            list(states),
+        )
+
+    return fetch

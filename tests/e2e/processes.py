@@ -1,0 +1,91 @@
+"""Tocsin's real processes under test: started, listened to by their log events, and ended by signal."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+BIN = Path(sys.executable).parent
+START_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 20
+
+
+class Tocsin:
+    """One process of Tocsin. Its log is JSON lines, which tests wait for."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.events: list[dict[str, Any]] = []
+        self.last_lines: deque[str] = deque(maxlen=50)
+        self._changed = asyncio.Event()
+        self._reader = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(cls, *command: str, env: Mapping[str, str]) -> "Tocsin":
+        """Run a console script, e.g. `tocsin-dispatcher send`."""
+        process = await asyncio.create_subprocess_exec(
+            BIN / command[0],
+            *command[1:],
+            env={"PATH": os.environ["PATH"], **env},
+            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        return cls(process)
+
+    async def logged(self, event: str, *, count: int = 1, timeout_s: float = START_TIMEOUT_S) -> dict[str, Any]:
+        """The `count`th log line with this event, as soon as it is there."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while len(found := [line for line in self.events if line.get("event") == event]) < count:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise TimeoutError(f"no {event!r} within {timeout_s} s in:\n" + "\n".join(self.last_lines)) from None
+        return found[count - 1]
+
+    async def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.send_signal(signal.SIGKILL)
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        """End it as an operator would; returns its exit status."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            await self.kill()
+            raise
+        await self._reader
+        return status
+
+    async def _read(self) -> None:
+        stream = self.process.stderr
+        if stream is None:
+            raise RuntimeError("the process was started without a pipe")
+        async for line in stream:
+            text = line.decode(errors="replace").rstrip()
+            self.last_lines.append(text)
+            try:
+                event = msgspec.json.decode(text)
+            except msgspec.DecodeError:
+                continue
+            if isinstance(event, dict):
+                self.events.append(event)
+                self._changed.set()
+
+
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
