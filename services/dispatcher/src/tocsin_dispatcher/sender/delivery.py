@@ -74,6 +74,7 @@ class Deliveries:
             _log.warning("follow_up.failed", task_id=str(grant.job.task_id), error=repr(error))
 
     async def _report_failed(self, grant: Grant, recorded: Recorded) -> None:
+        _log.error("execution.failed", task_id=str(grant.job.task_id), reason=recorded.next.reason)
         await self._publisher.publish_all(
             [JobMessage(jobs=[grant.job])], topology.DEAD_QUEUE, {"reason": recorded.next.reason or ""}
         )
