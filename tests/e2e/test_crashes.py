@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import takewhile
 from uuid import UUID
 
@@ -95,3 +95,26 @@ async def test_a_sender_that_is_stopped_finishes_its_posts(
     owed = owed_until(task, first.arrived_at)
     await receiver.wait_until(all_delivered(webhook, owed))
     assert successes(webhook)[first.execution_id] == 1
+
+
+async def test_after_a_long_outage_the_newest_fires_and_the_rest_is_recorded_as_missed(
+    receiver: Receiver, create_task, sender, start, database
+):
+    webhook = receiver.add()
+    task = await create_task(webhook.url, schedule="*/10 * * * * *")
+    # As if the task and the last leader's watermark were three hours old.
+    past = "clock_timestamp() - interval '3 hours'"
+    await database.execute(f"UPDATE task_revisions SET effective_from = {past}")  # noqa: S608 - a constant
+    await database.execute(f"UPDATE tasks SET effective_from = {past}")  # noqa: S608 - a constant
+    await database.execute(f"UPDATE scheduler_lease SET watermark = {past}")  # noqa: S608 - a constant
+
+    scheduler = await start("tocsin-dispatcher", "schedule")
+    await scheduler.logged("scheduler.catching_up")
+    await receiver.wait_for_answers(7, timeout_s=20)
+
+    missed = await database.fetchrow("SELECT * FROM executions WHERE state = 'missed'")
+    fired = await database.fetchval("SELECT min(scheduled_for) FROM executions WHERE state <> 'missed'")
+    assert str(missed["task_id"]) == task["id"]
+    assert missed["missed_count"] is None  # over a thousand
+    assert missed["scheduled_for"] + timedelta(seconds=10) == fired  # together they leave nothing out
+    assert set(successes(webhook).values()) == {1}

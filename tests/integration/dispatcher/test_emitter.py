@@ -15,6 +15,7 @@ from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.emitter import Emitter
+from tocsin_dispatcher.scheduler.heap import Revision, Span
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
 
@@ -131,6 +132,44 @@ async def test_an_expired_lease_counts_as_lost_even_if_nobody_took_it(emitter: E
         await emitter.emit(jobs(1), position=0)
 
     assert await pool.fetchval("SELECT count(*) FROM executions") == 0
+
+
+async def test_a_gap_leaves_a_row_for_what_fires_and_one_for_what_is_missed(emitter: Emitter, pool: asyncpg.Pool):
+    task_id = uuid4()
+    owner = Revision(task_id, 1, LATER, "ACTIVE", "*/10 * * * *", "UTC", "discord.com/1")
+    gap_end = LATER + timedelta(minutes=25)
+    await emitter.freeze_gap(gap_end)
+
+    await emitter.emit_spans([Span(owner, LATER, gap_end)], decided_at=gap_end, position=0)
+    await emitter.close_gap()
+
+    rows = await pool.fetch(
+        "SELECT state, scheduled_for, missed_from, missed_count FROM executions ORDER BY scheduled_for"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("missed", LATER + timedelta(minutes=10), LATER, 2),
+        ("due", LATER + timedelta(minutes=20), None, None),
+    ]
+    assert await watermark(pool) == gap_end
+
+
+async def test_a_gap_that_was_not_worked_off_is_inherited(emitter: Emitter, pool: asyncpg.Pool):
+    before = await watermark(pool)
+    await emitter.freeze_gap(LATER)
+    await pool.execute("UPDATE scheduler_lease SET expires_at = '-infinity'")
+
+    standing = await Lease(pool, DatabaseClock(), holder="next", ttl_s=30, renew_s=1, hold_s=20).take()
+
+    assert standing is not None
+    assert (standing.watermark, standing.gap_until) == (before, LATER)
+
+
+@pytest.mark.parametrize("step", ["freeze_gap", "close_gap"])
+async def test_only_the_leader_decides_on_a_gap(emitter: Emitter, pool: asyncpg.Pool, step: str):
+    await pool.execute("UPDATE scheduler_lease SET holder = 'another', epoch = epoch + 1")
+
+    with pytest.raises(LeaseLostError):
+        await (emitter.freeze_gap(LATER) if step == "freeze_gap" else emitter.close_gap())
 
 
 async def test_a_work_queue_that_an_operator_deleted_is_made_anew_and_gets_the_jobs(

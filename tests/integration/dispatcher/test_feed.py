@@ -8,7 +8,7 @@ import pytest
 
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.scheduler.feed import Feed
-from tocsin_dispatcher.scheduler.heap import Heap
+from tocsin_dispatcher.scheduler.heap import TICK, Heap
 from tocsin_dispatcher.scheduler.lease import Standing
 
 from .conftest import DAY
@@ -38,13 +38,13 @@ async def test_a_snapshot_holds_the_active_tasks(feed: Feed, add_task):
     await add_task(status="INACTIVE")
     await add_task(status="DELETED")
 
-    heap, _ = await feed.load(Standing(1, DAY, 0))
+    heap, _ = await feed.load(Standing(1, DAY, 0, None))
 
     assert members(heap) == {active}
 
 
 async def test_the_feed_brings_what_commits_after_the_snapshot(feed: Feed, add_task):
-    heap, _ = await feed.load(Standing(1, DAY, 0))
+    heap, _ = await feed.load(Standing(1, DAY, 0, None))
     added = await add_task()
 
     await feed.read(heap)
@@ -56,7 +56,7 @@ async def test_a_transaction_that_commits_late_is_not_missed(
     feed: Feed, add_task, pool: asyncpg.Pool, database: asyncpg.Connection
 ):
     slow_task = await add_task(status="INACTIVE")
-    heap, _ = await feed.load(Standing(1, DAY, 0))
+    heap, _ = await feed.load(Standing(1, DAY, 0, None))
     slow = database.transaction()
     await slow.start()
     await database.execute(NEXT_REVISION, slow_task, "ACTIVE", "discord.com/1", DAY)
@@ -71,13 +71,13 @@ async def test_a_transaction_that_commits_late_is_not_missed(
 
 
 async def test_reading_again_owes_nothing_twice(feed: Feed, add_task):
-    heap, _ = await feed.load(Standing(1, DAY + timedelta(seconds=7), 0))
+    heap, _ = await feed.load(Standing(1, DAY + timedelta(seconds=7), 0, None))
     await add_task()
 
     first = await feed.read(heap)
     second = await feed.read(heap)
 
-    assert [job.scheduled_for for job in first] == [DAY, DAY + timedelta(seconds=5)]
+    assert [(span.start, span.end) for span in first] == [(DAY, DAY + timedelta(seconds=7))]
     assert second == []
 
 
@@ -89,14 +89,13 @@ async def test_a_change_that_the_last_leader_did_not_apply_is_late_for_the_next(
     await pool.execute(NEXT_REVISION, old, "INACTIVE", "discord.com/1", DAY + timedelta(seconds=12))
     new = await add_task(effective_from=DAY + timedelta(seconds=1))
 
-    heap, late = await feed.load(Standing(2, DAY + timedelta(seconds=5), position))
+    heap, late = await feed.load(Standing(2, DAY + timedelta(seconds=5), position, None))
 
-    assert sorted((job.task_id, job.scheduled_for) for job in late) == sorted(
-        [
-            (old, DAY + timedelta(seconds=10)),  # between the watermark and its end
-            (new, DAY + timedelta(seconds=5)),  # between its beginning and the watermark
-        ]
-    )
+    watermark, ended, began = (DAY + timedelta(seconds=second) for second in (5, 12, 1))
+    assert {(span.revision.task_id, span.start, span.end) for span in late} == {
+        (old, watermark + TICK, ended - TICK),
+        (new, began, watermark),
+    }
     assert members(heap) == {new}
 
 
@@ -104,6 +103,6 @@ async def test_what_changed_before_the_position_is_not_late(feed: Feed, add_task
     await add_task()
     position = await pool.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())")
 
-    _, late = await feed.load(Standing(2, DAY + timedelta(seconds=30), position))
+    _, late = await feed.load(Standing(2, DAY + timedelta(seconds=30), position, None))
 
     assert late == []

@@ -5,7 +5,7 @@ import time
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractRobustConnection
+from aio_pika.abc import AbstractRobustConnection, TimeoutType
 
 from tocsin_common.errors import UnavailableError
 
@@ -25,6 +25,17 @@ BROKER_ERRORS = (
 _log = structlog.get_logger(__name__)
 
 
+class _Connection(aio_pika.RobustConnection):
+    async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109 - as in the base class
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            # An attempt that is cancelled would go on in the background for ever. Nobody waits for its end,
+            # which takes up to the pause between two attempts.
+            self._closing = asyncio.create_task(self.close())
+            raise
+
+
 async def connect(rabbitmq_url: str, *, name: str, timeout_s: float) -> AbstractRobustConnection:
     """A connection that reconnects by itself and shows as `name` in the management console.
 
@@ -39,6 +50,7 @@ async def connect(rabbitmq_url: str, *, name: str, timeout_s: float) -> Abstract
                 heartbeat=HEARTBEAT_S,
                 reconnect_interval=1,
                 client_properties={"connection_name": name, "product": "Tocsin"},
+                connection_class=_Connection,
             )
         except BROKER_ERRORS as error:
             if time.monotonic() > deadline:

@@ -13,8 +13,9 @@ import aiohttp
 MAX_ANSWER_BYTES = 65_536
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _6TO4 = ipaddress.ip_network("2002::/16")
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is assigned for public use so far
 # Python counts these as global although no webhook can live there.
-_DENIED = tuple(ipaddress.ip_network(net) for net in ("64:ff9b:1::/48", "fec0::/10", "192.0.0.0/24", "2001::/32"))
+_DENIED = tuple(ipaddress.ip_network(net) for net in ("192.0.0.0/24", "2001::/32"))
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -49,6 +50,8 @@ def may_connect(address: Address, *, allow_local: bool) -> bool:
     address = _unwrapped(address)
     if address.is_loopback:
         return allow_local
+    if address.version == 6 and address not in _GLOBAL_UNICAST:
+        return False
     if address.is_multicast or any(address in net for net in _DENIED if net.version == address.version):
         return False
     return address.is_global

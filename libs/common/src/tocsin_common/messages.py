@@ -14,7 +14,7 @@ import msgspec
 MAX_JOBS = 50  # one claim's worth: a statement of 50 costs a third of 50 statements
 
 
-class Job(msgspec.Struct, frozen=True, rename="camel"):
+class Job(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Announces one execution to the senders."""
 
     task_id: UUID
@@ -48,7 +48,13 @@ def encode(message: JobMessage | ScheduleChange) -> bytes:
 
 def decode_jobs(body: bytes) -> JobMessage:
     """Raises msgspec.DecodeError where `body` is no job message of a version that is known here."""
-    return _jobs_decoder.decode(body)
+    try:
+        message = _jobs_decoder.decode(body)
+        for job in message.jobs:
+            iso_utc(job.scheduled_for)
+    except (UnicodeDecodeError, OverflowError) as error:  # what msgspec lets through: text, and year 0 in UTC
+        raise msgspec.DecodeError(str(error)) from error
+    return message
 
 
 def pack(jobs: Iterable[Job], size: int = MAX_JOBS) -> Iterator[JobMessage]:

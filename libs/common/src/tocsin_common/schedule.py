@@ -37,6 +37,7 @@ _FIELDS = (
     _Field("month", 1, 12, _MONTHS),
     _Field("day of week", 0, 7, _DAYS),
 )
+_DAY_OF_MONTH, _DAY_OF_WEEK = _FIELDS[3], _FIELDS[5]
 _ITEM = re.compile(r"(?P<base>\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d{1,4}))?", re.ASCII)
 _NTH_DAY = re.compile(r"(?P<day>\w+)#[1-5]", re.ASCII)
 
@@ -56,6 +57,7 @@ def validate(expression: str) -> None:
         raise InvalidScheduleError(f"has {len(values)} fields; allowed are 5, or 6 with seconds first")
     for field, value in zip(_FIELDS[-len(values) :], values, strict=True):
         _check_field(field, value)
+    _check_days(values[-3].lower(), values[-1].lower())
     _check_that_it_comes(expression)
 
 
@@ -66,6 +68,14 @@ def instants(expression: str, timezone: str, *, start: datetime) -> Iterator[dat
     source = _croniter(expression, before)
     while True:
         yield source.get_next(datetime).astimezone(UTC)
+
+
+def instants_before(expression: str, timezone: str, *, end: datetime) -> Iterator[datetime]:
+    """The schedule's instants at or before `end`, latest first, aware and in UTC."""
+    after = (end + timedelta(microseconds=1)).astimezone(ZoneInfo(timezone))
+    source = _croniter(expression, after)
+    while True:
+        yield source.get_prev(datetime).astimezone(UTC)
 
 
 def _croniter(expression: str, start: datetime) -> croniter:
@@ -99,6 +109,18 @@ def _check_field(field: _Field, value: str) -> None:
         _check_range(field, item, match)
 
 
+def _check_days(of_month: str, of_week: str) -> None:
+    """Refuse what croniter joins in another way than cron does: days of the month *or* of the week."""
+    for field, value in ((_DAY_OF_MONTH, of_month), (_DAY_OF_WEEK, of_week)):
+        if ",*" in value and not value.startswith("*"):
+            raise _refusal(field, value, "in a list * comes first")
+    nth = ["#" in day for day in of_week.split(",")]
+    if any(nth) and not all(nth):
+        raise _refusal(_DAY_OF_WEEK, of_week, "days with # do not mix with others")
+    if any(nth) and not of_month.startswith("*"):
+        raise _refusal(_DAY_OF_WEEK, of_week, "a day with # needs a day of month that begins with *")
+
+
 def _check_range(field: _Field, item: str, match: re.Match[str]) -> None:
     low, high = field.low, field.high
     if match["first"] is not None:
@@ -109,6 +131,8 @@ def _check_range(field: _Field, item: str, match: re.Match[str]) -> None:
                 raise _refusal(field, item, "a range must rise")
         elif match["step"] is None:
             return
+        elif field is _DAY_OF_WEEK:  # up to Saturday or to Sunday? croniter and cron differ
+            raise _refusal(field, item, "a step needs a range, such as 1-5/2")
     if match["step"] is not None and not 1 <= int(match["step"]) <= high - low + 1:
         raise _refusal(field, item, f"a step here is 1 to {high - low + 1}")
 

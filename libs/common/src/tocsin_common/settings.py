@@ -4,6 +4,7 @@ A field `database_url` is the variable `DATABASE_URL`. A field marked secret may
 `DATABASE_URL_FILE` holds the path. An empty variable counts as not set.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -65,6 +66,8 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     """The holder stops by itself this long after it sent its last successful renewal."""
     feed_poll_s: Seconds = 2
     """The feed is read this often where no hint came."""
+    catch_up_grace_s: Annotated[float, Meta(ge=5)] = 60
+    """After an outage instants up to this old all fire; of older ones only the newest of each task."""
     emission_chunk: Count = 2000
     """Execution rows a statement."""
     jobs_per_message: Annotated[int, Meta(ge=1, le=50)] = 50
@@ -109,6 +112,21 @@ class SenderSettings(Settings, frozen=True, kw_only=True):
 
 S = TypeVar("S", bound=DatabaseSettings)
 
+_HOST = r"(?:\[[\w:.%]+\]|[^\s/?#@:,\[\]]+)(?::\d{1,5})?"
+_USER = r"(?:[^\s/?#\[\]]*@)?"
+_REST = r"(?:[/?][^\s#]*)?"
+# Stricter than what parses URLs later: an error there repeats what stands where a port should, and that is
+# the rest of a password that was not percent-encoded.
+_URLS = {
+    "DATABASE_URL": (
+        "postgresql://user:password@host:port/name",
+        re.compile(rf"postgres(?:ql)?(?:\+\w+)?://{_USER}(?:{_HOST}(?:,{_HOST})*)?{_REST}"),
+    ),
+    "RABBITMQ_URL": (
+        "amqp://user:password@host:port/vhost",
+        re.compile(rf"amqps?://{_USER}{_HOST}{_REST}"),
+    ),
+}
 _TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -122,9 +140,10 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
             text = _read(variable, environ, secret=_is_secret(field.type))
             if text is not None:
                 values[field.name] = _convert(text, field.type)
+                _check_url(variable, text)
             elif field.required:
                 problems.append(f"{variable} is not set and has no default")
-        except (msgspec.ValidationError, ValueError, OSError) as error:
+        except (msgspec.ValidationError, ValueError) as error:
             problems.append(f"{variable}: {error}")
     if not problems:
         problems = _contradictions(values)
@@ -138,8 +157,18 @@ def _read(variable: str, environ: Mapping[str, str], *, secret: bool) -> str | N
     if path and environ.get(variable):
         raise ValueError(f"set either {variable} or {variable}_FILE, not both")
     if path:
-        return Path(path).read_text(encoding="utf-8").strip() or None
+        return _read_file(path) or None
     return environ.get(variable) or None
+
+
+def _read_file(path: str) -> str:
+    # No error repeats the path: whoever took the wrong variable wrote the secret itself there.
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"its file cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("its file is not UTF-8") from None
 
 
 def _convert(text: str, kind: Any) -> Any:
@@ -148,6 +177,14 @@ def _convert(text: str, kind: Any) -> Any:
             raise ValueError(f"expected one of {', '.join(_TRUTHS)}, got {text!r}")
         return _TRUTHS[text.lower()]
     return msgspec.convert(text, kind, strict=False)
+
+
+def _check_url(variable: str, text: str) -> None:
+    if variable not in _URLS:
+        return
+    form, pattern = _URLS[variable]
+    if not text.isascii() or not pattern.fullmatch(text):
+        raise ValueError(f"expected {form}, with other characters than letters and digits percent-encoded")
 
 
 def _is_secret(kind: Any) -> bool:

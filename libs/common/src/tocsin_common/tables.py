@@ -78,7 +78,8 @@ task_revisions = sa.Table(
     sa.Index("task_revisions_xid", "xid"),
 )
 
-# One row: who leads, and how far everything owed has its row.
+# One row: who leads, and how far everything owed has its row. `gap_until`: what is owed between the watermark and
+# then is being caught up with, and whoever leads next decides on it as of the same instant.
 scheduler_lease = sa.Table(
     "scheduler_lease",
     metadata,
@@ -88,11 +89,13 @@ scheduler_lease = sa.Table(
     sa.Column("expires_at", _timestamp, nullable=False, server_default="-infinity"),
     sa.Column("watermark", _timestamp, nullable=False, server_default=_now),
     sa.Column("feed_xid", Xid8, nullable=False, server_default="0"),
+    sa.Column("gap_until", _timestamp),
     sa.CheckConstraint("id", name="one_row"),
 )
 
 # Partitioned by day. `next_at` of a due or waiting row: from when it may be claimed; of a running row: the
-# deadline of its claim. So "may be claimed now" is one comparison for all three.
+# deadline of its claim. So "may be claimed now" is one comparison for all three. A missed row stands for all
+# instants of its task from `missed_from` to its own; `missed_count` is null where they are too many to count.
 executions = sa.Table(
     "executions",
     metadata,
@@ -109,6 +112,8 @@ executions = sa.Table(
     sa.Column("lost_claims", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("sweeps", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("claimed_by", sa.Text),
+    sa.Column("missed_from", _timestamp),
+    sa.Column("missed_count", sa.Integer),
     sa.Column("created_at", _timestamp, nullable=False, server_default=_now),
     sa.Column("finished_at", _timestamp),
     _one_of("kind", EXECUTION_KINDS),

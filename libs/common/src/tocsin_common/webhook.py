@@ -63,8 +63,8 @@ def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises where the port is no number
-    except ValueError as error:
-        raise InvalidWebhookUrlError("is not a URL") from error
+    except ValueError:
+        raise InvalidWebhookUrlError("is not a URL") from None  # its text repeats a part of the URL
     if parts.username is not None or parts.password is not None:
         raise InvalidWebhookUrlError("must not hold a user name or password")
     if parts.fragment:
@@ -81,7 +81,7 @@ def _discord(url: str, parts: SplitResult) -> Webhook:
 
 
 def _other(url: str, parts: SplitResult) -> Webhook:
-    origin = f"{parts.scheme}://{parts.netloc.lower()}"
+    origin = _origin(parts)
     match = _DISCORD_PATH.fullmatch(parts.path)
     if match is not None:
         destination = f"{origin}/{match['id']}"
@@ -89,6 +89,14 @@ def _other(url: str, parts: SplitResult) -> Webhook:
             url, destination, f"{origin}/api/webhooks/{match['id']}/…{match['token'][-4:]}", is_discord=True
         )
     return Webhook(url, origin, f"{origin}/…{url[-4:]}", is_discord=False)
+
+
+def _origin(parts: SplitResult) -> str:
+    """Without the scheme's own port, so that one server is one destination."""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    own = {"https": 443, "http": 80}[parts.scheme]
+    port = f":{parts.port}" if parts.port not in (None, own) else ""
+    return f"{parts.scheme}://{host}{port}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,7 +11,7 @@ TAKE_LEASE = """
 UPDATE scheduler_lease
 SET holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2::interval
 WHERE expires_at < clock_timestamp() OR holder = $1
-RETURNING epoch, watermark, feed_xid, clock_timestamp() AS now
+RETURNING epoch, watermark, feed_xid, gap_until, clock_timestamp() AS now
 """
 
 RENEW_LEASE = """
@@ -69,6 +69,30 @@ WITH lease AS (
     RETURNING true
 )
 SELECT EXISTS (SELECT FROM lease) AS held, (SELECT count(*) FROM emitted) AS emitted, clock_timestamp() AS now
+"""
+
+# The decision on a gap is frozen before the first row of it is written, so that a crash changes nothing of it.
+FREEZE_GAP = """
+UPDATE scheduler_lease SET gap_until = $3
+WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+RETURNING true
+"""
+
+CLOSE_GAP = """
+UPDATE scheduler_lease SET gap_until = NULL, watermark = GREATEST(watermark, gap_until)
+WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+RETURNING true
+"""
+
+RECORD_MISSED = """
+INSERT INTO executions (scheduled_for, task_id, state, destination, next_at, give_up_at, finished_at,
+                        missed_from, missed_count)
+SELECT m.newest, m.task_id, 'missed', m.destination, m.newest, m.newest, clock_timestamp(), m.oldest, m.count
+FROM unnest($3::timestamptz[], $4::uuid[], $5::text[], $6::timestamptz[], $7::integer[])
+    AS m (newest, task_id, destination, oldest, count)
+WHERE EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
+ORDER BY 1, 2
+ON CONFLICT DO NOTHING
 """
 
 # SKIP LOCKED: a sweep never waits for a sender, nor a sender in a circle for a sweep.

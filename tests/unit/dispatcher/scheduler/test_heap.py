@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin_common import schedule
-from tocsin_dispatcher.scheduler.heap import TICK, Heap, Revision
+from tocsin_dispatcher.scheduler.heap import TICK, Heap, Revision, Span
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 A, B = UUID(int=1), UUID(int=2)
@@ -30,6 +30,17 @@ def revision(
     destination: str = "discord.com/1",
 ) -> Revision:
     return Revision(task_id, number, at(since), status, cron, "UTC", destination)
+
+
+def owed_in(spans: list[Span]) -> list[datetime]:
+    return [
+        instant
+        for span in spans
+        for instant in takewhile(
+            lambda instant: instant <= span.end,  # noqa: B023 - used up at once
+            schedule.instants(span.revision.schedule, span.revision.timezone, start=span.start),
+        )
+    ]
 
 
 def emit_until(heap: Heap, now: datetime) -> list[tuple[UUID, datetime]]:
@@ -138,7 +149,7 @@ def test_a_new_task_owes_at_once_what_the_watermark_has_passed_since_its_effecti
 
     late = heap.apply(revision(since=since))
 
-    assert [job.scheduled_for for job in late] == [at(second) for second in expected]
+    assert owed_in(late) == [at(second) for second in expected]
     assert heap.head() == at(15)
 
 
@@ -158,7 +169,7 @@ def test_a_change_of_schedule_owes_the_old_instants_before_it_and_the_new_ones_a
 
     late = heap.apply(revision(number=2, cron="*/4 * * * * *", since=11))
 
-    assert [job.scheduled_for for job in late] == [at(5), at(10)]
+    assert owed_in(late) == [at(5), at(10)]
     assert emit_until(heap, at(16)) == [(A, at(12)), (A, at(16))]
 
 
@@ -170,7 +181,7 @@ def test_a_change_seen_late_owes_the_new_instants_beside_what_the_old_ones_emitt
     late = heap.apply(revision(number=2, cron="*/4 * * * * *", since=7))
 
     assert emitted == [(A, at(5)), (A, at(10))]
-    assert [job.scheduled_for for job in late] == [at(8)]
+    assert owed_in(late) == [at(8)]
     assert emit_until(heap, at(12)) == [(A, at(12))]
 
 
@@ -181,7 +192,7 @@ def test_a_task_that_stops_owes_its_instants_up_to_then(status: str):
 
     late = heap.apply(revision(number=2, since=11, status=status))
 
-    assert [job.scheduled_for for job in late] == [at(5), at(10)]
+    assert owed_in(late) == [at(5), at(10)]
     assert heap.head() is None
     assert len(heap) == 0
 
@@ -193,7 +204,7 @@ def test_a_task_that_starts_again_owes_nothing_of_the_pause():
 
     late = heap.apply(revision(number=2, since=9))
 
-    assert [job.scheduled_for for job in late] == [at(10)]
+    assert owed_in(late) == [at(10)]
     assert heap.head() == at(15)
 
 
@@ -213,7 +224,7 @@ def test_inactive_tasks_are_forgotten_once_the_feed_cannot_show_them_again():
 
     heap.forget_inactive(keep=set())
 
-    assert [job.scheduled_for for job in heap.apply(revision(number=1, since=0))] == [at(0)]
+    assert owed_in(heap.apply(revision(number=1, since=0))) == [at(0)]
 
 
 def test_a_schedule_that_was_left_by_all_starts_afresh_for_the_next_task():
@@ -226,6 +237,31 @@ def test_a_schedule_that_was_left_by_all_starts_afresh_for_the_next_task():
 
     assert heap.head() == at(25)
     assert emit_until(heap, at(30)) == [(B, at(25)), (B, at(30))]
+
+
+def test_a_gap_holds_what_every_task_owes_in_it():
+    heap = Heap(NOON)
+    heap.load(revision(A))
+    heap.load(revision(B, since=9, cron="*/4 * * * * *"))
+    heap.apply(revision(UUID(int=3), since=30))
+
+    spans = list(heap.gap(at(20)))
+
+    assert [(span.revision.task_id, span.start, span.end) for span in spans] == [
+        (A, NOON + TICK, at(20)),
+        (B, at(9), at(20)),
+    ]
+
+
+def test_skipping_a_gap_goes_on_after_it():
+    heap = Heap(NOON)
+    heap.load(revision(A))
+    heap.load(revision(B, cron=DAILY))
+
+    heap.skip_to(at(20))
+
+    assert heap.watermark == at(20)
+    assert emit_until(heap, at(30)) == [(A, at(25)), (A, at(30))]
 
 
 CRONS = st.sampled_from([EVERY_SECOND, EVERY_5_S, "*/7 * * * * *", "3 * * * * *", "* * * * *"])
@@ -256,7 +292,7 @@ def test_every_owed_instant_is_emitted_whenever_the_leader_hears_of_the_changes(
     for change, second in zip(revisions, heard, strict=True):
         emitted += [instant for _, instant in emit_until(heap, at(second))]
         heap.advance(min(at(second), (heap.head() or at(second + 1)) - TICK))
-        emitted += [job.scheduled_for for job in heap.apply(change)]
+        emitted += owed_in(heap.apply(change))
 
     emitted += [instant for _, instant in emit_until(heap, at(end))]
 

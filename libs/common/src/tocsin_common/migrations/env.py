@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 import sqlalchemy as sa
 from alembic import context
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -20,8 +21,13 @@ def _run(connection: sa.Connection) -> None:
 
 
 async def _migrate(database_url: str) -> None:
-    url = plain_url(database_url).replace("://", "+asyncpg://", 1)
-    engine = create_async_engine(url, poolclass=sa.NullPool, hide_parameters=True)
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        # asyncpg reads the URL, here as elsewhere: SQLAlchemy knows neither postgres:// nor sslmode.
+        async_creator=lambda: asyncpg.connect(plain_url(database_url)),
+        poolclass=sa.NullPool,
+        hide_parameters=True,
+    )
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_run)

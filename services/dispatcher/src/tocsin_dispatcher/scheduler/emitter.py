@@ -4,6 +4,7 @@ The watermark becomes an instant only with the last chunk of that instant; a cra
 announcement leaves a `due` row, which the sweeper announces.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -16,8 +17,12 @@ from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher import sql
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.scheduler.catch_up import Missed, resolve
+from tocsin_dispatcher.scheduler.heap import Span
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
+
+SPANS_A_BATCH = 500
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +45,7 @@ class Emitter:
         self._partitions = partitions
         self._publisher = publisher
         self._settings = settings
+        self._grace = timedelta(seconds=settings.catch_up_grace_s)
 
     async def emit(self, jobs: Iterable[Job], *, position: int, watermark: datetime | None = None) -> None:
         """Commit a row for each of `jobs` and announce them.
@@ -54,6 +60,49 @@ class Emitter:
             total += len(chunk)
         if total:
             _log.info("executions.emitted", executions=total, watermark=watermark and watermark.isoformat())
+
+    async def emit_spans(self, spans: Iterable[Span], *, decided_at: datetime, position: int) -> None:
+        """Emit what of `spans` still fires as of `decided_at`, and a row for what is missed."""
+        rest = iter(spans)
+        while batch := list(islice(rest, SPANS_A_BATCH)):
+            resolutions = []
+            for span in batch:
+                resolutions.append(resolve(span, decided_at=decided_at, grace=self._grace))
+                await asyncio.sleep(0)  # cron arithmetic takes time, and the lease must be renewed meanwhile
+            await self.emit((job for resolution in resolutions for job in resolution.fire), position=0)
+            await self._record_missed([part.missed for part in resolutions if part.missed is not None])
+        await self.emit([], position=position)
+
+    async def freeze_gap(self, until: datetime) -> None:
+        """Decide that what is owed up to `until` is caught up with as of `until`, by whoever leads."""
+        self._lease.check()
+        await self._holding(sql.FREEZE_GAP, until)
+
+    async def close_gap(self) -> None:
+        """The gap has been worked off: the watermark becomes its end."""
+        self._lease.check()
+        await self._holding(sql.CLOSE_GAP)
+
+    async def _record_missed(self, missed: list[Missed]) -> None:
+        if not missed:
+            return
+        self._lease.check()
+        await self._partitions.cover({part.newest.date() for part in missed})
+        await self._pool.execute(
+            sql.RECORD_MISSED,
+            self._lease.holder,
+            self._lease.epoch,
+            [part.newest for part in missed],
+            [part.task_id for part in missed],
+            [part.destination for part in missed],
+            [part.oldest for part in missed],
+            [part.total for part in missed],
+        )
+        _log.warning("executions.missed", tasks=len(missed))
+
+    async def _holding(self, statement: str, *arguments: object) -> None:
+        if not await self._pool.fetchval(statement, self._lease.holder, self._lease.epoch, *arguments):
+            raise LeaseLostError("another scheduler took the lease")
 
     async def _commit(self, chunk: list[Job], watermark: datetime | None, position: int) -> None:
         self._lease.check()

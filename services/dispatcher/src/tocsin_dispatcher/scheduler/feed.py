@@ -8,10 +8,9 @@ from collections.abc import Iterable
 
 import asyncpg
 
-from tocsin_common.messages import Job
 from tocsin_dispatcher import sql
 from tocsin_dispatcher.clock import DatabaseClock
-from tocsin_dispatcher.scheduler.heap import Heap, Revision
+from tocsin_dispatcher.scheduler.heap import Heap, Revision, Span
 from tocsin_dispatcher.scheduler.lease import Standing
 
 CURSOR_ROWS = 5000
@@ -25,7 +24,7 @@ class Feed:
         self._clock = clock
         self.position = 0
 
-    async def load(self, standing: Standing) -> tuple[Heap, list[Job]]:
+    async def load(self, standing: Standing) -> tuple[Heap, list[Span]]:
         """A heap as of the last leader's position, and what later changes make owed at once.
 
         Every revision at or after that position counts as seen late: the last leader may have died before
@@ -44,14 +43,14 @@ class Feed:
                 heap.load(_revision(row))
         return heap, self._apply(heap, feed)
 
-    async def read(self, heap: Heap) -> list[Job]:
+    async def read(self, heap: Heap) -> list[Span]:
         """Apply what has changed to `heap`; returns what that makes owed at once."""
         return self._apply(heap, await self._pool.fetch(sql.FEED, self.position))
 
-    def _apply(self, heap: Heap, rows: Iterable[asyncpg.Record]) -> list[Job]:
+    def _apply(self, heap: Heap, rows: Iterable[asyncpg.Record]) -> list[Span]:
         rows = list(rows)
         revisions = [_revision(row) for row in rows if row["task_id"] is not None]
-        late = [job for revision in revisions for job in heap.apply(revision)]
+        late = [span for revision in revisions for span in heap.apply(revision)]
         heap.forget_inactive(keep={revision.task_id for revision in revisions})
         self.position = rows[0]["next_xid"]
         self._clock.sample(rows[0]["now"])

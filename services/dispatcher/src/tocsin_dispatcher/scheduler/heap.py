@@ -5,9 +5,9 @@ as arguments only; nothing advances until the caller says that it was committed.
 """
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
-from itertools import count, takewhile
+from itertools import count
 from typing import NamedTuple
 from uuid import UUID
 
@@ -32,6 +32,14 @@ class Revision(NamedTuple):
     def is_active(self) -> bool:
         """Whether it owes anything."""
         return self.status == "ACTIVE"
+
+
+class Span(NamedTuple):
+    """The instants that a revision owes from `start` to `end`, both included."""
+
+    revision: Revision
+    start: datetime
+    end: datetime
 
 
 class _Group:
@@ -64,7 +72,7 @@ class Heap:
         """Take in what a task was before the feed's position: nothing of it is late."""
         self._keep(revision)
 
-    def apply(self, revision: Revision) -> list[Job]:
+    def apply(self, revision: Revision) -> list[Span]:
         """Take in a change; returns what it makes owed outside the usual order, to be emitted at once.
 
         That is the old revision's instants that the watermark has not reached yet, up to the change, and the
@@ -78,7 +86,13 @@ class Heap:
         self._keep(revision)
         if old is not None and old.effective_from == revision.effective_from:
             return []  # an edit that leaves the schedule alone
-        return [*self._owed_by_old(old, revision.effective_from), *self._late(revision)]
+        spans = []
+        if old is not None and old.is_active:
+            start = max(old.effective_from, self.watermark + TICK)
+            spans.append(Span(old, start, revision.effective_from - TICK))
+        if revision.is_active:
+            spans.append(Span(revision, revision.effective_from, self.watermark))
+        return [span for span in spans if span.start <= span.end]
 
     def forget_inactive(self, keep: Collection[UUID]) -> None:
         """Drop what is known of inactive tasks, but for `keep`: those the feed may show again."""
@@ -108,6 +122,22 @@ class Heap:
             group.next_at = next(group.source)
             self._push(key, group)
         self.watermark = max(self.watermark, instant)
+
+    def gap(self, until: datetime) -> Iterator[Span]:
+        """What every task owes after the watermark up to `until`; the heap must not change while this is read."""
+        for member in self._active.values():
+            start = max(member.effective_from, self.watermark + TICK)
+            if start <= until:
+                yield Span(member, start, until)
+
+    def skip_to(self, instant: datetime) -> None:
+        """Everything up to `instant` was emitted otherwise: move on without walking there."""
+        self.watermark = max(self.watermark, instant)
+        for key, group in self._groups.items():
+            if group.next_at <= self.watermark:
+                group.source = schedule.instants(*key, start=self.watermark + TICK)
+                group.next_at = next(group.source)
+                self._push(key, group)
 
     def _keys_at(self, instant: datetime) -> list[tuple[str, str]]:
         """The groups that are due at `instant`; finds them from the heap's top without taking them off."""
@@ -147,23 +177,3 @@ class Heap:
 
     def _push(self, key: tuple[str, str], group: _Group) -> None:
         heapq.heappush(self._order, (group.next_at, next(self._entries), key))
-
-    def _owed_by_old(self, old: Revision | None, until: datetime) -> list[Job]:
-        if old is None or not old.is_active:
-            return []
-        start = max(old.effective_from, self.watermark + TICK)
-        return _jobs(old, takewhile(lambda instant: instant < until, _instants(old, start)))
-
-    def _late(self, new: Revision) -> list[Job]:
-        if not new.is_active:
-            return []
-        instants = _instants(new, new.effective_from)
-        return _jobs(new, takewhile(lambda instant: instant <= self.watermark, instants))
-
-
-def _instants(revision: Revision, start: datetime) -> Iterator[datetime]:
-    return schedule.instants(revision.schedule, revision.timezone, start=start)
-
-
-def _jobs(revision: Revision, instants: Iterable[datetime]) -> list[Job]:
-    return [Job(revision.task_id, instant, revision.destination) for instant in instants]

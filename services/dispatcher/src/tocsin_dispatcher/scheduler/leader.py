@@ -10,7 +10,7 @@ from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.feed import Feed
-from tocsin_dispatcher.scheduler.heap import TICK, Heap
+from tocsin_dispatcher.scheduler.heap import TICK, Heap, Span
 from tocsin_dispatcher.scheduler.lease import Standing
 from tocsin_dispatcher.scheduler.partitions import Partitions, days_ahead
 
@@ -38,6 +38,7 @@ class Leader:
         self._wake = wake
         self._settings = settings
         self._mark_every = timedelta(seconds=settings.lease_renew_s)
+        self._grace = timedelta(seconds=settings.catch_up_grace_s)
         self._poll_every = timedelta(seconds=settings.feed_poll_s)
 
     async def lead(self, standing: Standing, stop: asyncio.Event) -> None:
@@ -48,12 +49,15 @@ class Leader:
             "scheduler.leading", epoch=standing.epoch, tasks=len(heap), watermark=standing.watermark.isoformat()
         )
         await self._publisher.ready()
-        await self._emitter.emit(late, position=self._feed.position)
+        await self._emit_late(late)
+        if standing.gap_until is not None:
+            await self._work_off_gap(heap, standing.gap_until)
         read_at = self._clock.now()
         while not stop.is_set():
             if self._wake.is_set() or self._clock.now() >= read_at + self._poll_every:
                 read_at = self._clock.now()
                 await self._follow(heap)
+            await self._catch_up(heap)
             await self._emit_due(heap)
             await self._mark(heap)
             await self._sleep(heap, read_at + self._poll_every)
@@ -64,7 +68,24 @@ class Leader:
         await self._publisher.ready()
         late = await self._feed.read(heap)
         if late:
-            await self._emitter.emit(late, position=self._feed.position)
+            await self._emit_late(late)
+
+    async def _emit_late(self, late: list[Span]) -> None:
+        await self._emitter.emit_spans(late, decided_at=self._clock.now(), position=self._feed.position)
+
+    async def _catch_up(self, heap: Heap) -> None:
+        """After an outage longer than the grace, decide once what of it still fires."""
+        now = self._clock.now()
+        if now - heap.watermark > self._grace:
+            await self._publisher.ready()
+            _log.warning("scheduler.catching_up", since=heap.watermark.isoformat(), until=now.isoformat())
+            await self._emitter.freeze_gap(now)
+            await self._work_off_gap(heap, now)
+
+    async def _work_off_gap(self, heap: Heap, until: datetime) -> None:
+        await self._emitter.emit_spans(heap.gap(until), decided_at=until, position=self._feed.position)
+        await self._emitter.close_gap()
+        heap.skip_to(until)
 
     async def _emit_due(self, heap: Heap) -> None:
         while (instant := heap.head()) is not None and instant <= self._clock.now():

@@ -27,6 +27,8 @@ class Standing(NamedTuple):
     epoch: int
     watermark: datetime
     feed_xid: int
+    gap_until: datetime | None
+    """A gap that the last leader was catching up with ends here."""
 
 
 class Lease:
@@ -53,7 +55,7 @@ class Lease:
         self._clock.sample(row["now"])
         self.epoch = row["epoch"]
         self._held_until = sent + self._hold_s
-        return Standing(row["epoch"], row["watermark"], row["feed_xid"])
+        return Standing(row["epoch"], row["watermark"], row["feed_xid"], row["gap_until"])
 
     def check(self) -> None:
         """Raise LeaseLostError where the lease may have expired, judged by this process's own clock."""

@@ -48,7 +48,8 @@ CREATE TABLE scheduler_lease (
     epoch bigint NOT NULL DEFAULT 0,
     expires_at timestamptz NOT NULL DEFAULT '-infinity',
     watermark timestamptz NOT NULL DEFAULT clock_timestamp(),
-    feed_xid xid8 NOT NULL DEFAULT '0'
+    feed_xid xid8 NOT NULL DEFAULT '0',
+    gap_until timestamptz
 );
 INSERT INTO scheduler_lease DEFAULT VALUES;
 
@@ -69,6 +70,8 @@ CREATE TABLE executions (
     lost_claims smallint NOT NULL DEFAULT 0,
     sweeps smallint NOT NULL DEFAULT 0,
     claimed_by text,
+    missed_from timestamptz,
+    missed_count integer,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz,
     PRIMARY KEY (scheduled_for, task_id)
@@ -118,7 +121,7 @@ FAIL_TASKS = """
 CREATE FUNCTION fail_tasks(ids uuid[], url_hashes bytea[], reasons text[]) RETURNS SETOF uuid
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH wanted AS (
-        SELECT DISTINCT ON (id) * FROM unnest(ids, url_hashes, reasons) AS w (id, url_hash, reason)
+        SELECT DISTINCT ON (id, url_hash) * FROM unnest(ids, url_hashes, reasons) AS w (id, url_hash, reason)
     ), locked AS (
         SELECT t.id, w.reason FROM tasks t JOIN wanted w USING (id)
         WHERE t.status = 'ACTIVE' AND t.webhook_url_hash = w.url_hash
