@@ -44,7 +44,7 @@ async def database_template(servers: StackUrls) -> AsyncIterator[str]:
     await _admin(servers, f'CREATE DATABASE "{name}"')
     await migrations.upgrade_async(_with_path(servers.database_url, name))
     yield name
-    await _admin(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+    await _admin(servers, f'DROP DATABASE "{name}"')
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def database_url(servers: StackUrls, database_template: str) -> AsyncItera
     name = f"test_{uuid4().hex[:12]}"
     await _admin(servers, f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
     yield _with_path(servers.database_url, name)
-    await _admin(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+    await _admin(servers, f'DROP DATABASE "{name}"')
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def empty_database_url(servers: StackUrls) -> AsyncIterator[str]:
     name = f"test_{uuid4().hex[:12]}"
     await _admin(servers, f'CREATE DATABASE "{name}"')
     yield _with_path(servers.database_url, name)
-    await _admin(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+    await _admin(servers, f'DROP DATABASE "{name}"')
 
 
 @pytest.fixture

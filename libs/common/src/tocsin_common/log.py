@@ -12,6 +12,8 @@ def configure(settings: DatabaseSettings, *, service: str) -> None:
     """Set up structlog for this process; every line names `service`."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     as_json = settings.environment == "production" or not sys.stderr.isatty()
+    # Not the default formatter of tracebacks: it shows local variables, and with them secrets.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     facts: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -19,7 +21,7 @@ def configure(settings: DatabaseSettings, *, service: str) -> None:
     ]
     rendering: list[structlog.types.Processor] = [
         structlog.processors.format_exc_info if as_json else _leave_exceptions,
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(),
+        structlog.processors.JSONRenderer() if as_json else console,
     ]
     structlog.configure(
         processors=[*facts, *rendering],

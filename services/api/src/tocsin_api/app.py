@@ -1,0 +1,102 @@
+"""SHELL. The composition root: builds everything and hands it down; nothing is built at import."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.events import BaseEventEmitterBackend
+
+from tocsin_api import auth, docs, errors, health, logs, task_fields, tasks
+from tocsin_api.hints import Hints
+from tocsin_api.request_log import RequestLog
+from tocsin_api.resources import Resources
+from tocsin_common import database, migrations
+from tocsin_common.sealing import Sealer
+from tocsin_common.settings import ApiSettings
+
+MAX_BODY_BYTES = 1_000_000
+CLOSE_TIMEOUT_S = 1  # of the pool, where a statement does not end
+
+
+def create_app(settings: ApiSettings) -> Litestar:
+    """The API as an ASGI application; `lifespan()` opens what it needs. Raises SettingsError."""
+    app = Litestar(
+        route_handlers=[
+            tasks.create_task,
+            tasks.list_tasks,
+            tasks.get_task,
+            tasks.change_task,
+            tasks.delete_task,
+            tasks.toggle_task,
+            logs.list_logs,
+            logs.list_task_logs,
+            health.live,
+            health.ready,
+            *docs.handlers(),
+        ],
+        dependencies={"resources": Provide(_resources, sync_to_thread=False)},
+        guards=[auth.guard(settings.api_key)],
+        exception_handlers=errors.handlers(),
+        lifespan=[_lifespan(settings)],
+        event_emitter_backend=_NoEvents,
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=None,  # ours comes from the same structs that read and answer requests: see docs
+        logging_config=None,  # Litestar's logs tracebacks with query strings
+        debug=False,
+    )
+    app.asgi_handler = RequestLog(app.asgi_handler)
+    return app
+
+
+class _NoEvents(BaseEventEmitterBackend):
+    """Litestar's own emitter would wrap whatever the lifespan raises into an exception group."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def emit(self, event_id: str, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError
+
+
+def _resources(state: State) -> Resources:
+    resources: Resources = state.resources
+    return resources
+
+
+def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    sealer = Sealer.from_setting(settings.sealing_keys)
+    parse_webhook = task_fields.parser(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            pool = await database.open_pool(
+                settings.database_url,
+                size=settings.database_pool_size,
+                name="tocsin-api",
+                timeout_s=settings.connect_timeout_s,
+            )
+            stack.push_async_callback(_close, pool)
+            hints = await stack.enter_async_context(
+                Hints(settings.rabbitmq_url, timeout_s=settings.hint_timeout_s)
+            )
+            app.state.resources = Resources(pool, hints, sealer, parse_webhook, migrations.known_revisions())
+            yield
+
+    return lifespan
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()

@@ -1,0 +1,64 @@
+"""SHELL. The command `tocsin-api`: `serve` runs the API, `migrate` brings the database up to date."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import asyncpg
+import sqlalchemy.exc
+
+from tocsin_api import server
+from tocsin_api.app import create_app
+from tocsin_common import log, migrations
+from tocsin_common.errors import SettingsError, TocsinError, UnavailableError
+from tocsin_common.settings import ApiSettings, DatabaseSettings, load
+
+DATABASE_ERRORS = (OSError, asyncpg.PostgresError, sqlalchemy.exc.SQLAlchemyError)
+EXIT_FAILED = 1
+EXIT_SETTINGS = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 2 where the settings are wrong."""
+    command = _parse(arguments)
+    try:
+        _COMMANDS[command]()
+    except SettingsError as error:
+        print(f"tocsin-api: {error}", file=sys.stderr)
+        return EXIT_SETTINGS
+    except TocsinError as error:
+        print(f"tocsin-api: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> str:
+    parser = argparse.ArgumentParser(prog="tocsin-api", description="Tocsin's REST API.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands.add_parser("serve", help="serve the API until SIGTERM")
+    commands.add_parser("migrate", help="create or upgrade the tables, then exit")
+    command: str = parser.parse_args(arguments).command
+    return command
+
+
+def _serve() -> None:
+    settings = load(ApiSettings, os.environ)
+    log.configure(settings, service="api")
+    try:
+        server.run(create_app(settings), settings)
+    except asyncpg.PostgresError as error:  # as it opens the pool: a login or a database that is not there
+        raise UnavailableError(f"PostgreSQL refuses the connection: {error}") from error
+
+
+def _migrate() -> None:
+    settings = load(DatabaseSettings, os.environ)
+    log.configure(settings, service="api")
+    try:
+        migrations.upgrade(settings.database_url)
+    except DATABASE_ERRORS as error:
+        first_line = str(error).partition("\n")[0]  # SQLAlchemy goes on with the statement
+        raise UnavailableError(f"PostgreSQL cannot be migrated: {first_line}") from error
+
+
+_COMMANDS = {"serve": _serve, "migrate": _migrate}

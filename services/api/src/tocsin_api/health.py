@@ -1,0 +1,59 @@
+"""SHELL. Health for orchestrators and load balancers; no key is asked for."""
+
+import asyncio
+from typing import Literal
+
+import msgspec
+from litestar import Response, get
+
+from tocsin_api import sql
+from tocsin_api.resources import Injected, Resources
+from tocsin_common.errors import UnavailableError
+
+CHECK_TIMEOUT_S = 2  # less than what orchestrators wait
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """The process runs."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether requests can be answered, and what was looked at."""
+
+    status: Literal["ready", "unready"]
+    postgresql: Literal["ready", "away", "not migrated"]
+    rabbitmq: Literal["connected", "away"]
+    """Does not count: hints may be lost, and schedule changes are saved without RabbitMQ."""
+
+
+@get("/health/live", opt={"public": True})
+async def live() -> Liveness:
+    """Answer as long as the event loop turns."""
+    return Liveness()
+
+
+@get("/health/ready", opt={"public": True})
+async def ready(resources: Injected) -> Response[Readiness]:
+    """Answer 200 where PostgreSQL answers and has this release's tables, else 503."""
+    postgresql = await _check_postgresql(resources)
+    is_ready = postgresql == "ready"
+    readiness = Readiness(
+        "ready" if is_ready else "unready", postgresql, "connected" if resources.hints.connected else "away"
+    )
+    return Response(readiness, status_code=200 if is_ready else 503)
+
+
+async def _check_postgresql(resources: Resources) -> Literal["ready", "away", "not migrated"]:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            revision = await sql.find_schema_revision(resources.pool)
+    except (UnavailableError, TimeoutError):
+        return "away"
+    return "ready" if is_current(revision, resources.known_schema_revisions) else "not migrated"
+
+
+def is_current(revision: str | None, known: tuple[str, ...]) -> bool:
+    """A revision that this release does not know is a newer one: an upgrade is under way."""
+    return revision is not None and (revision == known[0] or revision not in known)

@@ -1,0 +1,118 @@
+"""PURE. Reads bodies and query strings into structs, and names everything that is wrong at once.
+
+A field's `Meta(description=…)` says what is allowed. It stands in the errors and in the OpenAPI document alike.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_args
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Raw
+
+from tocsin_api.errors import InvalidBodyError, InvalidInputError, UnsupportedMediaTypeError, Violation
+from tocsin_common.errors import TocsinError
+
+MAX_ECHO = 15  # characters of a value that an error repeats: fewer than any secret has
+MAX_NAME_ECHO = 40
+
+S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T", str, Raw)
+Checks = Mapping[str, Callable[[Any], Any]]
+"""By field: returns the value, perhaps tidied, or raises a TocsinError that says what is wrong."""
+
+
+def read_body(content_type: str | None, body: bytes, kind: type[S], checks: Checks) -> S:
+    """A JSON object as `kind`; raises UnsupportedMediaTypeError, InvalidBodyError or InvalidInputError."""
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise UnsupportedMediaTypeError("Content-Type must be application/json")
+    return _read(_members(body), kind, checks, lambda raw, type_: msgspec.json.decode(raw, type=type_))
+
+
+def read_query(query: bytes, kind: type[S], checks: Checks) -> S:
+    """A query string as `kind`; raises InvalidInputError."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise InvalidInputError([Violation(_cut(name), "must be given once only") for name in twice])
+    return _read(given, kind, checks, lambda text, type_: msgspec.convert(text, type_, strict=False))
+
+
+def read_id(text: str) -> UUID:
+    """A task's id from a path; raises InvalidInputError."""
+    try:
+        return msgspec.convert(text, UUID)
+    except msgspec.ValidationError as error:
+        raise InvalidInputError([Violation("id", f"must be a UUID, got {_shown_text(text)}")]) from error
+
+
+def _members(body: bytes) -> dict[str, Raw]:
+    try:
+        body.decode()
+        return msgspec.json.decode(body, type=dict[str, Raw])
+    except UnicodeDecodeError as error:
+        raise InvalidBodyError("the body must be UTF-8") from error
+    except RecursionError as error:
+        raise InvalidBodyError("the body is nested too deeply") from error
+    except msgspec.ValidationError as error:
+        raise InvalidBodyError("the body must be a JSON object") from error
+    except msgspec.DecodeError as error:
+        raise InvalidBodyError(f"the body is not valid JSON: {error}") from error
+
+
+def _read(given: Mapping[str, T], kind: type[S], checks: Checks, convert: Callable[[T, Any], Any]) -> S:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    violations = [
+        Violation(_cut(name), f"is not known; allowed are {', '.join(fields)}")
+        for name in given
+        if name not in fields
+    ]
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in given:
+            if field.required:
+                violations.append(Violation(name, f"is missing; it must be {_allowed(field.type)}"))
+            continue
+        try:
+            value = convert(given[name], field.type)
+            values[field.name] = checks[field.name](value) if field.name in checks else value
+        except msgspec.DecodeError:
+            message = f"must be {_allowed(field.type)}, got {_shown(given[name])}"
+            violations.append(Violation(name, message))
+        except TocsinError as error:
+            violations.append(Violation(name, str(error)))
+    if violations:
+        raise InvalidInputError(violations)
+    return kind(**values)
+
+
+def _allowed(kind: Any) -> str:
+    """The first description within an annotated type."""
+    for part in get_args(kind):
+        if isinstance(part, Meta) and part.description:
+            return part.description
+        if found := _allowed(part):
+            return found
+    return ""
+
+
+def _shown(value: str | Raw) -> str:
+    if isinstance(value, str):
+        return _shown_text(value)
+    json = bytes(value).decode()
+    kinds = {'"': "a longer text", "{": "an object", "[": "a list"}
+    if json[0] in "{[" or len(json) > MAX_ECHO + 2:
+        return kinds.get(json[0], "a longer number")
+    return json
+
+
+def _shown_text(text: str) -> str:
+    return repr(text) if len(text) <= MAX_ECHO else "a longer text"
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= MAX_NAME_ECHO else f"{name[:MAX_NAME_ECHO]}…"

@@ -1,0 +1,25 @@
+"""PURE. Lists come in pages."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+MAX_PAGE = 1_000_000
+
+PageNumber = Annotated[int, Meta(ge=1, le=MAX_PAGE, description=f"a whole number from 1 to {MAX_PAGE}")]
+Limit = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")]
+
+
+class PageMeta(msgspec.Struct, frozen=True, rename="camel"):
+    """Which part of the list an answer holds."""
+
+    page: int
+    limit: int
+    total: int
+    total_pages: int
+
+
+def describe(page: int, limit: int, total: int) -> PageMeta:
+    """The meta of one page; an empty list has no pages."""
+    return PageMeta(page, limit, total, -(-total // limit))

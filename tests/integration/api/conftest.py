@@ -1,0 +1,97 @@
+"""An API on each test's own database."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from integration.api.serving import api_settings, serve, task_body
+from tocsin_common.settings import ApiSettings
+from tocsin_local.stack import StackUrls
+
+
+@pytest.fixture
+def settings(database_url: str, sealing_keys: str) -> ApiSettings:
+    """Of an API on this test's database."""
+    return api_settings(database_url, sealing_keys)
+
+
+@pytest.fixture
+async def client(settings: ApiSettings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client, with the API key, of an API on this test's database."""
+    async with serve(settings) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def shared_database_url(servers: StackUrls, database_template: str) -> AsyncIterator[str]:
+    """A migrated database for the tests of one module."""
+    name = f"test_{uuid4().hex[:12]}"
+    admin = await asyncpg.connect(servers.database_url)
+    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
+    yield urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}"))
+    await admin.execute(f'DROP DATABASE "{name}"')
+    await admin.close()
+
+
+@pytest.fixture(scope="module")
+async def shared_database(shared_database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the module's database, to arrange and to look."""
+    connection = await asyncpg.connect(shared_database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(scope="module")
+async def shared_client(shared_database_url: str, sealing_keys: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API that a module's tests share: for tables of cases that do not get in each other's way."""
+    async with serve(api_settings(shared_database_url, sealing_keys)) as client:
+        yield client
+
+
+@pytest.fixture
+def new_task() -> dict[str, Any]:
+    """A valid body that creates a task."""
+    return task_body()
+
+
+@pytest.fixture
+async def task(client: httpx.AsyncClient, new_task: dict[str, Any]) -> dict[str, Any]:
+    """A task that exists, as the API shows it."""
+    answer = await client.post("/api/tasks", json=new_task)
+    assert answer.status_code == 201, answer.text
+    created: dict[str, Any] = answer.json()
+    return created
+
+
+@pytest.fixture(scope="module")
+async def shared_task(shared_client: httpx.AsyncClient) -> dict[str, Any]:
+    """A task of the shared API, which no test changes."""
+    created: dict[str, Any] = (await shared_client.post("/api/tasks", json=task_body())).json()
+    return created
+
+
+@pytest.fixture
+def read_row(database: asyncpg.Connection) -> Callable[[str], Awaitable[Any]]:
+    """Reads a task's row."""
+
+    async def read(task_id: str) -> Any:
+        return await database.fetchrow("SELECT * FROM tasks WHERE id = $1", UUID(task_id))
+
+    return read
+
+
+@pytest.fixture
+def read_revisions(database: asyncpg.Connection) -> Callable[[str], Awaitable[list[Any]]]:
+    """Reads a task's revisions, in order."""
+
+    async def read(task_id: str) -> list[Any]:
+        statement = "SELECT * FROM task_revisions WHERE task_id = $1 ORDER BY revision"
+        rows: list[Any] = await database.fetch(statement, UUID(task_id))
+        return rows
+
+    return read

@@ -1,0 +1,181 @@
+"""Errors are problem details (RFC 9457), whatever went wrong."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+
+from integration.api.relay import Relay
+from integration.api.serving import API_KEY, send_without_key, serve
+from tocsin_common.settings import ApiSettings
+
+MEMBERS = {"type", "title", "status", "detail", "instance", "statusCode", "message", "requestId"}
+PROTECTED = [
+    ("GET", "/api/tasks"),
+    ("POST", "/api/tasks"),
+    ("GET", "/api/tasks/1"),
+    ("PATCH", "/api/tasks/1"),
+    ("DELETE", "/api/tasks/1"),
+    ("POST", "/api/tasks/1/toggle"),
+    ("GET", "/api/tasks/1/logs"),
+    ("GET", "/api/logs"),
+    ("GET", "//api/tasks"),
+    ("GET", "/api/tasks/"),
+]
+
+
+def assert_problem(answer: httpx.Response, status: int, path: str) -> dict[str, Any]:
+    problem: dict[str, Any] = answer.json()
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(problem) - {"errors"} == MEMBERS
+    assert problem["status"] == problem["statusCode"] == status
+    assert problem["detail"] == problem["message"]
+    assert problem["instance"] == path
+    assert problem["requestId"] == answer.headers["x-request-id"]
+    return problem
+
+
+@pytest.mark.parametrize("key", [None, "", "wrong", API_KEY.upper(), API_KEY + " x", "ключ".encode()])
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+async def test_without_the_key_nothing_is_answered(
+    client: httpx.AsyncClient, method: str, path: str, key: str | bytes | None
+) -> None:
+    del client.headers["X-API-KEY"]
+
+    answer = await client.request(method, f"http://api{path}", headers={} if key is None else {"X-API-KEY": key})
+
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["www-authenticate"]
+    assert "X-API-KEY" in answer.json()["detail"]
+
+
+async def test_key_is_known_by_a_header_in_any_case(shared_client: httpx.AsyncClient) -> None:
+    answer = await send_without_key(shared_client, "GET", "/api/tasks", {"x-api-key": API_KEY})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/nothing", "/api/tasks/1/2/3", "/api/docs/other.js", "/schema"]
+)
+async def test_path_that_leads_nowhere_is_404(shared_client: httpx.AsyncClient, path: str) -> None:
+    answer = await shared_client.get(f"{path}?token=secret")
+
+    assert_problem(answer, 404, path)
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "/api/tasks"), ("DELETE", "/api/logs"), ("POST", "/health/live")]
+)
+async def test_method_that_is_not_allowed_is_405_with_those_that_are(
+    shared_client: httpx.AsyncClient, method: str, path: str
+) -> None:
+    answer = await shared_client.request(method, path)
+
+    assert_problem(answer, 405, path)
+    assert "GET" in answer.headers["allow"]
+
+
+async def test_body_of_more_than_1_mb_is_413(shared_client: httpx.AsyncClient) -> None:
+    body = b'{"name": "' + b"x" * 1_000_000 + b'"}'
+
+    answer = await shared_client.post("/api/tasks", content=body, headers={"Content-Type": "application/json"})
+
+    assert "1 MB" in assert_problem(answer, 413, "/api/tasks")["detail"]
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_body_that_is_not_said_to_be_json_is_415(
+    shared_client: httpx.AsyncClient, shared_task: dict[str, Any], method: str, content_type: str | None
+) -> None:
+    path = "/api/tasks" if method == "POST" else f"/api/tasks/{shared_task['id']}"
+    headers = {} if content_type is None else {"Content-Type": content_type}
+
+    answer = await shared_client.request(method, path, content=b'{"name": "x"}', headers=headers)
+
+    assert "application/json" in assert_problem(answer, 415, path)["detail"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"null", b"[" * 100_000])
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_body_that_is_no_json_object_is_400(
+    shared_client: httpx.AsyncClient, shared_task: dict[str, Any], method: str, body: bytes
+) -> None:
+    path = "/api/tasks" if method == "POST" else f"/api/tasks/{shared_task['id']}"
+
+    answer = await shared_client.request(method, path, content=body, headers={"Content-Type": "application/json"})
+
+    assert assert_problem(answer, 400, path)["detail"].startswith("the body ")
+
+
+async def test_bug_is_answered_with_the_request_id_and_nothing_from_inside(
+    client: httpx.AsyncClient, database: asyncpg.Connection
+) -> None:
+    await database.execute("DROP TABLE tasks")
+
+    answer = await client.get("/api/tasks", headers={"X-Request-ID": "request-of-this-test"})
+
+    problem = assert_problem(answer, 500, "/api/tasks")
+    assert problem["requestId"] == "request-of-this-test"
+    assert "relation" not in answer.text
+    assert "tasks" not in problem["detail"]
+
+
+@pytest.mark.parametrize("given", ["short", "x" * 65, "with a space", "semi;colons", "ünïcode-id".encode()])
+async def test_request_id_that_is_not_fit_for_a_log_is_replaced(
+    shared_client: httpx.AsyncClient, given: str | bytes
+) -> None:
+    answer = await shared_client.get("/health/live", headers={"X-Request-ID": given})
+
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+@pytest.fixture
+async def relay(database_url: str) -> AsyncIterator[Relay]:
+    async with Relay(database_url) as relay:
+        yield relay
+
+
+async def test_database_that_is_away_is_503_until_it_is_back(
+    settings: ApiSettings, relay: Relay, new_task: dict[str, Any]
+) -> None:
+    async with serve(msgspec.structs.replace(settings, database_url=relay.url)) as client:
+        assert (await client.post("/api/tasks", json=new_task)).status_code == 201
+
+        await relay.cut()
+        read = await client.get("/api/tasks")
+        written = await client.post("/api/tasks", json=new_task)
+        ready = await client.get("/health/ready")
+        live = await client.get("/health/live")
+        await relay.restore()
+        back = await client.get("/api/tasks")
+
+    for answer in (read, written):
+        assert_problem(answer, 503, "/api/tasks")
+        assert int(answer.headers["retry-after"]) > 0
+    assert (ready.status_code, ready.json()["postgresql"]) == (503, "away")
+    assert live.status_code == 200
+    assert back.json()["meta"]["total"] == 1
+
+
+async def test_connections_that_the_database_ended_are_replaced(
+    client: httpx.AsyncClient, database: asyncpg.Connection
+) -> None:
+    await database.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'tocsin-api'"
+        " AND datname = current_database()"
+    )
+
+    statuses = [(await client.get("/api/tasks")).status_code for _ in range(10)]
+
+    assert statuses[-1] == 200
+    assert set(statuses) <= {200, 503}

@@ -1,0 +1,172 @@
+"""Schedule changes on RabbitMQ: hints, which may be lost."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aio_pika
+import httpx
+import msgspec
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from structlog.testing import capture_logs
+
+from integration.api.relay import Relay
+from integration.api.serving import serve
+from tocsin_common.settings import ApiSettings
+from tocsin_common.topology import CHANGES_EXCHANGE, declare_changes
+
+Messages = asyncio.Queue[AbstractIncomingMessage]
+
+
+@pytest.fixture
+async def messages(rabbitmq_url: str) -> AsyncIterator[Messages]:
+    """What a scheduler gets from the exchange."""
+    received: Messages = asyncio.Queue()
+    connection = await aio_pika.connect(rabbitmq_url)
+    async with connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue(exclusive=True, durable=False)
+        await queue.bind(await declare_changes(channel))
+        await queue.consume(received.put, no_ack=True)
+        yield received
+
+
+@pytest.fixture
+async def connected(settings: ApiSettings, rabbitmq_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """An API whose connection to RabbitMQ stands."""
+    async with serve(msgspec.structs.replace(settings, rabbitmq_url=rabbitmq_url)) as client:
+        await until(client, "connected")
+        yield client
+
+
+async def until(client: httpx.AsyncClient, state: str) -> None:
+    async with asyncio.timeout(30):
+        while (await client.get("/health/ready")).json()["rabbitmq"] != state:
+            pass
+
+
+async def get(messages: Messages) -> AbstractIncomingMessage:
+    async with asyncio.timeout(10):
+        return await messages.get()
+
+
+async def test_every_change_sends_a_hint_with_its_revision(
+    connected: httpx.AsyncClient, messages: Messages, new_task: dict[str, Any]
+) -> None:
+    created = await connected.post("/api/tasks", json=new_task)
+    path = f"/api/tasks/{created.json()['id']}"
+    hints = [await get(messages)]
+    for change in (
+        connected.patch(path, json={"name": "New"}),
+        connected.post(f"{path}/toggle"),
+        connected.delete(path),
+    ):
+        await change
+        hints.append(await get(messages))
+
+    assert [json.loads(hint.body) for hint in hints] == [
+        {"taskId": created.json()["id"], "revision": revision, "version": 1} for revision in (1, 2, 3, 4)
+    ]
+    assert {hint.exchange for hint in hints} == {CHANGES_EXCHANGE}
+    assert len({hint.message_id for hint in hints}) == 4
+
+
+async def test_what_changes_nothing_sends_no_hint(
+    connected: httpx.AsyncClient, messages: Messages, new_task: dict[str, Any]
+) -> None:
+    created = await connected.post("/api/tasks", json=new_task)
+    path = f"/api/tasks/{created.json()['id']}"
+
+    await connected.patch(path, json={"name": new_task["name"]})
+    await connected.patch(path, json={"name": ""})
+    await connected.delete(path)
+
+    revisions = [json.loads((await get(messages)).body)["revision"] for _ in range(2)]
+    assert revisions == [1, 2]
+
+
+async def test_hundred_changes_at_once_send_a_hundred_hints(
+    connected: httpx.AsyncClient, messages: Messages, new_task: dict[str, Any]
+) -> None:
+    answers = await asyncio.gather(*(connected.post("/api/tasks", json=new_task) for _ in range(100)))
+
+    hinted = {json.loads((await get(messages)).body)["taskId"] for _ in answers}
+    assert hinted == {answer.json()["id"] for answer in answers}
+
+
+async def test_hint_that_is_under_way_at_the_stop_still_arrives(
+    settings: ApiSettings, rabbitmq_url: str, messages: Messages, new_task: dict[str, Any]
+) -> None:
+    async with serve(msgspec.structs.replace(settings, rabbitmq_url=rabbitmq_url)) as client:
+        await until(client, "connected")
+        created = await client.post("/api/tasks", json=new_task)
+
+    assert json.loads((await get(messages)).body)["taskId"] == created.json()["id"]
+
+
+async def test_without_rabbitmq_changes_are_saved_and_the_lost_hint_is_logged(
+    client: httpx.AsyncClient, new_task: dict[str, Any]
+) -> None:
+    with capture_logs() as log:
+        answer = await client.post("/api/tasks", json=new_task)
+        await asyncio.sleep(0)
+
+    (lost,) = [line for line in log if line["event"] == "hint.lost"]
+    assert answer.status_code == 201
+    assert (lost["task_id"], lost["revision"]) == (answer.json()["id"], 1)
+
+
+async def test_rabbitmq_that_goes_away_and_comes_back_gets_hints_again(
+    settings: ApiSettings, rabbitmq_url: str, messages: Messages, new_task: dict[str, Any]
+) -> None:
+    async with (
+        Relay(rabbitmq_url) as relay,
+        serve(msgspec.structs.replace(settings, rabbitmq_url=relay.url)) as client,
+    ):
+        await until(client, "connected")
+
+        await relay.cut()
+        await until(client, "away")
+        during = await client.post("/api/tasks", json=new_task)
+        await relay.restore()
+        await until(client, "connected")
+        after = await client.post("/api/tasks", json=new_task)
+
+        # The first hint may be lost or not: that depends on how fast RabbitMQ came back.
+        hinted = [json.loads((await get(messages)).body)["taskId"]]
+        if hinted == [during.json()["id"]]:
+            hinted.append(json.loads((await get(messages)).body)["taskId"])
+        assert after.json()["id"] in hinted
+
+
+async def test_rabbitmq_that_starts_after_the_api_gets_hints(
+    settings: ApiSettings, rabbitmq_url: str, messages: Messages, new_task: dict[str, Any]
+) -> None:
+    async with Relay(rabbitmq_url) as relay:
+        await relay.cut()
+        async with serve(msgspec.structs.replace(settings, rabbitmq_url=relay.url)) as client:
+            await until(client, "away")
+            await relay.restore()
+            await until(client, "connected")
+            created = await client.post("/api/tasks", json=new_task)
+
+            assert json.loads((await get(messages)).body)["taskId"] == created.json()["id"]
+
+
+async def test_rabbitmq_that_takes_nothing_holds_up_neither_a_request_nor_the_stop(
+    settings: ApiSettings, rabbitmq_url: str, new_task: dict[str, Any]
+) -> None:
+    async with Relay(rabbitmq_url) as relay:
+        impatient = msgspec.structs.replace(settings, rabbitmq_url=relay.url, hint_timeout_s=0.3)
+        with capture_logs() as log:
+            async with serve(impatient) as client:
+                await until(client, "connected")
+                relay.freeze()
+                async with asyncio.timeout(5):
+                    answer = await client.post("/api/tasks", json=new_task)
+            relay.thaw()
+
+    assert answer.status_code == 201
+    assert [line["revision"] for line in log if line["event"] == "hint.lost"] == [1]

@@ -1,0 +1,146 @@
+"""The reader of bodies and query strings."""
+
+from typing import Annotated, Literal
+
+import msgspec
+import pytest
+from msgspec import UNSET, Meta, UnsetType
+
+from tocsin_api.errors import (
+    InvalidBodyError,
+    InvalidInputError,
+    InvalidValueError,
+    UnsupportedMediaTypeError,
+)
+from tocsin_api.inputs import read_body, read_id, read_query
+
+Count = Annotated[int, Meta(ge=0, le=10, description="a whole number from 0 to 10")]
+
+
+class Body(msgspec.Struct, rename="camel"):
+    first_name: Annotated[str, Meta(description="a text")]
+    max_retry: Count = 3
+    kind: Annotated[Literal["A", "B"], Meta(description="A or B")] | UnsetType = UNSET
+
+
+def read(body: bytes) -> Body:
+    return read_body("application/json", body, Body, {"first_name": check_name})
+
+
+def check_name(name: str) -> str:
+    if name == "refused":
+        raise InvalidValueError("must not be refused")
+    return name.strip()
+
+
+def test_body_becomes_a_struct_with_tidied_values() -> None:
+    body = read(b'{"firstName": " Ada ", "kind": "B"}')
+
+    assert (body.first_name, body.max_retry, body.kind) == ("Ada", 3, "B")
+
+
+def test_everything_that_is_wrong_is_named_at_once() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read(b'{"maxRetry": 11, "kind": "C", "last": 1}')
+
+    assert {each.field: each.message for each in caught.value.violations} == {
+        "last": "is not known; allowed are firstName, maxRetry, kind",
+        "firstName": "is missing; it must be a text",
+        "maxRetry": "must be a whole number from 0 to 10, got 11",
+        "kind": 'must be A or B, got "C"',
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("null", "null"),
+        ("true", "true"),
+        ("1.5", "1.5"),
+        ("[1]", "a list"),
+        ('{"a": 1}', "an object"),
+        ('"short"', '"short"'),
+        ('"sixteen letters!"', "a longer text"),
+        ("9" * 30, "a longer number"),
+    ],
+)
+def test_errors_repeat_short_values_only(value: str, shown: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read(f'{{"firstName": "x", "maxRetry": {value}}}'.encode())
+
+    assert str(caught.value) == f"maxRetry: must be a whole number from 0 to 10, got {shown}"
+
+
+def test_error_of_a_check_is_named_with_its_field() -> None:
+    with pytest.raises(InvalidInputError, match=r"^firstName: must not be refused$"):
+        read(b'{"firstName": "refused"}')
+
+
+def test_hostile_body_gets_a_bounded_error() -> None:
+    body = msgspec.json.encode({f"{n}-{'x' * 1000}": 1 for n in range(500)})
+
+    with pytest.raises(InvalidInputError) as caught:
+        read(body)
+
+    assert len(caught.value.violations) == 20
+    assert len(str(caught.value)) < 3000
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body is not valid JSON: "),
+        (b"{", "the body is not valid JSON: "),
+        (b"[]", "the body must be a JSON object"),
+        (b'"text"', "the body must be a JSON object"),
+        (b'{"firstName": "\xff"}', "the body must be UTF-8"),
+        (b'{"firstName": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "the body is nested too deeply"),
+        (b'{"firstName": NaN}', "the body is not valid JSON: "),
+    ],
+)
+def test_body_that_is_no_object_is_refused(body: bytes, message: str) -> None:
+    with pytest.raises(InvalidBodyError) as caught:
+        read(body)
+
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8"])
+def test_json_is_read_by_its_media_type(content_type: str) -> None:
+    assert read_body(content_type, b'{"firstName": "x"}', Body, {}).first_name == "x"
+
+
+@pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/x-www-form-urlencoded"])
+def test_other_media_types_are_refused(content_type: str | None) -> None:
+    with pytest.raises(UnsupportedMediaTypeError, match="application/json"):
+        read_body(content_type, b'{"firstName": "x"}', Body, {})
+
+
+def test_query_becomes_a_struct() -> None:
+    query = read_query(b"firstName=M%C3%BCller&maxRetry=7", Body, {})
+
+    assert (query.first_name, query.max_retry, query.kind) == ("Müller", 7, UNSET)
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        (b"firstName=x&maxRetry=a", "maxRetry: must be a whole number from 0 to 10, got 'a'"),
+        (b"firstName=x&maxRetry=", "maxRetry: must be a whole number from 0 to 10, got ''"),
+        (b"firstName=x&maxRetry=1&maxRetry=2", "maxRetry: must be given once only"),
+        (b"firstName=x&other=1", "other: is not known; allowed are firstName, maxRetry, kind"),
+        (b"firstName=x&kind=sixteen+letters!", "kind: must be A or B, got a longer text"),
+        (b"", "firstName: is missing; it must be a text"),
+    ],
+)
+def test_query_that_is_wrong_is_refused(query: bytes, error: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read_query(query, Body, {})
+
+    assert str(caught.value) == error
+
+
+@pytest.mark.parametrize("text", ["", "1", "not-a-uuid", "0190b5a8-0000-7000-8000-00000000000g"])
+def test_id_that_is_no_uuid_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"^id: must be a UUID"):
+        read_id(text)
