@@ -1,9 +1,13 @@
-"""The command's errors."""
+"""The command's errors. Each run is a process of its own, since a command sets up logging for its whole process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tocsin_api.cli import main
-
+COMMAND = Path(sys.executable).parent / "tocsin-api"
 SECRETS = {
     "DATABASE_URL": "postgresql://user:database-password@127.0.0.1:1/x",
     "RABBITMQ_URL": "amqp://user:broker-password@127.0.0.1:1/",
@@ -12,52 +16,39 @@ SECRETS = {
 }
 
 
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in (*SECRETS, "PORT", "HOST", "ENVIRONMENT", "LOG_LEVEL"):
-        monkeypatch.delenv(name, raising=False)
-    return monkeypatch
+def run(command: str, **variables: str) -> tuple[int, str]:
+    """The exit status of `tocsin-api command`, and what it printed as its error."""
+    environment = {"PATH": os.environ["PATH"], **variables}
+    done = subprocess.run(
+        [COMMAND, command], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stderr
 
 
 @pytest.mark.parametrize(
     ("command", "variables"),
     [("serve", ["DATABASE_URL", "RABBITMQ_URL", "API_KEY", "SEALING_KEYS"]), ("migrate", ["DATABASE_URL"])],
 )
-@pytest.mark.usefixtures("environment")
-def test_missing_settings_are_named_in_one_line(
-    command: str, variables: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    code = main([command])
+def test_missing_settings_are_named_in_one_line(command: str, variables: list[str]) -> None:
+    status, error = run(command)
 
-    error = capsys.readouterr().err
-    assert code == 2
+    assert status == 2
     assert error.count("\n") == 1
     assert all(variable in error for variable in variables)
 
 
-def test_bad_settings_are_named_without_any_secret(
-    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name, value in SECRETS.items():
-        environment.setenv(name, value)
+def test_bad_settings_are_named_without_any_secret() -> None:
+    status, error = run("serve", **SECRETS)
 
-    code = main(["serve"])
-
-    error = capsys.readouterr().err
-    assert code == 2
+    assert status == 2
     assert "SEALING_KEYS: entry 1" in error
     assert not any(value in error for value in SECRETS.values())
 
 
-def test_database_that_is_away_ends_a_migration_with_one_line(
-    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    environment.setenv("DATABASE_URL", SECRETS["DATABASE_URL"])
+def test_database_that_is_away_ends_a_migration_with_one_line() -> None:
+    status, error = run("migrate", DATABASE_URL=SECRETS["DATABASE_URL"])
 
-    code = main(["migrate"])
-
-    error = capsys.readouterr().err
-    assert code == 1
+    assert status == 1
     assert error.startswith("tocsin-api: ")
     assert error.count("\n") == 1
     assert "database-password" not in error

@@ -79,9 +79,7 @@ class TaskChange(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fi
 
 def parser(settings: ApiSettings) -> Callable[[str], webhook.Webhook]:
     """What accepts webhook URLs under this operator's settings."""
-    return partial(
-        webhook.parse, allowed_hosts=settings.webhook_hosts, allow_local=settings.allow_local_webhooks
-    )
+    return partial(webhook.parse, allowed_hosts=settings.webhook_hosts, allow_local=settings.allow_local_webhooks)
 
 
 def checks(parse: Callable[[str], webhook.Webhook], *, allow_masked: bool = False) -> Checks:
