@@ -1,4 +1,4 @@
-"""The command's errors. Each run is a process of its own, since a command sets up logging for its whole process."""
+"""The command's errors. Each run is a process of its own: a command sets up logging for its whole process."""
 
 import os
 import subprocess

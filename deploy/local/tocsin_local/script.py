@@ -1,0 +1,55 @@
+"""PURE. How a webhook of the local receiver answers: in what order, how late, within what limit."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
+
+from tocsin_local.limit import Limit, Turn, Window
+from tocsin_local.post import Post
+
+NO_ANSWER = 0
+"""In a script: let the client wait until it goes away, or the receiver closes."""
+
+
+class Script(NamedTuple):
+    """How a webhook answers. Its limit comes first: what a limit refuses uses nothing of the script up."""
+
+    first: tuple[int, ...] = ()
+    """Statuses of the webhook's first requests."""
+    each: tuple[int, ...] = ()
+    """After that: statuses of every execution's first attempts."""
+    then: int = 200
+    """After that: 200 (204 where the client does not wait), or another status, or NO_ANSWER."""
+    delay_s: float = 0
+    limit: Limit | None = None
+
+
+@dataclass(slots=True)
+class LocalWebhook:
+    """One webhook of the receiver. `script` may be replaced at any time; a limit's window goes on."""
+
+    webhook_id: str
+    token: str
+    url: str
+    script: Script
+    posts: list[Post] = field(default_factory=list)
+    _window: Window | None = None
+    _requests: int = 0
+    _attempts: Counter[UUID | None] = field(default_factory=Counter)
+
+    def turn(self, now: float) -> Turn | None:
+        """What the limit says to a request at `now`, which counts; None without a limit."""
+        if self.script.limit is None:
+            return None
+        self._window = self._window or Window(self.script.limit)
+        return self._window.take(now)
+
+    def next_status(self, execution_id: UUID | None) -> int:
+        """The scripted status of the next request."""
+        number, self._requests = self._requests, self._requests + 1
+        if number < len(self.script.first):
+            return self.script.first[number]
+        attempt = self._attempts[execution_id]
+        self._attempts[execution_id] += 1
+        return self.script.each[attempt] if attempt < len(self.script.each) else self.script.then

@@ -1,0 +1,147 @@
+"""PostgreSQL and RabbitMQ of an instance: started, watched and stopped together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import environ
+from types import TracebackType
+from typing import Self
+
+from tocsin_local import packages, postgres, process, rabbitmq
+from tocsin_local.instance import Instance
+
+
+@dataclass(frozen=True)
+class StackUrls:
+    """Where the servers are, with passwords. The management fields are empty where RABBITMQ_URL was given."""
+
+    database_url: str
+    rabbitmq_url: str
+    management_url: str
+    management_user: str
+    management_password: str
+
+
+class Stack:
+    """The servers of one instance. DATABASE_URL and RABBITMQ_URL, where set in `env`, replace them.
+
+    A context manager stops the instance at its end, unless `start` had left it running before.
+    One process at a time uses an instance, from its start to its stop or to the process's own end:
+    another one waits, at most 120 s, until it is done.
+    """
+
+    def __init__(self, name: str, fresh: bool = False, env: Mapping[str, str] = environ) -> None:
+        """Take up an instance; `fresh` stops and wipes it before the start. Nothing happens yet."""
+        self.instance = Instance(name)
+        self.started: list[str] = []  # the servers that this object started
+        self._fresh = fresh
+        self._database_url = env.get("DATABASE_URL", "")
+        self._rabbitmq_url = env.get("RABBITMQ_URL", "")
+        self._postgres = postgres.Postgres(self.instance)
+        self._rabbitmq = rabbitmq.RabbitMQ(self.instance)
+        self._servers: list[postgres.Postgres | rabbitmq.RabbitMQ] = []
+        if not self._database_url:
+            self._servers.append(self._postgres)
+        if not self._rabbitmq_url:
+            self._servers.append(self._rabbitmq)
+
+    def start(self) -> StackUrls:
+        """Start what does not run, to stay until `stop`; return where it is. StackError if that fails."""
+        self._start()
+        self.instance.set_flag("stays")
+        return self.urls
+
+    def stop(self) -> None:
+        """Stop every process of the instance, Tocsin's own first, and nothing else."""
+        if not self.instance.exists():
+            return
+        self.instance.lock()
+        with process.uninterrupted():
+            self._stop()
+            self.instance.set_flag("stays", False)
+        self.instance.unlock()
+
+    def ensure_running(self) -> list[str]:
+        """Start whichever server died again, on the same ports and data; return the names of those."""
+        dead = [server for server in self._servers if not server.is_running()]
+        for server in dead:
+            server.start(same_ports=True)
+        return [server.name for server in dead]
+
+    def kill(self, name: str) -> None:
+        """Kill one of the `pids()` by SIGKILL, as a crash would, and wait until it is gone."""
+        process.kill(self.instance.record(name))
+
+    def install_missing(self) -> None:
+        """Install the Debian packages of servers that this machine lacks. StackError where that cannot be."""
+        wanted = {}
+        if not self._database_url and postgres.find_binaries() is None:
+            wanted["postgresql"] = "the database, PostgreSQL"
+        if not self._rabbitmq_url and rabbitmq.find_server() is None:
+            wanted["rabbitmq-server"] = "the message broker, RabbitMQ"
+        packages.install(wanted)
+
+    def pids(self) -> dict[str, int]:
+        """Return the servers' processes that run: `postgres`, `rabbitmq`, `epmd` → pid."""
+        return self._postgres.pids() | self._rabbitmq.pids()
+
+    def expected(self) -> list[str]:
+        """Return the names of the processes that run when all is well."""
+        names = {"postgres": ["postgres"], "rabbitmq": ["rabbitmq", "epmd"]}
+        return [name for server in self._servers for name in names[server.name]]
+
+    @property
+    def urls(self) -> StackUrls:
+        """Where the servers are, running or not."""
+        own = not self._rabbitmq_url
+        return StackUrls(
+            database_url=self._database_url or self._postgres.url,
+            rabbitmq_url=self._rabbitmq_url or self._rabbitmq.url,
+            management_url=self._rabbitmq.management_url if own else "",
+            management_user=rabbitmq.USER if own else "",
+            management_password=self._rabbitmq.password if own else "",
+        )
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.instance.flag("stays"):
+            self.instance.unlock()
+        else:
+            self.stop()
+
+    def stop_started(self) -> None:
+        """Stop the servers that this object started, and let others use the instance."""
+        with process.uninterrupted():
+            for server in self._servers:
+                if server.name in self.started:
+                    server.stop()
+            if not self.pids():
+                self.instance.set_flag("stays", False)
+        self.started.clear()
+        self.instance.unlock()
+
+    def _start(self) -> None:
+        self.install_missing()
+        self.instance.lock()
+        try:
+            if self._fresh:
+                self._stop()
+                self.instance.wipe()
+            for server in self._servers:
+                if not server.is_running():
+                    self.started.append(server.name)
+                server.start()
+        except BaseException:
+            self.stop_started()
+            raise
+
+    def _stop(self) -> None:
+        """Stop Tocsin's processes, then the servers, the ones that `env` replaces now included."""
+        names = self.instance.pids().keys() - {"postgres", "rabbitmq", "epmd"}
+        process.stop_all([self.instance.record(name) for name in names])
+        for server in (self._rabbitmq, self._postgres):
+            server.stop()
