@@ -58,7 +58,7 @@ class Services:
         if not Path(command[0]).exists():
             raise StackError("Tocsin's packages are not installed: run `make setup`.")
         done = subprocess.run(
-            command, env=self.environment("api"), cwd=ROOT, text=True, check=False,
+            command, env=self.environment(), cwd=ROOT, text=True, check=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         if done.returncode != 0:
@@ -119,7 +119,7 @@ class Services:
         """Return a process's log file; it begins anew at each start, the one before is kept as `<log>.1`."""
         return self._instance.log(name)
 
-    def environment(self, name: str) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """Return the environment that a process gets."""
         own = {
             "DATABASE_URL": self._urls.database_url,
@@ -138,7 +138,7 @@ class Services:
         if role == "serve" and not ports.is_free(self.port):
             raise StackError(f"Port {self.port} is taken by another program: set PORT to a free one.")
         command = [str(BIN / program), role]
-        process.spawn(self._instance.record(name), command, self.environment(name), ROOT, self.log(name))
+        process.spawn(self._instance.record(name), command, self.environment(), ROOT, self.log(name))
 
     def _api_is_ready(self) -> bool:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
