@@ -8,8 +8,8 @@ import httpx
 import msgspec
 import pytest
 
-from integration.api.relay import Relay
 from integration.api.serving import API_KEY, send_without_key, serve
+from relay import Relay
 from tocsin_common.settings import ApiSettings
 
 MEMBERS = {"type", "title", "status", "detail", "instance", "statusCode", "message", "requestId"}

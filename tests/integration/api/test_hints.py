@@ -12,8 +12,8 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from structlog.testing import capture_logs
 
-from integration.api.relay import Relay
 from integration.api.serving import serve
+from relay import Relay
 from tocsin_common.settings import ApiSettings
 from tocsin_common.topology import CHANGES_EXCHANGE, declare_changes
 

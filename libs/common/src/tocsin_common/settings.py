@@ -15,7 +15,7 @@ from msgspec import Meta
 from tocsin_common.errors import SettingsError
 
 Secret = Annotated[str, Meta(min_length=1, extra={"secret": True})]
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 Count = Annotated[int, Meta(ge=1)]
 
 
@@ -198,6 +198,10 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         problems.append("ALLOW_LOCAL_WEBHOOKS must not be set where ENVIRONMENT is production")
     if values.get("lease_hold_s", 4) >= values.get("lease_ttl_s", 5):
         problems.append("LEASE_HOLD_S must be less than LEASE_TTL_S, or two schedulers may lead at once")
+    if values.get("lease_renew_s", 1.5) >= values.get("lease_hold_s", 4):
+        problems.append(
+            "LEASE_RENEW_S must be less than LEASE_HOLD_S, or the lease is given up before each renewal"
+        )
     if values.get("post_timeout_s", 10) >= values.get("claim_ttl_s", 30):
         problems.append("POST_TIMEOUT_S must be less than CLAIM_TTL_S, or a POST outlives its claim")
     return problems

@@ -1,0 +1,241 @@
+"""Connections to RabbitMQ and what is declared on them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import aio_pika
+import pytest
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
+from structlog.testing import capture_logs
+
+from integration.common.conftest import WAIT_S, eventually
+from relay import Relay
+from tocsin_common import broker, topology
+from tocsin_common.errors import UnavailableError
+
+LookUp = Callable[[str], Awaitable[Any]]
+
+
+@pytest.fixture
+async def connection(rabbitmq_url: str) -> AsyncIterator[AbstractRobustConnection]:
+    async with await broker.connect(rabbitmq_url, name="a test", timeout_s=WAIT_S) as connection:
+        yield connection
+
+
+async def publish(connection: AbstractRobustConnection, queue: str, body: bytes) -> None:
+    channel = await connection.channel(on_return_raises=True)
+    exchange, _ = await topology.declare_jobs(channel)
+    message = Message(body, delivery_mode=DeliveryMode.PERSISTENT)
+    await exchange.publish(message, routing_key=queue, mandatory=True, timeout=WAIT_S)
+    await channel.close()
+
+
+async def receive(
+    connection: AbstractRobustConnection, name: str, answer: Callable[[AbstractIncomingMessage], Awaitable[bool]]
+) -> AbstractIncomingMessage:
+    """Consume until `answer`, which settles each message, is true of one."""
+    channel = await connection.channel()
+    await channel.set_qos(prefetch_count=1)
+    queue: AbstractQueue = await channel.get_queue(name)
+    async with asyncio.timeout(WAIT_S), queue.iterator() as messages:
+        async for message in messages:
+            if await answer(message):
+                return message
+    raise AssertionError("the queue was taken away")
+
+
+async def ack(message: AbstractIncomingMessage) -> bool:
+    await message.ack()
+    return True
+
+
+async def test_a_connection_shows_under_its_name(connection, management):
+    async def shown() -> Any:
+        vhost = quote(urlsplit(str(connection.url)).path[1:], safe="")
+        listed = (await management.get(f"vhosts/{vhost}/connections")).json()
+        return [each["client_properties"] for each in listed if each.get("client_properties")]
+
+    (properties,) = await eventually(shown)
+
+    assert properties["connection_name"] == "a test"
+    assert properties["product"] == "Tocsin"
+
+
+@pytest.mark.parametrize("timeout_s", [0, 0.3])
+async def test_a_broker_that_is_away_is_unavailable_within_the_bound(timeout_s, closed_port):
+    started = time.monotonic()
+
+    with capture_logs(), pytest.raises(UnavailableError) as caught:
+        await broker.connect(f"amqp://user:password@127.0.0.1:{closed_port}/", name="a test", timeout_s=timeout_s)
+
+    assert timeout_s <= time.monotonic() - started < timeout_s + 2
+    assert str(caught.value).startswith(f"RabbitMQ did not answer within {timeout_s} s: ")
+    assert "password" not in str(caught.value)
+
+
+async def test_a_login_that_is_refused_is_said_without_the_password(rabbitmq_url):
+    parts = urlsplit(rabbitmq_url)
+    url = parts._replace(netloc=f"nobody:wrong-password@{parts.hostname}:{parts.port}").geturl()
+
+    with capture_logs() as lines, pytest.raises(UnavailableError) as caught:
+        await broker.connect(url, name="a test", timeout_s=0)
+
+    assert "wrong-password" not in f"{caught.value} {lines}"
+
+
+async def test_a_broker_that_comes_late_is_connected_to(rabbitmq_url):
+    with capture_logs() as lines:
+        async with Relay(rabbitmq_url) as relay:
+            await relay.cut()
+            connecting = asyncio.create_task(broker.connect(relay.url, name="a test", timeout_s=WAIT_S))
+            await eventually(lambda: value_of(lines))
+
+            await relay.restore()
+
+            async with await connecting as connection:
+                assert not connection.is_closed
+    assert {line["event"] for line in lines} == {"broker.unavailable"}
+
+
+async def value_of(value: Any) -> Any:
+    return value
+
+
+async def test_a_connection_that_broke_comes_back_by_itself(rabbitmq_url):
+    async with (
+        Relay(rabbitmq_url) as relay,
+        await broker.connect(relay.url, name="x", timeout_s=WAIT_S) as connection,
+    ):
+        came_back = asyncio.Event()
+        connection.reconnect_callbacks.add(lambda *_: came_back.set())
+        channel = await connection.channel()
+
+        await relay.cut()
+        await relay.restore()
+
+        async with asyncio.timeout(WAIT_S):
+            await came_back.wait()
+            await channel.ready()
+        await channel.declare_queue("after", exclusive=True, timeout=WAIT_S)
+
+
+async def test_an_attempt_that_is_broken_off_does_not_go_on_in_the_background():
+    reached, left = asyncio.Event(), asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        await reader.read()
+        writer.close()
+        left.set()
+
+    before = asyncio.all_tasks()
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as mute, asyncio.timeout(WAIT_S):
+        port = mute.sockets[0].getsockname()[1]
+        connecting = asyncio.create_task(broker.connect(f"amqp://127.0.0.1:{port}/", name="x", timeout_s=WAIT_S))
+        await reached.wait()
+
+        connecting.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        await left.wait()
+    await eventually(lambda: value_of(asyncio.all_tasks() <= before))
+
+
+async def test_the_whole_topology_is_there_after_it_was_declared_twice(connection, look_up):
+    channel = await connection.channel()
+    for _ in range(2):
+        exchange, queue = await topology.declare_jobs(channel)
+        changes = await topology.declare_changes(channel)
+
+    assert (exchange.name, queue.name, changes.name) == ("tocsin.jobs", "deliveries", "tocsin.schedule-changes")
+    queues = {each["name"]: each for each in await look_up("queues")}
+    assert {name: each["arguments"] for name, each in queues.items()} == topology.queue_arguments()
+    assert all(each["durable"] and not each["auto_delete"] for each in queues.values())
+    exchanges = {each["name"]: (each["type"], each["durable"]) for each in await look_up("exchanges")}
+    assert (
+        exchanges.items()
+        >= {
+            "tocsin.jobs": ("direct", True),
+            "tocsin.schedule-changes": ("fanout", True),
+        }.items()
+    )
+    bindings = await look_up("bindings")
+    bound = [(each["routing_key"], each["destination"]) for each in bindings if each["source"] == "tocsin.jobs"]
+    assert sorted(bound) == sorted((name, name) for name in topology.queue_arguments())
+
+
+async def test_a_queue_cannot_be_declared_with_other_arguments(connection):
+    await topology.declare_jobs(await connection.channel())
+    arguments = {**topology.queue_arguments()["deliveries"], "x-delivery-limit": 5}
+    channel = await connection.channel()
+
+    with pytest.raises(aio_pika.exceptions.ChannelPreconditionFailed):
+        await channel.declare_queue("deliveries", durable=True, arguments=arguments, timeout=WAIT_S)
+
+
+async def test_a_message_in_the_first_tier_comes_back_to_the_work_queue_after_a_second(connection):
+    started = time.monotonic()
+    await publish(connection, topology.tier_queue(1), b"again")
+
+    message = await receive(connection, topology.WORK_QUEUE, ack)
+
+    assert message.body == b"again"
+    assert time.monotonic() - started >= 1
+    (death,) = message.headers["x-death"]
+    assert (death["queue"], death["reason"], death["count"]) == ("deliveries.retry.1s", "expired", 1)
+
+
+async def test_a_message_that_is_rejected_goes_to_the_dead_queue_with_the_reason(connection):
+    async def reject(message: AbstractIncomingMessage) -> bool:
+        await message.reject(requeue=False)
+        return True
+
+    await publish(connection, topology.WORK_QUEUE, b"bad")
+    await receive(connection, topology.WORK_QUEUE, reject)
+
+    message = await receive(connection, topology.DEAD_QUEUE, ack)
+
+    assert message.body == b"bad"
+    (death,) = message.headers["x-death"]
+    assert (death["queue"], death["reason"], death["count"]) == ("deliveries", "rejected", 1)
+
+
+async def test_a_message_that_is_handed_back_too_often_goes_to_the_dead_queue(connection):
+    deliveries = []
+
+    async def hand_back(message: AbstractIncomingMessage) -> bool:
+        deliveries.append(message.body)
+        await message.reject(requeue=True)
+        return len(deliveries) > topology.DELIVERY_LIMIT
+
+    await publish(connection, topology.WORK_QUEUE, b"poison")
+    await receive(connection, topology.WORK_QUEUE, hand_back)
+
+    message = await receive(connection, topology.DEAD_QUEUE, ack)
+
+    assert message.body == b"poison"
+    assert deliveries == [b"poison"] * (topology.DELIVERY_LIMIT + 1)
+    (death,) = message.headers["x-death"]
+    assert (death["queue"], death["reason"], death["count"]) == ("deliveries", "delivery_limit", 1)
+
+
+async def test_a_schedule_change_reaches_every_scheduler(connection):
+    channel = await connection.channel()
+    exchange = await topology.declare_changes(channel)
+    queues = [await channel.declare_queue(exclusive=True, timeout=WAIT_S) for _ in range(2)]
+    for queue in queues:
+        await queue.bind(exchange, timeout=WAIT_S)
+
+    await exchange.publish(Message(b"changed"), routing_key="", timeout=WAIT_S)
+
+    assert [(await receive_one(queue)).body for queue in queues] == [b"changed"] * 2
+
+
+async def receive_one(queue: AbstractQueue) -> AbstractIncomingMessage:
+    async with asyncio.timeout(WAIT_S), queue.iterator(no_ack=True) as messages:
+        return await anext(messages)
