@@ -3,16 +3,16 @@
 import asyncio
 import os
 import socket
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from uuid import uuid4
 
 import structlog
 
-from tocsin_common import broker, database
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.connections import Connections, connect
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler import hints
 from tocsin_dispatcher.scheduler.emitter import Emitter
@@ -31,38 +31,10 @@ _log = structlog.get_logger(__name__)
 async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
     """Stand by and lead until `stop`; then the lease is released."""
     name = f"tocsin-scheduler@{socket.gethostname()}:{os.getpid()}"
-    wake = asyncio.Event()
-    clock = DatabaseClock()
-    async with AsyncExitStack() as stack:
-        timeout_s = settings.connect_timeout_s
-        pool = await stack.enter_async_context(
-            await database.open_pool(
-                settings.database_url, size=settings.database_pool_size, name=name, timeout_s=timeout_s
-            )
-        )
-        await database.wait_until_migrated(pool, timeout_s=timeout_s)
-        listening = await stack.enter_async_context(
-            await broker.connect(settings.rabbitmq_url, name=f"{name} hears changes", timeout_s=timeout_s)
-        )
-        publishing = await stack.enter_async_context(
-            await broker.connect(settings.rabbitmq_url, name=f"{name} announces jobs", timeout_s=timeout_s)
-        )
-        publisher = await Publisher.open(
-            publishing, window=settings.publish_window, timeout_s=settings.publish_timeout_s
-        )
-        await hints.listen(listening, wake)
-        lease = Lease(
-            pool,
-            clock,
-            holder=f"{name}/{uuid4().hex[:8]}",
-            ttl_s=settings.lease_ttl_s,
-            renew_s=settings.lease_renew_s,
-            hold_s=settings.lease_hold_s,
-        )
-        partitions = Partitions(pool)
-        emitter = Emitter(pool, lease, clock, partitions, publisher, settings)
-        leader = Leader(Feed(pool, clock), emitter, partitions, publisher, clock, wake, settings)
-        sweeper = Sweeper(pool, lease, publisher, settings)
+    async with connect(settings, name=name, consumes="hears changes", publishes="announces jobs") as connections:
+        wake = asyncio.Event()
+        await hints.listen(connections.consuming, wake)
+        lease, leader, sweeper = await _build(settings, connections, name, wake)
         _log.info("scheduler.started", holder=lease.holder)
         async with asyncio.TaskGroup() as group:
             turns = group.create_task(_take_turns(lease, leader, sweeper, stop))
@@ -70,6 +42,27 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
             wake.set()
             await asyncio.wait({turns}, timeout=STOP_TIMEOUT_S)
             turns.cancel()
+
+
+async def _build(
+    settings: SchedulerSettings, connections: Connections, name: str, wake: asyncio.Event
+) -> tuple[Lease, Leader, Sweeper]:
+    pool, clock = connections.pool, DatabaseClock()
+    publisher = await Publisher.open(
+        connections.publishing, window=settings.publish_window, timeout_s=settings.publish_timeout_s
+    )
+    lease = Lease(
+        pool,
+        clock,
+        holder=f"{name}/{uuid4().hex[:8]}",
+        ttl_s=settings.lease_ttl_s,
+        renew_s=settings.lease_renew_s,
+        hold_s=settings.lease_hold_s,
+    )
+    partitions = Partitions(pool)
+    emitter = Emitter(pool, lease, clock, partitions, publisher, settings)
+    leader = Leader(Feed(pool, clock), emitter, partitions, publisher, clock, wake, settings)
+    return lease, leader, Sweeper(pool, lease, publisher, settings)
 
 
 async def _take_turns(lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyncio.Event) -> None:

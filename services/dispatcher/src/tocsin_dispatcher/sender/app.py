@@ -3,15 +3,16 @@
 import asyncio
 import os
 import socket
-from contextlib import AsyncExitStack
 from importlib.metadata import version
 
+import aiohttp
 import structlog
 
-from tocsin_common import broker, database, http
+from tocsin_common import http
 from tocsin_common.sealing import Sealer
 from tocsin_common.settings import SenderSettings
 from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.connections import Connections, connect
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import intake, post
 from tocsin_dispatcher.sender.claim import Claims
@@ -33,36 +34,12 @@ async def run(settings: SenderSettings, stop: asyncio.Event) -> None:
     """Deliver until `stop`, then finish what has begun."""
     name = f"tocsin-sender@{socket.gethostname()}:{os.getpid()}"
     sealer = Sealer.from_setting(settings.sealing_keys)
-    inbox = Inbox()
-    async with AsyncExitStack() as stack:
-        timeout_s = settings.connect_timeout_s
-        pool = await stack.enter_async_context(
-            await database.open_pool(
-                settings.database_url, size=settings.database_pool_size, name=name, timeout_s=timeout_s
-            )
-        )
-        await database.wait_until_migrated(pool, timeout_s=timeout_s)
-        publishing = await stack.enter_async_context(
-            await broker.connect(settings.rabbitmq_url, name=f"{name} parks retries", timeout_s=timeout_s)
-        )
-        consuming = await stack.enter_async_context(
-            await broker.connect(settings.rabbitmq_url, name=f"{name} takes jobs", timeout_s=timeout_s)
-        )
-        session = await stack.enter_async_context(
-            http.open_session(
-                allow_local=settings.allow_local_webhooks,
-                user_agent=f"DiscordBot ({settings.contact_url}, {version('tocsin-dispatcher')})",
-                connections=settings.post_slots,
-                tracing=post.tracing(),
-            )
-        )
+    async with (
+        connect(settings, name=name, consumes="takes jobs", publishes="parks retries") as connections,
+        _open_session(settings) as session,
+    ):
         clock = DatabaseClock()
-        clock.sample(await pool.fetchval("SELECT clock_timestamp()"))
-        publisher = await Publisher.open(publishing, window=PUBLISH_WINDOW, timeout_s=settings.publish_timeout_s)
-        waits = Waits(inbox, publisher, most_in_memory=settings.memory_waits)
-        claims = Claims(pool, clock, sender=name, ttl_s=settings.claim_ttl_s)
-        destinations = Destinations(pool, in_flight_each=settings.in_flight_per_destination)
-        recorder = Recorder(pool, batch=settings.record_batch, delay_s=settings.record_delay_s)
+        clock.sample(await connections.pool.fetchval("SELECT clock_timestamp()"))
         poster = Poster(
             session,
             sealer,
@@ -71,31 +48,45 @@ async def run(settings: SenderSettings, stop: asyncio.Event) -> None:
             allowed_hosts=settings.webhook_hosts,
             allow_local=settings.allow_local_webhooks,
         )
-        deliveries = Deliveries(
-            pool,
-            claims,
-            destinations,
-            poster,
-            recorder,
-            waits,
-            publisher,
-            auto_disable_after=settings.auto_disable_after,
-        )
-        sender = Intake(
-            pool,
-            await intake.open_queue(await consuming.channel(), prefetch=settings.prefetch),
-            inbox,
-            Slots(settings.post_slots),
-            claims,
-            destinations,
-            waits,
-            recorder,
-            deliveries,
-            publisher,
-            consumer_tag=name,
-        )
-        await _deliver_until(stop, sender, inbox, recorder, settings.drain_timeout_s)
-        await waits.hand_over()
+        await _deliver(settings, connections, clock, poster, name, stop)
+
+
+def _open_session(settings: SenderSettings) -> aiohttp.ClientSession:
+    return http.open_session(
+        allow_local=settings.allow_local_webhooks,
+        user_agent=f"DiscordBot ({settings.contact_url}, {version('tocsin-dispatcher')})",
+        connections=settings.post_slots,
+        tracing=post.tracing(),
+    )
+
+
+async def _deliver(
+    settings: SenderSettings,
+    connections: Connections,
+    clock: DatabaseClock,
+    poster: Poster,
+    name: str,
+    stop: asyncio.Event,
+) -> None:
+    pool, inbox = connections.pool, Inbox()
+    publisher = await Publisher.open(
+        connections.publishing, window=PUBLISH_WINDOW, timeout_s=settings.publish_timeout_s
+    )
+    waits = Waits(inbox, publisher, most_in_memory=settings.memory_waits)
+    claims = Claims(pool, clock, sender=name, ttl_s=settings.claim_ttl_s)
+    destinations = Destinations(pool, in_flight_each=settings.in_flight_per_destination)
+    recorder = Recorder(pool, batch=settings.record_batch, delay_s=settings.record_delay_s)
+    limit = settings.auto_disable_after
+    deliveries = Deliveries(
+        pool, claims, destinations, poster, recorder, waits, publisher, auto_disable_after=limit
+    )
+    queue = await intake.open_queue(await connections.consuming.channel(), prefetch=settings.prefetch)
+    slots = Slots(settings.post_slots)
+    sender = Intake(
+        pool, queue, inbox, slots, claims, destinations, waits, recorder, deliveries, publisher, consumer_tag=name
+    )
+    await _deliver_until(stop, sender, inbox, recorder, settings.drain_timeout_s)
+    await waits.hand_over()
 
 
 async def _deliver_until(
