@@ -53,9 +53,9 @@ class Publisher:
         """How many messages wait in `queue`, as the broker says now."""
         # A channel for this alone: a missing queue closes it. The plain channel below the robust one is asked,
         # because the latter would answer from its cache.
-        async with self._connection.channel() as channel:
+        async with asyncio.timeout(self._timeout_s), self._connection.channel() as channel:
             plain = await channel.get_underlay_channel()
-            answer = await plain.queue_declare(queue, passive=True, timeout=self._timeout_s)
+            answer = await plain.queue_declare(queue, passive=True)
         return answer.message_count or 0
 
     async def insist(self, messages: Iterable[JobMessage]) -> None:
@@ -96,7 +96,7 @@ class Publisher:
     async def _mend(self) -> None:
         """Declare anew what an operator may have deleted."""
         try:
-            async with self._connection.channel() as channel:
+            async with asyncio.timeout(self._timeout_s), self._connection.channel() as channel:
                 await topology.declare_jobs(channel)
         except BROKER_ERRORS as error:
             _log.warning("topology.not_declared", error=repr(error))
@@ -112,7 +112,9 @@ class Publisher:
             headers=headers,
         )
         try:
-            await self._exchange.publish(message, routing_key=queue, mandatory=True, timeout=self._timeout_s)
+            # The timeout is ours: a robust channel waits for its connection without one.
+            async with asyncio.timeout(self._timeout_s):
+                await self._exchange.publish(message, routing_key=queue, mandatory=True)
         except BROKER_ERRORS as error:
             _log.debug("publish.failed", queue=queue, error=repr(error))
             return False

@@ -23,6 +23,7 @@ from tocsin_dispatcher.scheduler.partitions import Partitions
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
 
 STOP_TIMEOUT_S = 10  # what is committed is announced first, if the broker is there
+RELEASE_TIMEOUT_S = 1
 STANDBY_POLL_S = 0.5  # how often a standby asks whether the lease is free
 
 _log = structlog.get_logger(__name__)
@@ -83,10 +84,19 @@ async def _take_turns(lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyn
 async def _serve_a_term(
     standing: Standing, lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyncio.Event
 ) -> None:
-    async with asyncio.TaskGroup() as term:
-        others = [term.create_task(lease.keep()), term.create_task(sweeper.run())]
-        await leader.lead(standing, stop)
-        for task in others:
-            task.cancel()
-    await lease.release()
-    _log.info("lease.released", epoch=lease.epoch)
+    try:
+        async with asyncio.TaskGroup() as term:
+            others = [term.create_task(lease.keep()), term.create_task(sweeper.run())]
+            await leader.lead(standing, stop)
+            for task in others:
+                task.cancel()
+    finally:
+        await _release(lease)
+
+
+async def _release(lease: Lease) -> None:
+    """However a term ends, the next scheduler need not wait; if the database is away, the lease expires."""
+    with suppress(*CONNECTION_ERRORS):
+        async with asyncio.timeout(RELEASE_TIMEOUT_S):
+            await lease.release()
+        _log.info("lease.released", epoch=lease.epoch)

@@ -25,6 +25,7 @@ from tocsin_dispatcher.sender.slots import Slots
 from tocsin_dispatcher.sender.tiers import Waits
 
 RETRY_S = 0.5
+CANCEL_TIMEOUT_S = 5
 
 _log = structlog.get_logger(__name__)
 
@@ -69,10 +70,13 @@ class Intake:
 
     async def stop_consuming(self) -> None:
         """Let the broker send no more, and hand back what was not claimed."""
+        messages = self._inbox.take_messages()
         try:
-            await self._queue.cancel(self._consumer_tag, timeout=topology.DECLARE_TIMEOUT_S)
-            for message in self._inbox.take_messages():
-                await message.nack(requeue=True)
+            # The timeout is ours: a robust channel waits for its connection without one.
+            async with asyncio.timeout(CANCEL_TIMEOUT_S):
+                await self._queue.cancel(self._consumer_tag)
+                for message in messages + self._inbox.take_messages():
+                    await message.nack(requeue=True)
         except BROKER_ERRORS as error:  # a broken channel hands everything back by itself
             _log.info("messages.returned_by_broker", error=repr(error))
 
