@@ -18,12 +18,13 @@ CONNECTION_ERRORS = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # what a query in flight may end in when its server is killed
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, cancelled by an operator
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.TransactionRollbackError,  # a deadlock: nothing was changed
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, during a failover
 )
-"""What means that PostgreSQL is away for now; everything else is a bug or a data error."""
+"""What means that PostgreSQL cannot do it now and may later; everything else is a bug or a data error."""
 
 DATA_ERRORS = (asyncpg.DataError, ValueError)
 """What means that a value cannot be stored or compared; asyncpg raises the second for arguments it cannot encode.
