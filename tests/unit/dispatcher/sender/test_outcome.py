@@ -10,6 +10,7 @@ from tocsin_dispatcher.sender.outcome import (
     DEFAULT_WAIT_S,
     MAX_MESSAGE,
     MAX_WAIT_S,
+    MIN_WAIT_S,
     Answer,
     Failure,
     Limit,
@@ -48,6 +49,8 @@ def answer(status: int, body: object = None, **headers: str) -> Answer:
         (answer(403, {"code": 20029}), "retryable"),
         (answer(403, {"code": 40062}), "retryable"),
         (answer(500), "retryable"),
+        (answer(500, {"code": {}, "message": []}), "retryable"),
+        (answer(404, {"code": [10015]}), "permanent"),
         (answer(502, b"<html>bad gateway</html>"), "retryable"),
         (answer(503, {"message": "try later"}), "retryable"),
         (Failure("could not connect", was_sent=False), "retryable"),
@@ -69,6 +72,7 @@ def test_a_failure_after_the_request_was_sent_is_ambiguous():
         pytest.param(answer(429, b"<html/>", retry_after="7"), 7.0, id="the header where the body is no JSON"),
         pytest.param(answer(429), DEFAULT_WAIT_S, id="neither"),
         pytest.param(answer(429, {"retry_after": "soon"}, retry_after="-1"), DEFAULT_WAIT_S, id="nonsense"),
+        pytest.param(answer(429, {"retry_after": 0}), MIN_WAIT_S, id="at once"),
         pytest.param(answer(429, {"retry_after": 1e9}), MAX_WAIT_S, id="longer than a day"),
         pytest.param(answer(429, b'{"retry_after": NaN}', retry_after="3"), 3.0, id="not a number"),
         pytest.param(answer(429, {"retry_after": True}, retry_after="3"), 3.0, id="a boolean"),
@@ -125,6 +129,21 @@ def test_cleaned_text_can_be_stored_and_printed(text: str):
     assert len(cleaned) <= MAX_MESSAGE
     assert cleaned.isprintable()
     cleaned.encode()  # a lone surrogate would raise
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+FACTS = st.fixed_dictionaries({}, optional={name: JSON for name in ("code", "message", "retry_after", "id")})
+
+
+@given(st.integers(100, 599), FACTS)
+def test_no_json_is_without_an_outcome(status: int, facts: dict[str, object]):
+    verdict = judge(answer(status, facts))
+
+    assert verdict.outcome in {"succeeded", "retryable", "permanent", "gone", "limited"}
+    assert 0 <= verdict.wait_s <= MAX_WAIT_S
 
 
 @given(st.integers(100, 599), st.binary(max_size=200), st.dictionaries(st.text(max_size=20), st.text(max_size=20)))

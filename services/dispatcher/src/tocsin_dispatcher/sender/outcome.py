@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 Outcome = Literal["succeeded", "retryable", "permanent", "gone", "limited"]
 
 MAX_WAIT_S = 86_400.0  # no receiver may park an execution for longer than a day
+MIN_WAIT_S = 0.25  # nor have it posted again at once, again and again
 DEFAULT_WAIT_S = 5.0  # a 429 that does not say how long
 MAX_MESSAGE = 500
 
@@ -65,7 +66,7 @@ def judge(result: Answer | Failure) -> Verdict:
         return Verdict("succeeded", text, result.status)
     if result.status == 429:
         return Verdict("limited", text, result.status, wait_s=_retry_after_s(result, facts))
-    return Verdict(_refusal(result.status, facts.get("code")), text, result.status)
+    return Verdict(_refusal(result.status, _code(facts)), text, result.status)
 
 
 def limit_of(answer: Answer) -> Limit | None:
@@ -90,7 +91,12 @@ def clean(text: str) -> str:
     return " ".join(printable.split())[:MAX_MESSAGE]
 
 
-def _refusal(status: int, code: Any) -> Outcome:
+def _code(facts: Mapping[str, Any]) -> int | None:
+    code = facts.get("code")
+    return code if isinstance(code, int) else None
+
+
+def _refusal(status: int, code: int | None) -> Outcome:
     if (status, code) in GONE:
         return "gone"
     if status >= 500 or status in RETRYABLE_STATUSES or code in LATER_CODES:
@@ -103,7 +109,7 @@ def _retry_after_s(answer: Answer, facts: Mapping[str, Any]) -> float:
     for value in (facts.get("retry_after"), answer.headers.get("retry-after")):
         seconds = _number(value)
         if seconds is not None:
-            return min(seconds, MAX_WAIT_S)
+            return min(max(seconds, MIN_WAIT_S), MAX_WAIT_S)
     return DEFAULT_WAIT_S
 
 
