@@ -25,6 +25,7 @@ class Publisher:
         self,
         connection: AbstractRobustConnection,
         channel: AbstractRobustChannel,
+        asking: AbstractRobustChannel,
         exchange: AbstractExchange,
         *,
         window: int,
@@ -32,6 +33,7 @@ class Publisher:
     ) -> None:
         self._connection = connection
         self._channel = channel
+        self._asking = asking
         self._exchange = exchange
         self._window = asyncio.Semaphore(window)
         self._timeout_s = timeout_s
@@ -43,7 +45,9 @@ class Publisher:
         channel = connection.channel(publisher_confirms=True, on_return_raises=True)
         await channel.initialize()
         exchange, _ = await topology.declare_jobs(channel)
-        return cls(connection, channel, exchange, window=window, timeout_s=timeout_s)
+        asking = connection.channel()
+        await asking.initialize()
+        return cls(connection, channel, asking, exchange, window=window, timeout_s=timeout_s)
 
     async def ready(self) -> None:
         """Returns once the broker can be published to."""
@@ -51,10 +55,11 @@ class Publisher:
 
     async def depth(self, queue: str) -> int:
         """How many messages wait in `queue`, as the broker says now."""
-        # A channel for this alone: a missing queue closes it. The plain channel below the robust one is asked,
-        # because the latter would answer from its cache.
-        async with asyncio.timeout(self._timeout_s), self._connection.channel() as channel:
-            plain = await channel.get_underlay_channel()
+        # A channel for this alone, since a missing queue closes it, and always the same one, since each leaves
+        # something behind in its connection. The plain channel below the robust one is asked: that would answer
+        # from its cache.
+        async with asyncio.timeout(self._timeout_s):
+            plain = await self._asking.get_underlay_channel()
             answer = await plain.queue_declare(queue, passive=True)
         return answer.message_count or 0
 

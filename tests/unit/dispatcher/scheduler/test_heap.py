@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin_common import schedule
-from tocsin_dispatcher.scheduler.heap import TICK, Heap, Revision, Span
+from tocsin_dispatcher.scheduler.heap import SPARE_ENTRIES, TICK, Heap, Revision, Span
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 A, B = UUID(int=1), UUID(int=2)
@@ -237,6 +237,17 @@ def test_a_schedule_that_was_left_by_all_starts_afresh_for_the_next_task():
 
     assert heap.head() == at(25)
     assert emit_until(heap, at(30)) == [(B, at(25)), (B, at(30))]
+
+
+def test_tasks_that_come_and_go_leave_nothing_behind():
+    heap = Heap(NOON)
+    heap.load(revision(B))
+    for number in range(1, 10_001, 2):
+        heap.apply(revision(A, number, since=number / 1e6, cron="0 0 1 1 *"))
+        heap.apply(revision(A, number + 1, since=(number + 1) / 1e6, status="DELETED"))
+
+    assert len(heap._order) < 2 * SPARE_ENTRIES
+    assert emit_until(heap, at(10)) == [(B, at(5)), (B, at(10))]
 
 
 def test_a_gap_holds_what_every_task_owes_in_it():

@@ -14,6 +14,7 @@ from uuid import UUID
 from tocsin_common import schedule
 from tocsin_common.messages import Job
 
+SPARE_ENTRIES = 1000
 TICK = timedelta(microseconds=1)  # the resolution of every instant
 
 
@@ -101,10 +102,8 @@ class Heap:
     def head(self) -> datetime | None:
         """The next instant at which anything is owed."""
         while self._order:
-            instant, _, key = self._order[0]
-            group = self._groups.get(key)
-            if group is not None and group.next_at == instant:
-                return instant
+            if self._is_current(self._order[0]):
+                return self._order[0][0]
             heapq.heappop(self._order)  # its group is gone or has moved on
         return None
 
@@ -147,12 +146,15 @@ class Heap:
             index = pending.pop()
             if index >= len(self._order) or self._order[index][0] > instant:
                 continue
-            at, _, key = self._order[index]
-            group = self._groups.get(key)
-            if at == instant and group is not None and group.next_at == instant:
-                keys[key] = None
+            entry = self._order[index]
+            if entry[0] == instant and self._is_current(entry):
+                keys[entry[2]] = None
             pending += (2 * index + 1, 2 * index + 2)
         return list(keys)
+
+    def _is_current(self, entry: tuple[datetime, int, tuple[str, str]]) -> bool:
+        group = self._groups.get(entry[2])
+        return group is not None and group.next_at == entry[0]
 
     def _keep(self, revision: Revision) -> None:
         if not revision.is_active:
@@ -176,4 +178,9 @@ class Heap:
             del self._groups[key]
 
     def _push(self, key: tuple[str, str], group: _Group) -> None:
+        if len(self._order) > 2 * len(self._groups) + SPARE_ENTRIES:
+            # Entries of groups that are gone would stay until their time comes, which may be next year.
+            self._order = [(other.next_at, next(self._entries), name) for name, other in self._groups.items()]
+            heapq.heapify(self._order)
+            return
         heapq.heappush(self._order, (group.next_at, next(self._entries), key))
