@@ -1,14 +1,17 @@
 """ADAPTER. What a process of the dispatcher is connected to."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 from aio_pika.abc import AbstractRobustConnection
 
 from tocsin_common import broker, database
 from tocsin_common.settings import Settings
+
+T = TypeVar("T")
 
 
 class Connections(NamedTuple):
@@ -37,3 +40,15 @@ async def connect(settings: Settings, *, name: str, consumes: str, publishes: st
             await broker.connect(url, name=f"{name} {publishes}", timeout_s=timeout_s) as publishing,
         ):
             yield Connections(pool, consuming, publishing)
+
+
+async def unless_stopped(start: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
+    """What `start` returns; None, and `start` is cancelled, where `stop` is set first."""
+    starting, stopping = asyncio.create_task(start), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return starting.result() if starting.done() else None
+    finally:
+        starting.cancel()
+        stopping.cancel()
+        await asyncio.gather(starting, stopping, return_exceptions=True)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from uuid import uuid4
 
 import structlog
@@ -12,7 +12,7 @@ from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
-from tocsin_dispatcher.connections import Connections, connect
+from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler import hints
 from tocsin_dispatcher.scheduler.emitter import Emitter
@@ -32,7 +32,11 @@ _log = structlog.get_logger(__name__)
 async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
     """Stand by and lead until `stop`; then the lease is released."""
     name = f"tocsin-scheduler@{socket.gethostname()}:{os.getpid()}"
-    async with connect(settings, name=name, consumes="hears changes", publishes="announces jobs") as connections:
+    connecting = connect(settings, name=name, consumes="hears changes", publishes="announces jobs")
+    async with AsyncExitStack() as stack:
+        connections = await unless_stopped(stack.enter_async_context(connecting), stop)
+        if connections is None:
+            return
         wake = asyncio.Event()
         await hints.listen(connections.consuming, wake)
         lease, leader, sweeper = await _build(settings, connections, name, wake)

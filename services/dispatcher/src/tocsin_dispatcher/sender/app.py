@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from contextlib import AsyncExitStack
 from importlib.metadata import version
 
 import aiohttp
@@ -12,7 +13,7 @@ from tocsin_common import http
 from tocsin_common.sealing import Sealer
 from tocsin_common.settings import SenderSettings
 from tocsin_dispatcher.clock import DatabaseClock
-from tocsin_dispatcher.connections import Connections, connect
+from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import intake, post
 from tocsin_dispatcher.sender.claim import Claims
@@ -34,10 +35,11 @@ async def run(settings: SenderSettings, stop: asyncio.Event) -> None:
     """Deliver until `stop`, then finish what has begun."""
     name = f"tocsin-sender@{socket.gethostname()}:{os.getpid()}"
     sealer = Sealer.from_setting(settings.sealing_keys)
-    async with (
-        connect(settings, name=name, consumes="takes jobs", publishes="parks retries") as connections,
-        _open_session(settings) as session,
-    ):
+    connecting = connect(settings, name=name, consumes="takes jobs", publishes="parks retries")
+    async with AsyncExitStack() as stack, _open_session(settings) as session:
+        connections = await unless_stopped(stack.enter_async_context(connecting), stop)
+        if connections is None:
+            return
         clock = DatabaseClock()
         clock.sample(await connections.pool.fetchval("SELECT clock_timestamp()"))
         poster = Poster(
