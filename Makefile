@@ -36,7 +36,6 @@ test: setup ## the tests, with servers of their own
 	.venv/bin/pytest
 
 lock: setup ## take changed requirements into requirements.lock; what is locked stays as it is
-	$(PY) -m pip install --quiet --disable-pip-version-check uv
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-package tocsin-common --group pyproject.toml:dev --output-file requirements.lock \
 		libs/common/pyproject.toml services/api/pyproject.toml services/dispatcher/pyproject.toml
