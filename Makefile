@@ -3,13 +3,17 @@ PYTHON ?= python3
 
 export PYTHONPATH := $(CURDIR)/deploy/local
 PY := .venv/bin/python
+PYTEST := .venv/bin/pytest
+# Processes that tests run in. More than cores: most of a test's time is waiting.
+WORKERS ?= 4
+ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status check test lock migrate clean
+.PHONY: help setup install demo up down status check test test-unit test-integration test-e2e coverage lock migrate clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-10s %s\n' "$$name" "$$text"; done
+		printf '  make %-17s %s\n' "$$name" "$$text"; done
 
 setup: ## install the locked Python packages and Tocsin's own into .venv
 	@$(PYTHON) -m tocsin_local setup
@@ -31,9 +35,26 @@ check: setup ## formatting, lint and types
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 
-test: setup ## the tests, with servers of their own
+test: install ## all tests, with servers of their own; ARGS="-k name" for some of them
+	$(PYTEST) -n $(WORKERS) $(ARGS)
+
+test-unit: setup ## the tests of pure rules: no server, no file, no socket
+	$(PYTEST) tests/unit $(ARGS)
+
+test-integration: install ## the tests of each adapter on the real servers
+	$(PYTEST) -n $(WORKERS) tests/integration $(ARGS)
+
+test-e2e: install ## the tests of real processes from end to end
+	$(PYTEST) -n $(WORKERS) tests/e2e $(ARGS)
+
+coverage: install ## all tests, with what they leave untouched; processes that they start count as well
+	.venv/bin/coverage erase
+	.venv/bin/coverage run -m pytest -n $(WORKERS) $(ARGS)
+	.venv/bin/coverage combine --quiet
+	.venv/bin/coverage report
+
+install: setup
 	@$(PY) -m tocsin_local install
-	.venv/bin/pytest
 
 lock: setup ## take changed requirements into requirements.lock; what is locked stays as it is
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -1,40 +1,46 @@
 """One PostgreSQL and one RabbitMQ for the whole run; a database and a virtual host of its own for each test.
 
-`DATABASE_URL` and `RABBITMQ_URL` (with `RABBITMQ_MANAGEMENT_URL`) are used where they are set, else a private
-stack is started. The database's user must be allowed to create databases.
+`servers.py` says which servers these are. The database's user must be allowed to create databases.
 """
 
 import base64
-import os
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
+from servers import Servers
 from tocsin_common import migrations
-from tocsin_local.stack import Stack, StackUrls
+from tocsin_local.stack import StackUrls
 
 TEMPLATE = "tocsin_template"
+SERVERS = pytest.StashKey[Servers]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SERVERS] = Servers()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[SERVERS].stop()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give the one pair of servers to each process where tests run in several."""
+    node.workerinput["servers"] = asdict(node.config.stash[SERVERS].urls())
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[StackUrls]:
+def servers(request: pytest.FixtureRequest) -> StackUrls:
     """The servers of this run."""
-    if "DATABASE_URL" in os.environ and "RABBITMQ_URL" in os.environ:
-        rabbitmq = urlsplit(os.environ["RABBITMQ_URL"])
-        yield StackUrls(
-            database_url=os.environ["DATABASE_URL"],
-            rabbitmq_url=os.environ["RABBITMQ_URL"],
-            management_url=os.environ.get("RABBITMQ_MANAGEMENT_URL", f"http://{rabbitmq.hostname}:15672"),
-            management_user=rabbitmq.username or "guest",
-            management_password=rabbitmq.password or "guest",
-        )
-        return
-    with Stack("test", fresh=True) as stack:
-        yield stack.urls
+    given = getattr(request.config, "workerinput", {}).get("servers")
+    return StackUrls(**given) if given else request.config.stash[SERVERS].urls()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """An instance of the local stack: its folder, who uses it, and what it remembers (ports, passwords)."""
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -20,6 +21,8 @@ PORTS_TIMEOUT_S = 10.0
 REMOVE_TIMEOUT_S = 10.0
 OTHER_USER = "Call this as the user who called it first, or set TOCSIN_LOCAL_DIR to another folder."
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of ours in it, whose owner is checked
+MEMORY_NEEDED = 3 * 2**30  # bytes that must be free there: the servers' write-ahead logs come to one
 
 
 def data_root() -> Path:
@@ -27,14 +30,26 @@ def data_root() -> Path:
     return Path(os.environ.get("TOCSIN_LOCAL_DIR") or ROOT / ".local").absolute()
 
 
-class Instance:
-    """One instance in `<data root>/<name>/`: `state.json` (0600), `run/`, `log/`, a folder for each server."""
+def memory_root() -> Path:
+    """Return a folder for instances whose data need not outlive a boot: in memory where there is room.
 
-    def __init__(self, name: str) -> None:
+    It is this user's and this checkout's own. Where there is no room it is the data root.
+    """
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_NEEDED:
+        return data_root()
+    checkout = hashlib.sha256(str(data_root()).encode()).hexdigest()[:12]
+    return MEMORY / f"tocsin-{os.geteuid()}-{checkout}"
+
+
+class Instance:
+    """One instance in `<root>/<name>/`: `state.json` (0600), `run/`, `log/`, a folder for each server."""
+
+    def __init__(self, name: str, root: Path | None = None) -> None:
+        """Take up an instance; `root` is the data root where it is not given. Nothing happens yet."""
         if not NAME.fullmatch(name):
             raise StackError(f"{name!r} cannot name an instance: small letters, digits and '-', at most 31.")
         self.name = name
-        self.folder = data_root() / name
+        self.folder = (root or data_root()) / name
         self._lock: IO[str] | None = None
 
     @property
@@ -66,8 +81,9 @@ class Instance:
             self._make_folders()
         except PermissionError as error:
             raise StackError(f"No access to {error.filename}. {OTHER_USER}") from error
-        if self.folder.stat().st_uid != os.geteuid():
-            raise StackError(f"{self.folder} belongs to another user. {OTHER_USER}")
+        for folder in (self.folder.parent, self.folder):
+            if folder.stat().st_uid != os.geteuid():
+                raise StackError(f"{folder} belongs to another user. {OTHER_USER}")
         lock = (self.folder / "lock").open("a+")
         if not wait_until(lambda: _try_lock(lock), 0):
             lock.seek(0)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import environ
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -29,9 +30,14 @@ class Stack:
     another one waits, at most 120 s, until it is done.
     """
 
-    def __init__(self, name: str, fresh: bool = False, env: Mapping[str, str] = environ) -> None:
-        """Take up an instance; `fresh` stops and wipes it before the start. Nothing happens yet."""
-        self.instance = Instance(name)
+    def __init__(
+        self, name: str, fresh: bool = False, env: Mapping[str, str] = environ, root: Path | None = None
+    ) -> None:
+        """Take up an instance; `fresh` stops and wipes it before the start. Nothing happens yet.
+
+        `root`: see Instance.
+        """
+        self.instance = Instance(name, root)
         self.started: list[str] = []  # the servers that this object started
         self._fresh = fresh
         self._database_url = env.get("DATABASE_URL", "")

@@ -4,7 +4,7 @@ import shutil
 
 from tocsin_local.environment import caller_environment
 from tocsin_local.errors import StackError
-from tocsin_local.instance import data_root
+from tocsin_local.instance import data_root, memory_root
 from tocsin_local.services import COMMANDS, Services
 from tocsin_local.stack import Stack
 
@@ -64,9 +64,10 @@ def migrate() -> None:
 
 def clean() -> None:
     """Stop every instance and remove its data."""
-    for folder in sorted(data_root().glob("*/run")):
-        Stack(folder.parent.name).stop()
-    shutil.rmtree(data_root(), ignore_errors=True)
+    for root in {data_root(), memory_root()}:
+        for folder in sorted(root.glob("*/run")):
+            Stack(folder.parent.name, root=root).stop()
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def _port(env: dict[str, str]) -> int:
