@@ -12,7 +12,7 @@ ARGS ?=
 .PHONY: help setup install demo up down status check test test-unit test-integration test-e2e coverage lock migrate clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  make %-17s %s\n' "$$name" "$$text"; done
 
 setup: ## install the locked Python packages and Tocsin's own into .venv

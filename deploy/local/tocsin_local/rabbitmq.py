@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -84,9 +85,12 @@ class RabbitMQ:
         process.wait_ready("RabbitMQ", self._record, self._log, self._is_ready, READY_TIMEOUT_S)
         self._instance.set_flag("rabbitmq initialised")
 
-    def stop(self) -> None:
-        """Stop the node, then its epmd. That takes 6 s: a call of the management plugin must time out."""
-        process.stop(self._record, patience_s=STOP_TIMEOUT_S)
+    def stop(self, at_once: bool = False) -> None:
+        """Stop the node, then its epmd. That takes 6 s: a call of the management plugin must time out.
+
+        `at_once` kills it instead, for data that nobody needs any more.
+        """
+        process.stop(self._record, signal.SIGKILL if at_once else signal.SIGTERM, STOP_TIMEOUT_S)
         process.stop(self._epmd_record)
 
     def _start_epmd(self) -> None:

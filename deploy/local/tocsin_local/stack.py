@@ -149,5 +149,5 @@ class Stack:
         """Stop Tocsin's processes, then the servers, the ones that `env` replaces now included."""
         names = self.instance.pids().keys() - {"postgres", "rabbitmq", "epmd"}
         process.stop_all([self.instance.record(name) for name in names])
-        for server in (self._rabbitmq, self._postgres):
-            server.stop()
+        self._rabbitmq.stop(at_once=self._fresh)
+        self._postgres.stop()
