@@ -15,7 +15,8 @@ import asyncpg
 import pytest
 
 from tocsin_common import migrations
-from tocsin_local.stack import Stack, StackUrls
+from tocsin_local.stack import Stack
+from tocsin_local.urls import StackUrls
 
 TEMPLATE = "tocsin_template"
 
