@@ -8,8 +8,18 @@ PYTEST := .venv/bin/pytest
 WORKERS ?= 4
 ARGS ?=
 
+# uv does not read pip's settings, so it is told the package index and the certificates that they name.
+PIP_SAYS = $$($(PY) -m pip config list 2>/dev/null | sed -n "s/^global\.$(1)='\(.*\)'/\1/p")
+RESOLVE = UV_PYTHON_DOWNLOADS=never \
+	UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$(call PIP_SAYS,index-url)}}}" \
+	SSL_CERT_FILE="$${SSL_CERT_FILE:-$${PIP_CERT:-$(call PIP_SAYS,cert)}}" \
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-package tocsin-common --group pyproject.toml:dev \
+		libs/common/pyproject.toml services/api/pyproject.toml services/dispatcher/pyproject.toml --output-file
+
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo up down status check test test-unit test-integration test-e2e coverage lock migrate clean
+.PHONY: help setup install demo up down status check check-lock test test-unit test-integration test-e2e coverage \
+	lock migrate clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -30,10 +40,19 @@ down: ## stop what `make up` started
 status: ## say what of `make up` runs
 	@$(PYTHON) -m tocsin_local status
 
-check: setup ## formatting, lint and types
+check: setup check-lock ## formatting, lint, layers, types, the lock, and the rules in tests/repository
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
+	.venv/bin/lint-imports --no-cache --no-logo
 	.venv/bin/mypy
+	.venv/bin/pytest -q tests/repository
+
+check-lock: setup ## that requirements.lock is what `make lock` would leave
+	@set -e; resolved=$$(mktemp); trap 'rm -f "$$resolved"' EXIT; cp requirements.lock "$$resolved"; \
+	$(RESOLVE) "$$resolved"; \
+	cmp -s requirements.lock "$$resolved" || { \
+		diff requirements.lock "$$resolved" | grep '^[<>] [^ ]' >&2; \
+		echo 'requirements.lock does not match the pyproject.toml files: run `make lock`.' >&2; exit 1; }
 
 test: install ## all tests, with servers of their own; ARGS="-k name" for some of them
 	$(PYTEST) -n $(WORKERS) $(ARGS)
@@ -53,13 +72,11 @@ coverage: install ## all tests, with what they leave untouched; processes that t
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report
 
-install: setup
+install: setup ## install the servers' Debian packages where they are missing
 	@$(PY) -m tocsin_local install
 
 lock: setup ## take changed requirements into requirements.lock; what is locked stays as it is
-	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-package tocsin-common --group pyproject.toml:dev --output-file requirements.lock \
-		libs/common/pyproject.toml services/api/pyproject.toml services/dispatcher/pyproject.toml
+	@$(RESOLVE) requirements.lock
 
 migrate: setup ## migrate the database of DATABASE_URL, else that of `make up`
 	@$(PY) -m tocsin_local migrate

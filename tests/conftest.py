@@ -16,7 +16,7 @@ import pytest
 
 from servers import Servers
 from tocsin_common import migrations
-from tocsin_local.stack import StackUrls
+from tocsin_local.urls import StackUrls
 
 TEMPLATE = "tocsin_template"
 SERVERS = pytest.StashKey[Servers]()

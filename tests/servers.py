@@ -13,7 +13,8 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from tocsin_local.instance import memory_root
-from tocsin_local.stack import Stack, StackUrls
+from tocsin_local.stack import Stack
+from tocsin_local.urls import StackUrls
 
 POSTGRES_IMAGE = "postgres:17-alpine"
 RABBITMQ_IMAGE = "rabbitmq:4-management-alpine"

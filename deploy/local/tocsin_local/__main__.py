@@ -1,4 +1,4 @@
-"""The command line of the local stack: `python3 -m tocsin_local up | down | status | …`."""
+"""SHELL. The command line of the local stack: `python3 -m tocsin_local up | down | status | …`."""
 
 import argparse
 import importlib

@@ -1,4 +1,4 @@
-"""The account that PostgreSQL runs as when root calls: it refuses to run as root."""
+"""ADAPTER. The account that PostgreSQL runs as when root calls: it refuses to run as root."""
 
 import os
 import pwd

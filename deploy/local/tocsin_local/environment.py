@@ -1,4 +1,4 @@
-"""The caller's environment, with what the file `.env` at the repository's top adds to it."""
+"""ADAPTER. The caller's environment, with what the file `.env` at the repository's top adds to it."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""An instance of the local stack: its folder, who uses it, and what it remembers (ports, passwords)."""
+"""ADAPTER. An instance of the local stack: its folder, who uses it, and what it remembers (ports, passwords)."""
 
 import fcntl
 import hashlib

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 
 from tocsin_local.report import Machine
-from tocsin_local.stack import StackUrls
+from tocsin_local.urls import StackUrls
 
 ROOT = Path(__file__).resolve().parents[3]
 TIMEOUT_S = 10

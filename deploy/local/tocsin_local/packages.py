@@ -1,4 +1,4 @@
-"""Debian packages that a machine lacks: installed by apt, without letting their services start."""
+"""ADAPTER. Debian packages that a machine lacks: installed by apt, without letting their services start."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Free ports of the loopback interface."""
+"""ADAPTER. Free ports of the loopback interface."""
 
 import random
 import socket

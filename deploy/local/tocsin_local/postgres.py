@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster of an instance, on loopback only."""
+"""ADAPTER. A private PostgreSQL cluster of an instance, on loopback only."""
 
 import os
 import re

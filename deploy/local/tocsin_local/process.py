@@ -1,4 +1,4 @@
-"""Start, recognise and stop long-lived processes, remembered in record files by pid and start time."""
+"""ADAPTER. Start, recognise and stop long-lived processes, remembered in record files by pid and start time."""
 
 import os
 import signal

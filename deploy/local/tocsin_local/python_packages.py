@@ -1,4 +1,4 @@
-"""What `make setup` does: the virtual environment `.venv` with the locked packages and Tocsin's own."""
+"""ADAPTER. What `make setup` does: the virtual environment `.venv` with the locked packages and Tocsin's own."""
 
 import hashlib
 import importlib.util

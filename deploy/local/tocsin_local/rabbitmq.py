@@ -1,4 +1,4 @@
-"""A private RabbitMQ node of an instance with its management console and its own epmd, all on loopback only."""
+"""ADAPTER. A private RabbitMQ node of an instance, with its management console and an epmd, on loopback only."""
 
 import os
 import shutil

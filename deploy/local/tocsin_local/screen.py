@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from tocsin_local.oracle import LIMITED, Owed, lateness_ms
 from tocsin_local.post import Post
-from tocsin_local.stack import StackUrls
+from tocsin_local.urls import StackUrls
 
 GREEN, YELLOW, RED, BOLD, PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
 COLUMNS = "{:<8}  {:<14} {:>10} {:>8}  {}"

@@ -1,4 +1,4 @@
-"""Tocsin's own processes on an instance's stack: api, scheduler, sender."""
+"""SHELL. Tocsin's own processes on an instance's stack: api, scheduler, sender."""
 
 import secrets
 import subprocess

@@ -1,7 +1,6 @@
-"""PostgreSQL and RabbitMQ of an instance: started, watched and stopped together."""
+"""SHELL. PostgreSQL and RabbitMQ of an instance: started, watched and stopped together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 from types import TracebackType
@@ -9,17 +8,7 @@ from typing import Self
 
 from tocsin_local import packages, postgres, process, rabbitmq
 from tocsin_local.instance import Instance
-
-
-@dataclass(frozen=True)
-class StackUrls:
-    """Where the servers are, with passwords. The management fields are empty where RABBITMQ_URL was given."""
-
-    database_url: str
-    rabbitmq_url: str
-    management_url: str
-    management_user: str
-    management_password: str
+from tocsin_local.urls import StackUrls
 
 
 class Stack:

@@ -1,4 +1,4 @@
-"""What `make up`, `down`, `status` and `migrate` do: the whole of Tocsin on the instance `up`."""
+"""SHELL. What `make up`, `down`, `status` and `migrate` do: the whole of Tocsin on the instance `up`."""
 
 import shutil
 

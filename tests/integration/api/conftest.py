@@ -11,7 +11,7 @@ import pytest
 
 from integration.api.serving import api_settings, serve, task_body
 from tocsin_common.settings import ApiSettings
-from tocsin_local.stack import StackUrls
+from tocsin_local.urls import StackUrls
 
 
 @pytest.fixture

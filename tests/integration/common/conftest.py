@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from tocsin_local.stack import StackUrls
+from tocsin_local.urls import StackUrls
 
 WAIT_S = 10.0
 POLL_S = 0.02

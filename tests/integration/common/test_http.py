@@ -62,7 +62,7 @@ class Server:
         response = web.StreamResponse()
         await response.prepare(request)
         try:
-            for chunk in chunks:  # type: ignore[attr-defined]
+            for chunk in chunks:  # type: ignore[attr-defined]  # an iterable, by the parameter
                 await response.write(chunk)
         except (ConnectionError, asyncio.CancelledError):
             self.client_left.set()

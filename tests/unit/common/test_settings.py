@@ -341,4 +341,4 @@ def test_settings_cannot_be_changed():
     settings = load(Settings, REQUIRED)
 
     with pytest.raises(AttributeError):
-        settings.log_level = "debug"  # type: ignore[misc]
+        settings.log_level = "debug"  # type: ignore[misc]  # that it cannot be set is the claim

@@ -6,7 +6,7 @@ import pytest
 from tocsin_local.oracle import Owed, WatchedTask
 from tocsin_local.post import Post
 from tocsin_local.screen import GREEN, PLAIN, death, delivery, heading, introduction, window_over
-from tocsin_local.stack import StackUrls
+from tocsin_local.urls import StackUrls
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 OWED = Owed(WatchedTask(UUID(int=7), "every-second", "* * * * * *", NOON), NOON)

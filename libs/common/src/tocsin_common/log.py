@@ -1,4 +1,4 @@
-"""Logs: constant `noun.verbed` events with facts as fields; JSON unless a person reads them at a terminal."""
+"""ADAPTER. Logs: constant `noun.verbed` events with facts as fields; JSON unless a person reads at a terminal."""
 
 import logging
 import sys

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from croniter import CroniterError, croniter
+from croniter import CroniterError, croniter  # noqa: TID251 - this is the module that may
 
 from tocsin_common.errors import InvalidScheduleError
 

@@ -1,4 +1,4 @@
-"""Webhook URLs are bearer secrets: sealed with AES-256-GCM, compared by an HMAC under a key of its own."""
+"""ADAPTER. Webhook URLs are bearer secrets: sealed with AES-256-GCM, compared by an HMAC under its own key."""
 
 import base64
 import hashlib

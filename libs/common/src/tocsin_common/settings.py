@@ -1,4 +1,4 @@
-"""Every setting of every process: one frozen struct each, read once from the environment.
+"""ADAPTER. Every setting of every process: one frozen struct each, read once from the environment.
 
 A field `database_url` is the variable `DATABASE_URL`. A field marked secret may instead be given as a file:
 `DATABASE_URL_FILE` holds the path. An empty variable counts as not set.

@@ -1,4 +1,4 @@
-"""The tables. Alembic migrates them; the services' statements themselves are plain SQL on asyncpg.
+"""ADAPTER. The tables. Alembic migrates them; the services' statements themselves are plain SQL on asyncpg.
 
 Owned by the api: `tasks`, `task_revisions`. Owned by the dispatcher: the others. There are no foreign keys
 between the two: a cascading delete would deadlock with claims, so a delete is a status.

@@ -1,4 +1,4 @@
-"""The exchanges and queues, as operators see them in RabbitMQ's management console.
+"""ADAPTER. The exchanges and queues, as operators see them in RabbitMQ's management console.
 
 Names and arguments are a contract between releases: RabbitMQ refuses to redeclare a queue with others.
 """

@@ -11,7 +11,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
 
-from tocsin_api import auth, docs, errors, health, logs, task_fields, tasks
+from tocsin_api import auth, docs, health, logs, problems, task_fields, tasks
 from tocsin_api.hints import Hints
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
@@ -41,7 +41,7 @@ def create_app(settings: ApiSettings) -> Litestar:
         ],
         dependencies={"resources": Provide(_resources, sync_to_thread=False)},
         guards=[auth.guard(settings.api_key)],
-        exception_handlers=errors.handlers(),
+        exception_handlers=problems.handlers(),
         lifespan=[_lifespan(settings)],
         event_emitter_backend=_NoEvents,
         request_max_body_size=MAX_BODY_BYTES,

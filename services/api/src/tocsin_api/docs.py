@@ -13,9 +13,9 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from tocsin_api.auth import HEADER
-from tocsin_api.errors import MEDIA_TYPE, Problem
 from tocsin_api.health import Liveness, Readiness
 from tocsin_api.logs import LogList, LogQuery, TaskLogQuery
+from tocsin_api.problems import MEDIA_TYPE, Problem
 from tocsin_api.task_fields import NewTask, TaskChange
 from tocsin_api.tasks import Task, TaskList, TaskQuery
 

@@ -1,4 +1,4 @@
-"""The console script `tocsin-dispatcher`: one role a process."""
+"""SHELL. The console script `tocsin-dispatcher`: one role a process."""
 
 import argparse
 import asyncio
@@ -16,7 +16,7 @@ from tocsin_dispatcher.sender import app as sender_app
 
 def main() -> None:
     """Run the role named on the command line until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="tocsin-dispatcher", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tocsin-dispatcher", description="One role of Tocsin's dispatcher.")
     parser.add_argument("role", choices=("schedule", "send"))
     role = parser.parse_args().role
     try:

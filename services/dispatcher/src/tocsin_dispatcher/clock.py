@@ -1,4 +1,4 @@
-"""Database time, reckoned between two looks at it: what the dispatcher decides by."""
+"""ADAPTER. Database time, reckoned between two looks at it: what the dispatcher decides by."""
 
 import time
 from collections import deque

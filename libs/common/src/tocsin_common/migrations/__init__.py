@@ -1,4 +1,4 @@
-"""Alembic's migrations of Tocsin's tables, and the way to run them."""
+"""ADAPTER. Alembic's migrations of Tocsin's tables, and the way to run them."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Alembic's entry: one transaction on asyncpg, under a lock so that several processes may migrate at once."""
+"""ADAPTER. Alembic's entry: one transaction on asyncpg, under a lock, so that several processes may migrate."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What waits for a claim: job messages from the broker and executions that waited in memory."""
+"""SHELL. What waits for a claim: job messages from the broker and executions that waited in memory."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""The POST slots of a sender: as many as it may have in flight at a time."""
+"""SHELL. The POST slots of a sender: as many as it may have in flight at a time."""
 
 import asyncio
 
