@@ -1,5 +1,6 @@
 """Following the tasks on a real database: no commit can hide."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import pytest
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.scheduler.feed import Feed
 from tocsin_dispatcher.scheduler.heap import TICK, Heap
-from tocsin_dispatcher.scheduler.lease import Standing
+from tocsin_dispatcher.scheduler.lease import Lease, Standing
 
 from .conftest import DAY
 
@@ -20,6 +21,14 @@ WITH task AS (
 )
 INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination)
 SELECT id, revision, effective_from, status, schedule, timezone, destination FROM task
+"""
+
+# 12,000 tasks, each with a schedule of its own.
+MANY_REVISIONS = """
+INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination)
+SELECT md5(n::text)::uuid, $1, clock_timestamp(), 'ACTIVE', concat_ws(' ', n % 60, n / 60 % 60, n / 3600, '* * *'),
+       'UTC', 'discord.com/1'
+FROM generate_series(1, 12000) AS n
 """
 
 
@@ -106,3 +115,25 @@ async def test_what_changed_before_the_position_is_not_late(feed: Feed, add_task
     _, late = await feed.load(Standing(2, DAY + timedelta(seconds=30), position, None))
 
     assert late == []
+
+
+@pytest.mark.parametrize("changed_since", [False, True])
+async def test_taking_in_many_schedules_leaves_time_to_renew_the_lease(
+    feed: Feed, pool: asyncpg.Pool, changed_since: bool
+):
+    lease = Lease(pool, DatabaseClock(), holder="leader", ttl_s=2.5, renew_s=0.2, hold_s=2)
+    standing = await lease.take()
+    assert standing is not None
+    await pool.execute(MANY_REVISIONS, 1)
+    if changed_since:
+        standing = standing._replace(feed_xid=await pool.fetchval("SELECT pg_current_xact_id()"))
+        await pool.execute(MANY_REVISIONS, 2)
+    keeping = asyncio.create_task(lease.keep())
+
+    heap, _ = await feed.load(standing)
+
+    lease.check()
+    assert len(heap) == 12_000
+    assert not keeping.done()
+    keeping.cancel()
+    await asyncio.wait({keeping})

@@ -11,6 +11,7 @@ from tocsin_common.errors import UnavailableError
 
 RETRY_S = 0.5
 COMMAND_TIMEOUT_S = 30
+CLOSE_TIMEOUT_S = 1
 
 CONNECTION_ERRORS = (
     OSError,
@@ -71,6 +72,15 @@ async def open_pool(database_url: str, *, size: int, name: str, timeout_s: float
                 raise UnavailableError(f"PostgreSQL did not answer within {timeout_s:g} s: {error}") from error
             _log.warning("database.unavailable", error=str(error))
             await asyncio.sleep(RETRY_S)
+
+
+async def close_pool(pool: asyncpg.Pool) -> None:
+    """Close it within CLOSE_TIMEOUT_S, even where a statement does not end."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await pool.close()
+    except CONNECTION_ERRORS:
+        pool.terminate()
 
 
 async def is_migrated(pool: asyncpg.Pool) -> bool:

@@ -1,11 +1,9 @@
 """SHELL. The composition root: builds everything and hands it down; nothing is built at import."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
-import asyncpg
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -20,7 +18,6 @@ from tocsin_common.sealing import Sealer
 from tocsin_common.settings import ApiSettings
 
 MAX_BODY_BYTES = 1_000_000
-CLOSE_TIMEOUT_S = 1  # of the pool, where a statement does not end
 
 
 def create_app(settings: ApiSettings) -> Litestar:
@@ -84,7 +81,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 name="tocsin-api",
                 timeout_s=settings.connect_timeout_s,
             )
-            stack.push_async_callback(_close, pool)
+            stack.push_async_callback(database.close_pool, pool)
             hints = await stack.enter_async_context(
                 Hints(settings.rabbitmq_url, timeout_s=settings.hint_timeout_s)
             )
@@ -92,11 +89,3 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
             yield
 
     return lifespan
-
-
-async def _close(pool: asyncpg.Pool) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()

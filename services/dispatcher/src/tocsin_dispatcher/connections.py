@@ -32,7 +32,7 @@ async def connect(settings: Settings, *, name: str, consumes: str, publishes: st
     pool = await database.open_pool(
         settings.database_url, size=settings.database_pool_size, name=name, timeout_s=timeout_s
     )
-    async with pool:
+    try:
         await database.wait_until_migrated(pool, timeout_s=timeout_s)
         url = settings.rabbitmq_url
         async with (
@@ -40,6 +40,8 @@ async def connect(settings: Settings, *, name: str, consumes: str, publishes: st
             await broker.connect(url, name=f"{name} {publishes}", timeout_s=timeout_s) as publishing,
         ):
             yield Connections(pool, consuming, publishing)
+    finally:
+        await database.close_pool(pool)
 
 
 async def unless_stopped(start: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:

@@ -45,7 +45,9 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
             turns = group.create_task(_take_turns(lease, leader, sweeper, stop))
             await stop.wait()
             wake.set()
-            await asyncio.wait({turns}, timeout=STOP_TIMEOUT_S)
+            _, unfinished = await asyncio.wait({turns}, timeout=STOP_TIMEOUT_S)
+            if unfinished:
+                connections.pool.terminate()  # a cancelled statement waits for the server, which may be frozen
             turns.cancel()
 
 

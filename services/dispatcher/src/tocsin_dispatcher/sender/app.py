@@ -102,6 +102,5 @@ async def _deliver_until(
         _log.info("sender.draining")
         await sender.stop_consuming()
         inbox.close()
-        await claiming
-        await sender.drain(drain_timeout_s)
+        await sender.drain(claiming, drain_timeout_s)
         recording.cancel()

@@ -85,14 +85,18 @@ class Intake:
         while taken := await self._inbox.take(MAX_JOBS):
             await self._start(taken)
 
-    async def drain(self, timeout_s: float) -> None:
-        """Wait for the POSTs under way, at most `timeout_s`."""
-        if self._running:
-            _, unfinished = await asyncio.wait(self._running, timeout=timeout_s)
-            if unfinished:
-                _log.warning("posts.abandoned", posts=len(unfinished))
-            for task in unfinished:  # their claims run out, and the sweeper brings them back
+    async def drain(self, claiming: asyncio.Task[None], timeout_s: float) -> None:
+        """Wait for `run`, which is `claiming`, and for the POSTs under way, at most `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.wait({claiming})
+                if self._running:
+                    await asyncio.wait(self._running)
+        except TimeoutError:
+            _log.warning("posts.abandoned", posts=len(self._running))
+            for task in self._running:  # their claims run out, and the sweeper brings them back
                 task.cancel()
+            self._pool.terminate()  # a cancelled statement waits for the server, which may be frozen
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
         try:

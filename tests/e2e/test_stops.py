@@ -1,0 +1,44 @@
+"""SIGTERM ends a process in time, whatever has become of the servers meanwhile."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from relay import Relay
+
+STOP_WITHIN_S = 15  # of the 30 s that orchestrators usually allow, with room for a busy machine
+POLL_S = 0.05
+
+LEASE_RAN_OUT = "SELECT expires_at < clock_timestamp() FROM scheduler_lease"
+WORK_PILES_UP = "SELECT count(*) >= 2 FROM executions WHERE state = 'due'"
+
+
+async def becomes_true(database: asyncpg.Connection, question: str) -> None:
+    async with asyncio.timeout(20):
+        while not await database.fetchval(question):  # noqa: ASYNC110 - a server does not tell us by itself
+            await asyncio.sleep(POLL_S)
+
+
+@pytest.mark.parametrize(
+    ("role", "other", "is_up", "hangs"),
+    [
+        pytest.param("schedule", "send", "scheduler.leading", LEASE_RAN_OUT, id="scheduler"),
+        pytest.param("send", "schedule", "sender.consuming", WORK_PILES_UP, id="sender"),
+    ],
+)
+async def test_a_process_whose_database_is_frozen_stops_in_time(
+    start, environment, receiver, create_task, database, role: str, other: str, is_up: str, hangs: str
+):
+    await start("tocsin-dispatcher", other)
+    async with Relay(environment["DATABASE_URL"]) as relay:
+        process = await start("tocsin-dispatcher", role, DATABASE_URL=relay.url, DRAIN_TIMEOUT_S="5")
+        await process.logged(is_up)
+        await create_task(receiver.add().url)
+        await receiver.wait_for_posts(1)
+        relay.freeze()
+        await becomes_true(database, hangs)
+
+        status = await asyncio.wait_for(process.stop(), STOP_WITHIN_S)
+
+    assert status == 0
