@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from tocsin_common import failpoints
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
@@ -80,10 +81,12 @@ class Leader:
             await self._publisher.ready()
             _log.warning("scheduler.catching_up", since=heap.watermark.isoformat(), until=now.isoformat())
             await self._emitter.freeze_gap(now)
+            failpoints.reach("scheduler.gap_frozen")
             await self._work_off_gap(heap, now)
 
     async def _work_off_gap(self, heap: Heap, until: datetime) -> None:
         await self._emitter.emit_spans(heap.gap(until), decided_at=until, position=self._feed.position)
+        failpoints.reach("scheduler.gap_emitted")
         await self._emitter.close_gap()
         heap.skip_to(until)
 
