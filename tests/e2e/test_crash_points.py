@@ -146,6 +146,24 @@ async def test_the_next_leader_catches_up_as_the_dead_one_had_decided(stage: Sta
     assert missed[0]["scheduled_for"] == max(at for at in decided if at <= gap_until - timedelta(seconds=10))
 
 
+async def test_a_task_that_is_stopped_before_the_next_leader_catches_up_keeps_its_missed_instants(stage: Stage):
+    await stage.create_task()
+    await stage.age(timedelta(seconds=60))
+    armed = await stage.start("schedule", dies_at="scheduler.rows_announced", CATCH_UP_GRACE_S="10")
+    await armed.died()
+    await stage.stop_tasks()
+
+    fired = await stage.rows()
+    assert {row["state"] for row in fired} == {"due"}
+
+    await stage.start("schedule", CATCH_UP_GRACE_S="10")
+    await stage.start("send")
+    account = await stage.settle()
+    account = account._replace(settled_until=fired[-1]["scheduled_for"])
+    cancelled = {key(row): "cancelled" for row in fired}
+    assert account.problems(states=cancelled, answers=dict.fromkeys(cancelled, ())) == []
+
+
 async def test_what_a_dead_sweeper_had_marked_is_announced_by_the_next(stage: Stage):
     await stage.create_task()
     await stage.age()
