@@ -1,13 +1,19 @@
 """The whole of Tocsin as real processes, with a receiver, for one test each."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import aio_pika
 import asyncpg
 import httpx
 import pytest
 
 from e2e.processes import Tocsin, free_port
+from e2e.stage import Stage
+from integration.api.serving import serve
+from tocsin_common.failpoints import Failpoint
+from tocsin_common.settings import ApiSettings, load
 from tocsin_local.receiver import Receiver
 
 API_KEY = "a key of the end to end tests"
@@ -46,13 +52,13 @@ async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
     """Start processes; at the test's end those that still run must stop on SIGTERM with status 0."""
     running: list[Tocsin] = []
 
-    async def start(*command: str, **changes: str) -> Tocsin:
-        running.append(await Tocsin.start(*command, env=environment | changes))
+    async def start(*command: str, dies_at: Failpoint | None = None, nth: int = 1, **changes: str) -> Tocsin:
+        running.append(await Tocsin.start(*command, env=environment | changes, dies_at=dies_at, nth=nth))
         return running[-1]
 
     yield start
     alive = [tocsin for tocsin in running if tocsin.process.returncode is None]
-    statuses = [await tocsin.stop() for tocsin in reversed(alive)]
+    statuses = await asyncio.gather(*(tocsin.stop() for tocsin in alive))
     assert statuses == [0] * len(alive)
 
 
@@ -71,18 +77,34 @@ async def sender(start: Start) -> Tocsin:
 
 
 @pytest.fixture
+async def stage(
+    start: Start, environment: dict[str, str], database: asyncpg.Connection, receiver: Receiver
+) -> AsyncIterator[Stage]:
+    """A receiver, an API in this process, which saves the test a second, and a lease that was held until now."""
+    await database.execute("UPDATE scheduler_lease SET watermark = clock_timestamp()")
+    settings = load(ApiSettings, {**environment, "API_KEY": API_KEY})
+    async with await aio_pika.connect(settings.rabbitmq_url) as connection, serve(settings) as api:
+        yield Stage(start, api, database, connection, receiver)
+
+
+@pytest.fixture
 async def api(start: Start) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a real API process."""
     port = free_port()
     process = await start("tocsin-api", "serve", PORT=str(port), API_KEY=API_KEY)
     await process.logged("api.started")
-    async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}",
-        headers={"X-API-KEY": API_KEY},
-        transport=httpx.AsyncHTTPTransport(retries=10),  # until it listens
-    ) as client:
+    async with client_of(port) as client:
         assert (await client.get("/health/ready")).status_code == 200
         yield client
+
+
+def client_of(port: int) -> httpx.AsyncClient:
+    """A client of the API that listens on `port`, or will in a moment."""
+    return httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}",
+        headers={"X-API-KEY": API_KEY},
+        transport=httpx.AsyncHTTPTransport(retries=10),
+    )
 
 
 @pytest.fixture

@@ -12,7 +12,10 @@ from typing import Any
 
 import msgspec
 
+from tocsin_common.failpoints import Failpoint
+
 BIN = Path(sys.executable).parent
+ARMED = Path(__file__).parent / "armed.py"
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 20
 
@@ -28,10 +31,13 @@ class Tocsin:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(cls, *command: str, env: Mapping[str, str]) -> "Tocsin":
-        """Run a console script, e.g. `tocsin-dispatcher send`."""
+    async def start(
+        cls, *command: str, env: Mapping[str, str], dies_at: Failpoint | None = None, nth: int = 1
+    ) -> "Tocsin":
+        """Run a console script, e.g. `tocsin-dispatcher send`; it may die when it is at a failpoint."""
+        armed = [sys.executable, "-P", ARMED, dies_at, str(nth), command[0]]
         process = await asyncio.create_subprocess_exec(
-            BIN / command[0],
+            *(armed if dies_at is not None else [BIN / command[0]]),
             *command[1:],
             env={"PATH": os.environ["PATH"], **env},
             stderr=asyncio.subprocess.PIPE,
@@ -49,6 +55,18 @@ class Tocsin:
         except TimeoutError:
             raise TimeoutError(f"no {event!r} within {timeout_s} s in:\n" + "\n".join(self.last_lines)) from None
         return found[count - 1]
+
+    def has_logged(self, event: str) -> bool:
+        """Whether there is a log line with this event so far."""
+        return any(line.get("event") == event for line in self.events)
+
+    async def died(self) -> None:
+        """Returns once it has ended itself by SIGKILL, as a process does at the failpoint it was armed with."""
+        try:
+            status = await asyncio.wait_for(self.process.wait(), START_TIMEOUT_S)
+        except TimeoutError:
+            raise TimeoutError("it did not get to its failpoint:\n" + "\n".join(self.last_lines)) from None
+        assert status == -signal.SIGKILL, "\n".join(self.last_lines)
 
     async def kill(self) -> None:
         """End it as a crash would."""

@@ -16,6 +16,7 @@ from tocsin_api.inputs import read_body, read_id, read_query
 from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
 from tocsin_api.resources import Injected, Resources
 from tocsin_api.task_fields import MASK, MAX_NAME_LENGTH, NewTask, TaskChange, checks
+from tocsin_common import failpoints
 from tocsin_common.messages import ScheduleChange
 
 AnyRequest = Request[Any, Any, Any]
@@ -142,6 +143,7 @@ def _announced(resources: Resources, row: sql.Row | None) -> Task:
     """The answer to a change, after its hint is under way."""
     row = _found(row)
     if row["revision"] is not None:
+        failpoints.reach("api.task_committed")
         resources.hints.announce(ScheduleChange(task_id=row["id"], revision=row["revision"]))
     return _shown(row)
 

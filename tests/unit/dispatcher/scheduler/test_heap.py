@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin_common import schedule
-from tocsin_dispatcher.scheduler.heap import SPARE_ENTRIES, TICK, Heap, Revision, Span
+from tocsin_dispatcher.scheduler.heap import SPARE_ENTRIES, TICK, Heap, Revision, Span, split
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 A, B = UUID(int=1), UUID(int=2)
@@ -262,6 +262,24 @@ def test_a_gap_holds_what_every_task_owes_in_it():
         (A, NOON + TICK, at(20)),
         (B, at(9), at(20)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("where", "before", "after"),
+    [
+        (-1, [], [(0, 10)]),
+        (0, [(0, 0)], [(TICK.total_seconds(), 10)]),
+        (4, [(0, 4)], [(4 + TICK.total_seconds(), 10)]),
+        (10, [(0, 10)], []),
+        (11, [(0, 10)], []),
+    ],
+)
+def test_a_span_is_split_without_losing_or_doubling_an_instant(where, before, after):
+    task = revision()
+
+    parts = split([Span(task, at(0), at(10))], at(where))
+
+    assert parts == tuple([Span(task, at(start), at(end)) for start, end in part] for part in (before, after))
 
 
 def test_skipping_a_gap_goes_on_after_it():

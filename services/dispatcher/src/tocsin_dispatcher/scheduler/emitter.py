@@ -12,6 +12,7 @@ from itertools import chain, islice
 import asyncpg
 import structlog
 
+from tocsin_common import failpoints
 from tocsin_common.messages import Job, pack
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher import sql
@@ -56,9 +57,12 @@ class Emitter:
         total = 0
         for chunk, is_last in _chunks(jobs, self._settings.emission_chunk):
             await self._commit(chunk, watermark if is_last else None, position if is_last else 0)
-            await self._publisher.insist(pack(chunk, self._settings.jobs_per_message))
+            await self._announce(chunk)
             total += len(chunk)
+            if not is_last:
+                failpoints.reach("scheduler.chunk_announced")
         if total:
+            failpoints.reach("scheduler.rows_announced")
             _log.info("executions.emitted", executions=total, watermark=watermark and watermark.isoformat())
 
     async def emit_spans(self, spans: Iterable[Span], *, decided_at: datetime, position: int) -> None:
@@ -104,7 +108,14 @@ class Emitter:
         if not await self._pool.fetchval(statement, self._lease.holder, self._lease.epoch, *arguments):
             raise LeaseLostError("another scheduler took the lease")
 
+    async def _announce(self, chunk: list[Job]) -> None:
+        if chunk:
+            failpoints.reach("scheduler.rows_committed")
+            await self._publisher.insist(pack(chunk, self._settings.jobs_per_message))
+
     async def _commit(self, chunk: list[Job], watermark: datetime | None, position: int) -> None:
+        if chunk:
+            failpoints.reach("scheduler.rows_due")
         self._lease.check()
         await self._partitions.cover({job.scheduled_for.date() for job in chunk})
         row = await self._pool.fetchrow(

@@ -5,7 +5,7 @@ as arguments only; nothing advances until the caller says that it was committed.
 """
 
 import heapq
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import count
 from typing import NamedTuple
@@ -41,6 +41,14 @@ class Span(NamedTuple):
     revision: Revision
     start: datetime
     end: datetime
+
+
+def split(spans: Iterable[Span], at: datetime) -> tuple[list[Span], list[Span]]:
+    """The parts of `spans` up to `at`, and those after it."""
+    spans = list(spans)
+    before = [span._replace(end=min(span.end, at)) for span in spans if span.start <= at]
+    after = [span._replace(start=max(span.start, at + TICK)) for span in spans if span.end > at]
+    return before, after
 
 
 class _Group:

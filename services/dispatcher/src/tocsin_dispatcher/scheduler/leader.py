@@ -2,15 +2,17 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from itertools import chain
 
 import structlog
 
+from tocsin_common import failpoints
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.feed import Feed
-from tocsin_dispatcher.scheduler.heap import TICK, Heap, Span
+from tocsin_dispatcher.scheduler.heap import TICK, Heap, Span, split
 from tocsin_dispatcher.scheduler.lease import Standing
 from tocsin_dispatcher.scheduler.partitions import Partitions, days_ahead
 
@@ -49,43 +51,54 @@ class Leader:
             "scheduler.leading", epoch=standing.epoch, tasks=len(heap), watermark=standing.watermark.isoformat()
         )
         await self._publisher.ready()
-        await self._emit_late(late)
-        if standing.gap_until is not None:
-            await self._work_off_gap(heap, standing.gap_until)
+        await self._make_up(heap, late, standing.gap_until)
         read_at = self._clock.now()
         while not stop.is_set():
+            late = []
             if self._wake.is_set() or self._clock.now() >= read_at + self._poll_every:
                 read_at = self._clock.now()
-                await self._follow(heap)
-            await self._catch_up(heap)
+                late = await self._follow(heap)
+            await self._make_up(heap, late)
             await self._emit_due(heap)
             await self._mark(heap)
             await self._sleep(heap, read_at + self._poll_every)
 
-    async def _follow(self, heap: Heap) -> None:
+    async def _follow(self, heap: Heap) -> list[Span]:
+        """Take in what changed; returns what that makes owed outside the usual order."""
         self._wake.clear()
         # Without the broker nothing is emitted and nothing is taken in: an outage of any part means the same.
         await self._publisher.ready()
-        late = await self._feed.read(heap)
+        return await self._feed.read(heap)
+
+    async def _make_up(self, heap: Heap, late: list[Span], gap_until: datetime | None = None) -> None:
+        """Emit what is owed outside the usual order: what changes seen late owe, and all that a gap left.
+
+        What late changes owe of a gap hangs on its frozen decision too. Were it decided anew after a crash, fewer
+        instants would be recent enough to fire, and a row that fired before would stand where the missed ones
+        are to be recorded.
+        """
+        gap_until = gap_until or await self._freeze_gap(heap)
+        while gap_until is not None:
+            in_gap, late = split(late, gap_until)
+            spans = chain(in_gap, heap.gap(gap_until))
+            await self._emitter.emit_spans(spans, decided_at=gap_until, position=0)
+            failpoints.reach("scheduler.gap_emitted")
+            await self._emitter.close_gap()
+            heap.skip_to(gap_until)
+            gap_until = await self._freeze_gap(heap)
         if late:
-            await self._emit_late(late)
+            await self._emitter.emit_spans(late, decided_at=self._clock.now(), position=self._feed.position)
 
-    async def _emit_late(self, late: list[Span]) -> None:
-        await self._emitter.emit_spans(late, decided_at=self._clock.now(), position=self._feed.position)
-
-    async def _catch_up(self, heap: Heap) -> None:
-        """After an outage longer than the grace, decide once what of it still fires."""
+    async def _freeze_gap(self, heap: Heap) -> datetime | None:
+        """After an outage longer than the grace, decide once up to when it is caught up with."""
         now = self._clock.now()
-        if now - heap.watermark > self._grace:
-            await self._publisher.ready()
-            _log.warning("scheduler.catching_up", since=heap.watermark.isoformat(), until=now.isoformat())
-            await self._emitter.freeze_gap(now)
-            await self._work_off_gap(heap, now)
-
-    async def _work_off_gap(self, heap: Heap, until: datetime) -> None:
-        await self._emitter.emit_spans(heap.gap(until), decided_at=until, position=self._feed.position)
-        await self._emitter.close_gap()
-        heap.skip_to(until)
+        if now - heap.watermark <= self._grace:
+            return None
+        await self._publisher.ready()
+        _log.warning("scheduler.catching_up", since=heap.watermark.isoformat(), until=now.isoformat())
+        await self._emitter.freeze_gap(now)
+        failpoints.reach("scheduler.gap_frozen")
+        return now
 
     async def _emit_due(self, heap: Heap) -> None:
         while (instant := heap.head()) is not None and instant <= self._clock.now():

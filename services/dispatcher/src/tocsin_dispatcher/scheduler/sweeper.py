@@ -6,7 +6,7 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
-from tocsin_common import topology
+from tocsin_common import failpoints, topology
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.messages import Job, JobMessage, pack
 from tocsin_common.settings import SchedulerSettings
@@ -68,6 +68,7 @@ class Sweeper:
             self._settings.sweep_batch,
         )
         if rows:
+            failpoints.reach("scheduler.swept")
             _log.warning("executions.announced_again", executions=len(rows))
         # What may have cost a sender its life travels alone.
         alone = [JobMessage(jobs=[_job(row)]) for row in rows if row["state"] == "running"]

@@ -5,7 +5,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from tocsin_common import topology
+from tocsin_common import failpoints, topology
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.messages import JobMessage, execution_id, iso_utc
 from tocsin_dispatcher import sql
@@ -49,6 +49,7 @@ class Deliveries:
         try:
             attempt = await self._poster.post(grant)
             if attempt is not None:
+                failpoints.reach("sender.answered")
                 duration_s = attempt.duration_s
                 if attempt.limit is not None:
                     await self._destinations.learn(grant.job.destination, attempt.limit)
@@ -58,6 +59,7 @@ class Deliveries:
             await self._claims.give_back([grant])
             return None
         recorded = await self._recorder.record(grant, attempt)
+        failpoints.reach("sender.recorded")
         _report(grant, attempt, recorded)
         return attempt, recorded
 

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from tocsin_common import topology
+from tocsin_common import failpoints, topology
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
 from tocsin_common.messages import MAX_JOBS, Job, JobMessage, decode_jobs
@@ -113,6 +113,7 @@ class Intake:
     async def _start(self, taken: list[Delivery]) -> None:
         jobs = unique(job for delivery in taken for job in delivery.jobs)
         await self._slots.take(len(jobs))
+        failpoints.reach("sender.job_received")
         try:
             parked, claimed = await self._claim(jobs)
         except CONNECTION_ERRORS as error:
@@ -120,14 +121,18 @@ class Intake:
             await self._wait_for_database(taken, error)
             return
         self._slots.give(len(jobs) - len(claimed.grants))
+        failpoints.reach("sender.claimed")
         for delivery in taken:
             if delivery.message is not None:
                 await _ack(delivery.message)
+        failpoints.reach("sender.acked")
         for grant in claimed.grants:
             self._destinations.enter(grant.job.destination)
             task = asyncio.create_task(self._deliver(grant))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+        if parked:
+            failpoints.reach("sender.parked")
         await self._waits.hold(parked)
         await self._waits.hold(claimed.not_due, came_back=True)
 

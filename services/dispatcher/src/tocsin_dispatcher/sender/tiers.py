@@ -7,7 +7,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 
-from tocsin_common import topology
+from tocsin_common import failpoints, topology
 from tocsin_common.messages import Job, pack
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender.inbox import Delivery, Inbox
@@ -43,6 +43,7 @@ class Waits:
                 by_tier[tier or topology.TIERS_S[0]].append(job)
         for tier, jobs in by_tier.items():
             await self._publisher.publish_all(pack(jobs), topology.tier_queue(tier))
+            failpoints.reach("sender.in_tier")
 
     async def hand_over(self) -> None:
         """At shutdown: give what waits in memory to the smallest tier, for another sender."""
