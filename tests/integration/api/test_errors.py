@@ -171,7 +171,7 @@ async def test_connections_that_the_database_ended_are_replaced(
     client: httpx.AsyncClient, database: asyncpg.Connection
 ) -> None:
     await database.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'tocsin-api'"
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'tocsin-api@%'"
         " AND datname = current_database()"
     )
 

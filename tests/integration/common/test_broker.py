@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -53,16 +54,18 @@ async def ack(message: AbstractIncomingMessage) -> bool:
     return True
 
 
-async def test_a_connection_shows_under_its_name(connection, management):
+async def test_a_connection_shows_under_its_name_and_says_what_it_is_for(rabbitmq_url, management):
     async def shown() -> Any:
-        vhost = quote(urlsplit(str(connection.url)).path[1:], safe="")
+        vhost = quote(urlsplit(rabbitmq_url).path[1:], safe="")
         listed = (await management.get(f"vhosts/{vhost}/connections")).json()
         return [each["client_properties"] for each in listed if each.get("client_properties")]
 
-    (properties,) = await eventually(shown)
+    async with await broker.connect(rabbitmq_url, name="a test", timeout_s=WAIT_S, description="Tries"):
+        (properties,) = await eventually(shown)
 
     assert properties["connection_name"] == "a test"
-    assert properties["product"] == "Tocsin"
+    assert properties["information"] == "Tries"
+    assert (properties["product"], properties["version"]) == ("Tocsin", version("tocsin-common"))
 
 
 @pytest.mark.parametrize("timeout_s", [0, 0.3])
@@ -156,14 +159,15 @@ async def test_the_whole_topology_is_there_after_it_was_declared_twice(connectio
     queues = {each["name"]: each for each in await look_up("queues")}
     assert {name: each["arguments"] for name, each in queues.items()} == topology.queue_arguments()
     assert all(each["durable"] and not each["auto_delete"] for each in queues.values())
-    exchanges = {each["name"]: (each["type"], each["durable"]) for each in await look_up("exchanges")}
-    assert (
-        exchanges.items()
-        >= {
-            "tocsin.jobs": ("direct", True),
-            "tocsin.schedule-changes": ("fanout", True),
-        }.items()
-    )
+    exchanges = {each["name"]: each for each in await look_up("exchanges") if each["name"] in topology.EXCHANGES}
+    assert {name: (each["type"], each["durable"], each["arguments"]) for name, each in exchanges.items()} == {
+        "tocsin.jobs": ("direct", True, {"description": topology.EXCHANGES["tocsin.jobs"]}),
+        "tocsin.schedule-changes": (
+            "fanout",
+            True,
+            {"description": topology.EXCHANGES["tocsin.schedule-changes"]},
+        ),
+    }
     bindings = await look_up("bindings")
     bound = [(each["routing_key"], each["destination"]) for each in bindings if each["source"] == "tocsin.jobs"]
     assert sorted(bound) == sorted((name, name) for name in topology.queue_arguments())
@@ -176,6 +180,19 @@ async def test_a_queue_cannot_be_declared_with_other_arguments(connection):
 
     with pytest.raises(aio_pika.exceptions.ChannelPreconditionFailed):
         await channel.declare_queue("deliveries", durable=True, arguments=arguments, timeout=WAIT_S)
+
+
+async def test_a_description_may_change_from_release_to_release(connection):
+    await topology.declare_jobs(await connection.channel())
+    await topology.declare_changes(await connection.channel())
+
+    for description in ({"description": "another one"}, {}):
+        channel = await connection.channel()
+        for name, arguments in topology.queue_arguments().items():
+            changed = {key: value for key, value in arguments.items() if key != "description"} | description
+            await channel.declare_queue(name, durable=True, arguments=changed, timeout=WAIT_S)
+        for name, kind in {"tocsin.jobs": "direct", "tocsin.schedule-changes": "fanout"}.items():
+            await channel.declare_exchange(name, kind, durable=True, arguments=description, timeout=WAIT_S)
 
 
 async def test_a_message_in_the_first_tier_comes_back_to_the_work_queue_after_a_second(connection):

@@ -1,5 +1,6 @@
 """The command's errors. Each run is a process of its own: a command sets up logging for its whole process."""
 
+import base64
 import os
 import subprocess
 import sys
@@ -43,6 +44,16 @@ def test_bad_settings_are_named_without_any_secret() -> None:
     assert status == 2
     assert "SEALING_KEYS: entry 1" in error
     assert not any(value in error for value in SECRETS.values())
+
+
+def test_address_that_cannot_be_listened_on_is_not_repeated() -> None:
+    keys = base64.b64encode(bytes(32)).decode()
+
+    status, error = run("serve", **{**SECRETS, "SEALING_KEYS": keys, "HOST": SECRETS["API_KEY"]})
+
+    assert status == 1
+    assert error.startswith("tocsin-api: cannot listen on HOST and PORT: ")
+    assert SECRETS["API_KEY"] not in error
 
 
 def test_database_that_is_away_ends_a_migration_with_one_line() -> None:

@@ -76,6 +76,13 @@ def test_error_of_a_check_is_named_with_its_field() -> None:
         read(b'{"firstName": "refused"}')
 
 
+def test_errors_repeat_no_long_name_of_a_field() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read(b'{"firstName": "x", "somebodys-secret": 1, "fifteen-letters": 2}')
+
+    assert [each.field for each in caught.value.violations] == ["somebod…", "fifteen-letters"]
+
+
 def test_hostile_body_gets_a_bounded_error() -> None:
     body = msgspec.json.encode({f"{n}-{'x' * 1000}": 1 for n in range(500)})
 

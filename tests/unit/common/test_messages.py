@@ -24,6 +24,7 @@ from tocsin_common.messages import (
 
 TASK = UUID("7b0a9c3e-6d21-4f5a-9e38-1c2d3e4f5a6b")
 INSTANT = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
+URL = "https://discord.com/api/webhooks/1/secret"
 JOB = {"taskId": str(TASK), "scheduledFor": "2026-03-01T12:00:00.000005Z", "destination": "discord.com/1"}
 
 zones = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -94,6 +95,26 @@ def test_jobs_come_back_as_they_were_sent(sent):
 def test_what_is_no_job_message_of_a_known_version_is_a_decode_error(wrong):
     with pytest.raises(msgspec.DecodeError):
         decode_jobs(wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        json.dumps({URL: 1}).encode(),
+        body(jobs=[{**JOB, URL: 1}]),
+        body(jobs=[{**JOB, "taskId": URL}]),
+        body(jobs=[{**JOB, "scheduledFor": URL}]),
+        body(jobs=[{**JOB, "destination": {URL: 1}}]),
+        body(version=URL),
+        URL.encode(),
+        f'"{URL}'.encode(),
+    ],
+)
+def test_the_reason_repeats_nothing_of_the_body(wrong):
+    with pytest.raises(msgspec.DecodeError) as caught:
+        decode_jobs(wrong)
+
+    assert "secret" not in str(caught.value)
 
 
 @settings(deadline=None)

@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tocsin_common.errors import SettingsError
@@ -161,6 +162,16 @@ def test_a_value_that_is_not_allowed_is_refused_by_its_variable(kind, variable, 
 
     assert message.startswith(f"{variable}: ")
     assert ";" not in message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_secret_in_the_wrong_variable_is_not_repeated(kind):
+    everywhere = {field.encode_name.upper(): PASSWORD for field in msgspec.structs.fields(kind)}
+
+    message = refusal(kind, **everywhere)
+
+    assert "LOG_LEVEL: expected one of debug, info, warning, error" in message
+    assert PASSWORD not in message
 
 
 @pytest.mark.parametrize(

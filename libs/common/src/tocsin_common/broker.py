@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from importlib.metadata import version
 
 import aio_pika
 import structlog
@@ -36,8 +37,10 @@ class _Connection(aio_pika.RobustConnection):
             raise
 
 
-async def connect(rabbitmq_url: str, *, name: str, timeout_s: float) -> AbstractRobustConnection:
-    """A connection that reconnects by itself and shows as `name` in the management console.
+async def connect(
+    rabbitmq_url: str, *, name: str, timeout_s: float, description: str = ""
+) -> AbstractRobustConnection:
+    """A connection that reconnects by itself and shows as `name`, with `description`, in the management console.
 
     Waits up to `timeout_s` for RabbitMQ to answer, then raises UnavailableError.
     """
@@ -49,7 +52,12 @@ async def connect(rabbitmq_url: str, *, name: str, timeout_s: float) -> Abstract
                 timeout=5,
                 heartbeat=HEARTBEAT_S,
                 reconnect_interval=1,
-                client_properties={"connection_name": name, "product": "Tocsin"},
+                client_properties={
+                    "connection_name": name,
+                    "product": "Tocsin",
+                    "version": version("tocsin-common"),
+                    "information": description,  # what AMQP calls it; else the library puts its own address there
+                },
                 connection_class=_Connection,
             )
         except BROKER_ERRORS as error:

@@ -17,6 +17,7 @@ from croniter import CroniterError, croniter  # noqa: TID251 - this is the modul
 from tocsin_common.errors import InvalidScheduleError
 
 MAX_LENGTH = 128  # a longer list costs seconds only to be read
+MAX_ECHO = 15  # characters of a value that an error repeats: more than any item that is allowed has
 ALIASES = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 
 
@@ -50,7 +51,7 @@ def validate(expression: str) -> None:
         raise InvalidScheduleError("must be ASCII")
     if expression.startswith("@"):
         if expression.lower() not in ALIASES:
-            raise InvalidScheduleError(f"{expression!r} is no known alias; allowed are {', '.join(ALIASES)}")
+            raise InvalidScheduleError(f"{_shown(expression)} is no known alias; allowed are {', '.join(ALIASES)}")
         return
     values = expression.split()
     if len(values) not in (5, 6):
@@ -97,6 +98,8 @@ def _check_that_it_comes(expression: str) -> None:
 
 def _check_field(field: _Field, value: str) -> None:
     for item in value.lower().split(","):
+        if len(item) > MAX_ECHO:
+            raise _refusal(field, item)
         if field.name == "day of month" and item == "l":
             continue
         nth = _NTH_DAY.fullmatch(item)
@@ -151,4 +154,9 @@ def _refusal(field: _Field, value: str, why: str = "") -> InvalidScheduleError:
         allowed += f" or {'/'.join(field.names)}"
     allowed += ", *, lists, ranges a-b and steps */n"
     reason = f": {why}" if why else ""
-    return InvalidScheduleError(f"the {field.name} field does not allow {value!r}{reason}; {allowed}")
+    return InvalidScheduleError(f"the {field.name} field does not allow {_shown(value)}{reason}; {allowed}")
+
+
+def _shown(text: str) -> str:
+    """Somebody may put a secret here by mistake, and none is as short as what is shown."""
+    return repr(text) if len(text) <= MAX_ECHO else "a longer text"

@@ -172,10 +172,13 @@ def _read_file(path: str) -> str:
 
 
 def _convert(text: str, kind: Any) -> Any:
+    # No error repeats the text: whoever took the wrong variable wrote a secret there.
     if kind is bool:
         if text.lower() not in _TRUTHS:
-            raise ValueError(f"expected one of {', '.join(_TRUTHS)}, got {text!r}")
+            raise ValueError(f"expected one of {', '.join(_TRUTHS)}")
         return _TRUTHS[text.lower()]
+    if get_origin(kind) is Literal and text not in get_args(kind):
+        raise ValueError(f"expected one of {', '.join(get_args(kind))}")
     return msgspec.convert(text, kind, strict=False)
 
 

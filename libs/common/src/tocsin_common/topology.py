@@ -1,6 +1,7 @@
 """ADAPTER. The exchanges and queues, as operators see them in RabbitMQ's management console.
 
-Names and arguments are a contract between releases: RabbitMQ refuses to redeclare a queue with others.
+Names and arguments are a contract between releases: RabbitMQ refuses to redeclare a queue with others. Only
+`description` is free. RabbitMQ shows it and does not compare it: a queue keeps the one that it was made with.
 """
 
 from typing import Any
@@ -15,6 +16,16 @@ WORK_QUEUE = "deliveries"
 DEAD_QUEUE = "deliveries.dead"
 TIERS_S = tuple(2**n for n in range(10))
 """1, 2, 4 … 512 seconds: one queue each, because a TTL expires only at the head of a queue."""
+
+EXCHANGES = {
+    JOBS_EXCHANGE: "Everything that concerns executions; the routing key is the queue",
+    CHANGES_EXCHANGE: "Hints that a task was changed; one queue for each scheduler",
+}
+"""Every exchange with its description."""
+
+WORK_DESCRIPTION = "Executions that a sender may take now; near empty when all is well"
+DEAD_DESCRIPTION = "Failed executions and malformed messages, to be looked at; purging them loses nothing"
+HINTS_DESCRIPTION = "Wakes one scheduler when a task was changed; goes with its connection"
 
 DEAD_MAX_LENGTH = 100_000
 DELIVERY_LIMIT = 20
@@ -32,9 +43,10 @@ def queue_arguments() -> dict[str, dict[str, Any]]:
     # At-least-once dead-lettering silently becomes at-most-once without reject-publish.
     lossless = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
     queues: dict[str, dict[str, Any]] = {
-        DEAD_QUEUE: {**quorum, "x-max-length": DEAD_MAX_LENGTH},
+        DEAD_QUEUE: {**quorum, "description": DEAD_DESCRIPTION, "x-max-length": DEAD_MAX_LENGTH},
         WORK_QUEUE: {
             **quorum,
+            "description": WORK_DESCRIPTION,
             **lossless,
             "x-dead-letter-exchange": JOBS_EXCHANGE,
             "x-dead-letter-routing-key": DEAD_QUEUE,
@@ -44,6 +56,7 @@ def queue_arguments() -> dict[str, dict[str, Any]]:
     for seconds in TIERS_S:
         queues[tier_queue(seconds)] = {
             **quorum,
+            "description": f"Executions that wait {seconds} s for a retry or a slot, then go back to {WORK_QUEUE}",
             **lossless,
             "x-dead-letter-exchange": JOBS_EXCHANGE,
             "x-dead-letter-routing-key": WORK_QUEUE,
@@ -54,9 +67,7 @@ def queue_arguments() -> dict[str, dict[str, Any]]:
 
 async def declare_jobs(channel: AbstractChannel) -> tuple[AbstractExchange, AbstractQueue]:
     """Declare everything that jobs travel through; returns the exchange and the work queue."""
-    exchange = await channel.declare_exchange(
-        JOBS_EXCHANGE, ExchangeType.DIRECT, durable=True, timeout=DECLARE_TIMEOUT_S
-    )
+    exchange = await _declare_exchange(channel, JOBS_EXCHANGE, ExchangeType.DIRECT)
     queues = {}
     for name, arguments in queue_arguments().items():
         queues[name] = await channel.declare_queue(
@@ -68,6 +79,10 @@ async def declare_jobs(channel: AbstractChannel) -> tuple[AbstractExchange, Abst
 
 async def declare_changes(channel: AbstractChannel) -> AbstractExchange:
     """Declare the exchange that carries schedule changes to every scheduler."""
+    return await _declare_exchange(channel, CHANGES_EXCHANGE, ExchangeType.FANOUT)
+
+
+async def _declare_exchange(channel: AbstractChannel, name: str, kind: ExchangeType) -> AbstractExchange:
     return await channel.declare_exchange(
-        CHANGES_EXCHANGE, ExchangeType.FANOUT, durable=True, timeout=DECLARE_TIMEOUT_S
+        name, kind, durable=True, arguments={"description": EXCHANGES[name]}, timeout=DECLARE_TIMEOUT_S
     )

@@ -14,6 +14,7 @@ from tocsin_api.hints import Hints
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
 from tocsin_common import database, migrations
+from tocsin_common.identity import process_name
 from tocsin_common.sealing import Sealer
 from tocsin_common.settings import ApiSettings
 
@@ -78,7 +79,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
             pool = await database.open_pool(
                 settings.database_url,
                 size=settings.database_pool_size,
-                name="tocsin-api",
+                name=process_name("api"),
                 timeout_s=settings.connect_timeout_s,
             )
             stack.push_async_callback(database.close_pool, pool)

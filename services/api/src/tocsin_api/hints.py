@@ -5,7 +5,6 @@ each write would otherwise take HINT_TIMEOUT_S. A hint may be lost, since the sc
 """
 
 import asyncio
-import socket
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -16,6 +15,7 @@ from aio_pika import Message
 from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustConnection
 
 from tocsin_common import broker, topology
+from tocsin_common.identity import ANNOUNCES_CHANGES, process_name
 from tocsin_common.messages import ScheduleChange, encode
 
 MAX_PENDING = 1000  # hints under way; beyond that RabbitMQ is stuck and more would only pile up
@@ -81,10 +81,12 @@ class Hints:
             _log_loss(change, repr(error))
 
     async def _connect(self) -> None:
-        name = f"tocsin-api@{socket.gethostname()} publish schedule changes"
+        name = ANNOUNCES_CHANGES.name(process_name("api"))
         while self._exchange is None:
             try:
-                self._connection = await broker.connect(self._url, name=name, timeout_s=0)
+                self._connection = await broker.connect(
+                    self._url, name=name, timeout_s=0, description=ANNOUNCES_CHANGES.description
+                )
                 self._channel = await self._connection.channel()
                 self._exchange = await topology.declare_changes(self._channel)
             except Exception as error:  # the loop's edge: whatever it was, the next attempt may go better

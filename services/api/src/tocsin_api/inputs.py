@@ -11,11 +11,15 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Raw
 
-from tocsin_api.errors import InvalidBodyError, InvalidInputError, UnsupportedMediaTypeError, Violation
+from tocsin_api.errors import (
+    CUT,
+    MAX_ECHO,
+    InvalidBodyError,
+    InvalidInputError,
+    UnsupportedMediaTypeError,
+    Violation,
+)
 from tocsin_common.errors import TocsinError
-
-MAX_ECHO = 15  # characters of a value that an error repeats: fewer than any secret has
-MAX_NAME_ECHO = 40
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T", str, Raw)
@@ -115,4 +119,4 @@ def _shown_text(text: str) -> str:
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= MAX_NAME_ECHO else f"{name[:MAX_NAME_ECHO]}…"
+    return name if len(name) <= MAX_ECHO else f"{name[:CUT]}…"

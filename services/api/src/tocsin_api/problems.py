@@ -3,6 +3,7 @@
 No answer holds a webhook URL, an API key, a query string or the inside of a failure.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -13,11 +14,12 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from tocsin_api.errors import ProblemError, Violation
+from tocsin_api.errors import CUT, MAX_ECHO, ProblemError, Violation
 from tocsin_common.errors import UnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5  # PostgreSQL restarts within seconds
+_ID = re.compile("[0-9a-fA-F-]{36}")
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +32,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     status: int
     detail: str
     instance: str
-    """The path that was asked for."""
+    """The path that was asked for; what is too long in it for an id is cut."""
     status_code: int
     """The same as `status`."""
     message: str
@@ -95,7 +97,7 @@ def _answer(
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
-        instance=request.scope["path"],
+        instance=_shown(request.scope["path"]),
         status_code=status,
         message=detail,
         request_id=request.scope["state"].get("request_id", ""),
@@ -103,4 +105,12 @@ def _answer(
     )
     return Response(
         msgspec.json.encode(problem), status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {})
+    )
+
+
+def _shown(path: str) -> str:
+    """Somebody may ask for a URL or a key by mistake: no secret is as short as what is shown of a segment."""
+    return "/".join(
+        segment if len(segment) <= MAX_ECHO or _ID.fullmatch(segment) else f"{segment[:CUT]}…"
+        for segment in path.split("/")
     )

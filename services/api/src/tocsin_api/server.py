@@ -62,7 +62,9 @@ def _check_address(settings: ApiSettings) -> None:
     try:
         socket.create_server((settings.host, settings.port), family=_family(settings.host)).close()
     except OSError as error:
-        raise ServerError(f"cannot listen on HOST and PORT: {error.strerror}") from error
+        # Python goes on with the address; whoever took the wrong variable wrote a secret there.
+        reason = str(error.strerror).partition(" (while ")[0]
+        raise ServerError(f"cannot listen on HOST and PORT: {reason}") from error
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -9,6 +9,7 @@ import asyncpg
 from aio_pika.abc import AbstractRobustConnection
 
 from tocsin_common import broker, database
+from tocsin_common.identity import Purpose
 from tocsin_common.settings import Settings
 
 T = TypeVar("T")
@@ -23,10 +24,12 @@ class Connections(NamedTuple):
 
 
 @asynccontextmanager
-async def connect(settings: Settings, *, name: str, consumes: str, publishes: str) -> AsyncIterator[Connections]:
+async def connect(
+    settings: Settings, *, name: str, consuming: Purpose, publishing: Purpose
+) -> AsyncIterator[Connections]:
     """Connect, and wait for the tables; raises UnavailableError after `connect_timeout_s`.
 
-    Operators see `name` in PostgreSQL, and with what it consumes and publishes in RabbitMQ.
+    Operators see `name` in PostgreSQL, and with the purpose of each connection in RabbitMQ.
     """
     timeout_s = settings.connect_timeout_s
     pool = await database.open_pool(
@@ -34,14 +37,22 @@ async def connect(settings: Settings, *, name: str, consumes: str, publishes: st
     )
     try:
         await database.wait_until_migrated(pool, timeout_s=timeout_s)
-        url = settings.rabbitmq_url
         async with (
-            await broker.connect(url, name=f"{name} {consumes}", timeout_s=timeout_s) as consuming,
-            await broker.connect(url, name=f"{name} {publishes}", timeout_s=timeout_s) as publishing,
+            await _connect_broker(settings, name, consuming) as consumer,
+            await _connect_broker(settings, name, publishing) as publisher,
         ):
-            yield Connections(pool, consuming, publishing)
+            yield Connections(pool, consumer, publisher)
     finally:
         await database.close_pool(pool)
+
+
+async def _connect_broker(settings: Settings, name: str, purpose: Purpose) -> AbstractRobustConnection:
+    return await broker.connect(
+        settings.rabbitmq_url,
+        name=purpose.name(name),
+        timeout_s=settings.connect_timeout_s,
+        description=purpose.description,
+    )
 
 
 async def unless_stopped(start: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:

@@ -1,8 +1,6 @@
 """SHELL. The composition root of the role `schedule`: builds everything, leads whenever it may."""
 
 import asyncio
-import os
-import socket
 from contextlib import AsyncExitStack, suppress
 from uuid import uuid4
 
@@ -10,6 +8,7 @@ import structlog
 
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS
+from tocsin_common.identity import ANNOUNCES_JOBS, HEARS_CHANGES, process_name
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
@@ -31,14 +30,14 @@ _log = structlog.get_logger(__name__)
 
 async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
     """Stand by and lead until `stop`; then the lease is released."""
-    name = f"tocsin-scheduler@{socket.gethostname()}:{os.getpid()}"
-    connecting = connect(settings, name=name, consumes="hears changes", publishes="announces jobs")
+    name = process_name("scheduler")
+    connecting = connect(settings, name=name, consuming=HEARS_CHANGES, publishing=ANNOUNCES_JOBS)
     async with AsyncExitStack() as stack:
         connections = await unless_stopped(stack.enter_async_context(connecting), stop)
         if connections is None:
             return
         wake = asyncio.Event()
-        await hints.listen(connections.consuming, wake)
+        await hints.listen(connections.consuming, wake, process=name)
         lease, leader, sweeper = await _build(settings, connections, name, wake)
         _log.info("scheduler.started", holder=lease.holder)
         async with asyncio.TaskGroup() as group:

@@ -6,10 +6,11 @@ from uuid import uuid4
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
 
 from tocsin_common import topology
+from tocsin_common.identity import HEARS_CHANGES
 
 
-async def listen(connection: AbstractRobustConnection, wake: asyncio.Event) -> None:
-    """Set `wake` at every hint, through an exclusive queue that goes with the connection."""
+async def listen(connection: AbstractRobustConnection, wake: asyncio.Event, *, process: str) -> None:
+    """Set `wake` at every hint, through an exclusive queue of `process` that goes with the connection."""
 
     async def hear(_: AbstractIncomingMessage) -> None:
         wake.set()
@@ -17,10 +18,15 @@ async def listen(connection: AbstractRobustConnection, wake: asyncio.Event) -> N
     channel = await connection.channel()
     exchange = await topology.declare_changes(channel)
     queue = await channel.declare_queue(
-        f"{topology.CHANGES_EXCHANGE}.{uuid4().hex[:8]}",
+        # The last part because two processes may have one name, where their hosts have.
+        f"{topology.CHANGES_EXCHANGE}.{process}.{uuid4().hex[:8]}",
         exclusive=True,
-        arguments={"x-max-length": 1},  # hints are alike: one is enough
+        arguments={
+            "description": topology.HINTS_DESCRIPTION,
+            "x-max-length": 1,  # hints are alike: one is enough
+        },
         timeout=topology.DECLARE_TIMEOUT_S,
     )
     await queue.bind(exchange, timeout=topology.DECLARE_TIMEOUT_S)
-    await queue.consume(hear, no_ack=True, consumer_tag="wake the scheduler", timeout=topology.DECLARE_TIMEOUT_S)
+    tag = HEARS_CHANGES.name(process)
+    await queue.consume(hear, no_ack=True, consumer_tag=tag, timeout=topology.DECLARE_TIMEOUT_S)

@@ -1,8 +1,6 @@
 """SHELL. The composition root of the role `send`: builds everything, delivers until it is told to stop, drains."""
 
 import asyncio
-import os
-import socket
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 
@@ -10,6 +8,7 @@ import aiohttp
 import structlog
 
 from tocsin_common import http
+from tocsin_common.identity import PARKS_RETRIES, TAKES_JOBS, process_name
 from tocsin_common.sealing import Sealer
 from tocsin_common.settings import SenderSettings
 from tocsin_dispatcher.clock import DatabaseClock
@@ -33,9 +32,9 @@ _log = structlog.get_logger(__name__)
 
 async def run(settings: SenderSettings, stop: asyncio.Event) -> None:
     """Deliver until `stop`, then finish what has begun."""
-    name = f"tocsin-sender@{socket.gethostname()}:{os.getpid()}"
+    name = process_name("sender")
     sealer = Sealer.from_setting(settings.sealing_keys)
-    connecting = connect(settings, name=name, consumes="takes jobs", publishes="parks retries")
+    connecting = connect(settings, name=name, consuming=TAKES_JOBS, publishing=PARKS_RETRIES)
     async with AsyncExitStack() as stack, _open_session(settings) as session:
         connections = await unless_stopped(stack.enter_async_context(connecting), stop)
         if connections is None:
@@ -84,8 +83,9 @@ async def _deliver(
     )
     queue = await intake.open_queue(await connections.consuming.channel(), prefetch=settings.prefetch)
     slots = Slots(settings.post_slots)
+    tag = TAKES_JOBS.name(name)
     sender = Intake(
-        pool, queue, inbox, slots, claims, destinations, waits, recorder, deliveries, publisher, consumer_tag=name
+        pool, queue, inbox, slots, claims, destinations, waits, recorder, deliveries, publisher, consumer_tag=tag
     )
     await _deliver_until(stop, sender, inbox, recorder, settings.drain_timeout_s)
     await waits.hand_over()

@@ -16,6 +16,7 @@ from tocsin_common.http import read_some
 from tocsin_common.messages import execution_id
 from tocsin_common.sealing import Sealer
 from tocsin_dispatcher.clock import DatabaseClock, boottime
+from tocsin_dispatcher.sender import echo
 from tocsin_dispatcher.sender.claim import Grant
 from tocsin_dispatcher.sender.outcome import Answer, Failure, Limit, Verdict, judge, limit_of
 
@@ -64,7 +65,9 @@ class Poster:
         result = await self._send(target, grant)
         duration_s = time.monotonic() - started
         limit = limit_of(result) if isinstance(result, Answer) else None
-        return Attempt(started_at, duration_s, _without_secret(judge(result), target.url), limit)
+        verdict = judge(result)
+        message = echo.hide(verdict.message, echo.secrets_of(target))
+        return Attempt(started_at, duration_s, verdict._replace(message=message), limit)
 
     def _target(self, grant: Grant) -> webhook.Webhook:
         url = self._sealer.open(grant.webhook_url_sealed, context=grant.job.task_id.bytes)
@@ -131,9 +134,3 @@ def _reason(error: BaseException) -> str:
         if isinstance(error, kind):
             return reason
     return f"the connection failed ({type(error).__name__})"
-
-
-def _without_secret(verdict: Verdict, url: str) -> Verdict:
-    """A receiver may repeat the path it was called by; the path is the secret."""
-    token = url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
-    return verdict._replace(message=verdict.message.replace(token, "…")) if token else verdict
