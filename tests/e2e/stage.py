@@ -73,10 +73,10 @@ class Stage:
             "payload": {"content": "hello"},
         }
 
-    async def create_task(self) -> None:
-        """Create one when all is ready."""
+    async def create_task(self, **fields: Any) -> None:
+        """Create one when all is ready, or another with these `fields`."""
         await self.ready()
-        answer = await self._api.post("/api/tasks", json=self.new_task())
+        answer = await self._api.post("/api/tasks", json={**self.new_task(), **fields})
         assert answer.status_code == 201, answer.text
 
     async def stop_tasks(self) -> None:

@@ -153,6 +153,24 @@ async def test_a_gap_leaves_a_row_for_what_fires_and_one_for_what_is_missed(emit
     assert await watermark(pool) == gap_end
 
 
+async def test_what_was_emitted_before_the_gap_was_decided_does_not_count_as_missed(
+    emitter: Emitter, pool: asyncpg.Pool
+):
+    owner = Revision(uuid4(), 1, LATER, "ACTIVE", "*/10 * * * *", "UTC", "discord.com/1")
+    gap_end = LATER + timedelta(minutes=45)
+    # The last leader died between two chunks of LATER, so the watermark lies before it.
+    await emitter.emit([Job(owner.task_id, LATER, owner.destination)], position=0)
+
+    await emitter.emit_spans([Span(owner, LATER, gap_end)], decided_at=gap_end, position=0)
+
+    rows = await pool.fetch("SELECT state, scheduled_for, missed_count FROM executions ORDER BY scheduled_for")
+    assert [tuple(row) for row in rows] == [
+        ("due", LATER, None),
+        ("missed", LATER + timedelta(minutes=30), 3),
+        ("due", LATER + timedelta(minutes=40), None),
+    ]
+
+
 async def test_a_gap_that_was_not_worked_off_is_inherited(emitter: Emitter, pool: asyncpg.Pool):
     before = await watermark(pool)
     await emitter.freeze_gap(LATER)
