@@ -18,6 +18,7 @@ from tocsin_common.topology import DEAD_QUEUE, tier_queue
 from tocsin_local.script import Script
 
 SWEEPS_SOON = {"SWEEP_PATIENCE_S": "1"}
+NEVER_SWEEPS = {"SWEEP_OUTAGE_PATIENCE_S": "3600"}  # so that a test may look for as long as it takes
 
 
 @pytest.fixture
@@ -215,7 +216,7 @@ async def test_a_claim_that_was_not_acked_runs_out_and_is_granted_again(stage: S
 
 
 async def test_a_claim_whose_message_was_acked_runs_out_and_is_granted_again(stage: Stage):
-    await stage.start("schedule")
+    scheduler = await stage.start("schedule", **NEVER_SWEEPS)
     armed = await stage.start("send", dies_at="sender.acked")
     await stage.create_task()
     await armed.died()
@@ -224,6 +225,8 @@ async def test_a_claim_whose_message_was_acked_runs_out_and_is_granted_again(sta
     assert (hit["state"], hit["seq"], stage.webhook.posts) == ("running", 1, [])
     assert key(hit) not in await stage.announced()
 
+    await scheduler.stop()
+    await stage.start("schedule")
     await stage.start("send")
     account = await stage.settle()
     assert account.problems() == []
@@ -249,7 +252,7 @@ async def test_an_answer_that_was_not_recorded_is_the_one_case_of_a_second_post(
 
 async def test_a_retry_that_was_not_published_is_announced_by_the_sweeper(stage: Stage):
     stage.webhook.script = Script(first=(500,))
-    await stage.start("schedule", **SWEEPS_SOON)
+    scheduler = await stage.start("schedule", **NEVER_SWEEPS)
     armed = await stage.start("send", dies_at="sender.recorded")
     await stage.create_task()
     await armed.died()
@@ -258,6 +261,8 @@ async def test_a_retry_that_was_not_published_is_announced_by_the_sweeper(stage:
     assert (hit["state"], hit["seq"], hit["failures"]) == ("waiting", 1, 1)
     assert await stage.announced(tier_queue(1)) == []
 
+    await scheduler.stop()
+    await stage.start("schedule", **SWEEPS_SOON)
     await stage.start("send")
     account = await stage.settle()
     assert account.problems(answers={key(hit): [500, 200]}) == []
@@ -322,7 +327,7 @@ async def test_a_slot_that_nothing_brings_back_is_announced_by_the_sweeper(stage
     for _ in range(2):
         await stage.create_task()
     await stage.age()
-    await stage.start("schedule", **SWEEPS_SOON)
+    scheduler = await stage.start("schedule", **NEVER_SWEEPS)
     armed = await stage.start("send", dies_at="sender.parked", IN_FLIGHT_PER_DESTINATION="1")
     await armed.died()
 
@@ -330,5 +335,7 @@ async def test_a_slot_that_nothing_brings_back_is_announced_by_the_sweeper(stage
     assert {row["seq"] for row in parked} == {0}
     assert not {key(row) for row in parked} & {*await stage.announced(), *await stage.announced(tier_queue(1))}
 
+    await scheduler.stop()
+    await stage.start("schedule", **SWEEPS_SOON)
     await stage.start("send", IN_FLIGHT_PER_DESTINATION="1")
     assert (await stage.settle()).problems() == []
