@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from tocsin_common.messages import Job
+from tocsin_dispatcher.sender.backoff import Backoff
 from tocsin_dispatcher.sender.claim import Claims, Grant
 from tocsin_dispatcher.sender.outcome import Verdict
 from tocsin_dispatcher.sender.post import Attempt
@@ -22,7 +23,7 @@ BROKEN = Verdict("retryable", "HTTP 500", 500)
 
 @pytest.fixture
 async def recorder(pool: asyncpg.Pool) -> AsyncIterator[Recorder]:
-    recorder = Recorder(pool, batch=100, delay_s=0.005)
+    recorder = Recorder(pool, Backoff(), batch=100, delay_s=0.005)
     running = asyncio.create_task(recorder.run())
     yield recorder
     running.cancel()

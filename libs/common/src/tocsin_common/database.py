@@ -43,7 +43,9 @@ def plain_url(database_url: str) -> str:
     return urlunsplit(parts._replace(scheme=parts.scheme.partition("+")[0], query=urlencode(query)))
 
 
-async def open_pool(database_url: str, *, size: int, name: str, timeout_s: float) -> asyncpg.Pool:
+async def open_pool(
+    database_url: str, *, size: int, name: str, timeout_s: float, idle_in_transaction_s: float = 2
+) -> asyncpg.Pool:
     """A pool of at most `size` connections that show as `name` in pg_stat_activity.
 
     Waits up to `timeout_s` for PostgreSQL to answer, then raises UnavailableError.
@@ -60,7 +62,7 @@ async def open_pool(database_url: str, *, size: int, name: str, timeout_s: float
                 server_settings={
                     "application_name": name,
                     # A process that freezes inside a transaction must not keep others from its rows.
-                    "idle_in_transaction_session_timeout": "2000",
+                    "idle_in_transaction_session_timeout": str(round(idle_in_transaction_s * 1000)),
                     "tcp_keepalives_idle": "5",
                     "tcp_keepalives_interval": "2",
                     "tcp_keepalives_count": "3",

@@ -38,6 +38,8 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     """Comma-separated host names to post to besides Discord's."""
     allow_local_webhooks: bool = False
     """Development only: plain http to loopback addresses is allowed."""
+    idle_in_transaction_timeout_s: Seconds = 2
+    """PostgreSQL ends what freezes inside a transaction for so long: it would keep others from its rows."""
     connect_timeout_s: Seconds = 60
     """How long a process that starts waits for PostgreSQL and RabbitMQ before it gives up."""
 
@@ -64,6 +66,8 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     lease_renew_s: Seconds = 1.5
     lease_hold_s: Seconds = 4
     """The holder stops by itself this long after it sent its last successful renewal."""
+    standby_poll_s: Seconds = 0.5
+    """How often a standby asks whether the lease is free."""
     feed_poll_s: Seconds = 2
     """The feed is read this often where no hint came."""
     catch_up_grace_s: Annotated[float, Meta(ge=5)] = 60
@@ -85,6 +89,8 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     give_up_after_s: Seconds = 86400
     max_lost_claims: Count = 5
     partition_days_ahead: Annotated[int, Meta(ge=1, le=30)] = 3
+    drain_timeout_s: Seconds = 10
+    """How long it may take after SIGTERM to announce what is committed."""
 
 
 class SenderSettings(Settings, frozen=True, kw_only=True):
@@ -100,6 +106,13 @@ class SenderSettings(Settings, frozen=True, kw_only=True):
     record_batch: Annotated[int, Meta(ge=1, le=1000)] = 100
     record_delay_s: Seconds = 0.005
     """How long an outcome waits for others, to be recorded in one statement with them."""
+    retry_first_s: Seconds = 1
+    """The wait before the first retry; each further one is twice as long, up to `retry_most_s`."""
+    retry_most_s: Seconds = 512
+    retry_jitter: Annotated[float, Meta(ge=0, le=1)] = 0.2
+    """Up to this share of a wait is added to it, at random."""
+    memory_wait_s: Seconds = 2
+    """An execution that came back from a retry tier early waits out less than this in memory."""
     memory_waits: Count = 10000
     """Executions that wait in memory for less than the smallest tier; beyond that they take a tier."""
     publish_timeout_s: Seconds = 10

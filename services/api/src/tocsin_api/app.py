@@ -81,6 +81,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 size=settings.database_pool_size,
                 name=process_name("api"),
                 timeout_s=settings.connect_timeout_s,
+                idle_in_transaction_s=settings.idle_in_transaction_timeout_s,
             )
             stack.push_async_callback(database.close_pool, pool)
             hints = await stack.enter_async_context(

@@ -33,7 +33,11 @@ async def connect(
     """
     timeout_s = settings.connect_timeout_s
     pool = await database.open_pool(
-        settings.database_url, size=settings.database_pool_size, name=name, timeout_s=timeout_s
+        settings.database_url,
+        size=settings.database_pool_size,
+        name=name,
+        timeout_s=timeout_s,
+        idle_in_transaction_s=settings.idle_in_transaction_timeout_s,
     )
     try:
         await database.wait_until_migrated(pool, timeout_s=timeout_s)

@@ -4,17 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin_dispatcher.sender.backoff import Next, base_s, decide, jittered
+from tocsin_dispatcher.sender.backoff import Backoff, Next, decide
 from tocsin_dispatcher.sender.outcome import Verdict
 
 
 def test_the_base_doubles_from_one_second_up_to_512():
-    assert [base_s(retry) for retry in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512]
+    assert [Backoff().base_s(retry) for retry in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512]
+
+
+def test_the_base_follows_its_settings():
+    backoff = Backoff(first_s=0.5, most_s=3)
+
+    assert [backoff.base_s(retry) for retry in range(5)] == [0.5, 1, 2, 3, 3]
 
 
 @given(st.floats(0.1, 1000), st.floats(0, 1, exclude_max=True))
 def test_jitter_adds_up_to_a_fifth(seconds: float, chance: float):
-    assert seconds <= jittered(seconds, chance) <= seconds * 1.2
+    assert seconds <= Backoff().jittered(seconds, chance) <= seconds * 1.2
 
 
 @pytest.mark.parametrize(
@@ -35,7 +41,7 @@ def test_jitter_adds_up_to_a_fifth(seconds: float, chance: float):
 def test_an_execution_goes_on_as_its_outcome_says(outcome, failures, max_retry, expected):
     verdict = Verdict(outcome, "why", wait_s=7.5 if outcome == "limited" else 0.0)
 
-    following = decide(verdict, failures=failures, max_retry=max_retry, chance=0.0)
+    following = decide(verdict, Backoff(), failures=failures, max_retry=max_retry, chance=0.0)
 
     assert following == expected
 
@@ -44,7 +50,7 @@ def test_an_execution_that_always_fails_is_posted_once_and_then_as_often_as_it_m
     failures, attempts = 0, 0
     while True:
         attempts += 1
-        following = decide(Verdict("retryable", "why"), failures=failures, max_retry=10, chance=0.5)
+        following = decide(Verdict("retryable", "why"), Backoff(), failures=failures, max_retry=10, chance=0.5)
         if following.state == "failed":
             break
         failures = following.failures

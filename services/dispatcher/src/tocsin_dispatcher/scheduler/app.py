@@ -21,9 +21,7 @@ from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
 from tocsin_dispatcher.scheduler.partitions import Partitions
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
 
-STOP_TIMEOUT_S = 10  # what is committed is announced first, if the broker is there
 RELEASE_TIMEOUT_S = 1
-STANDBY_POLL_S = 0.5  # how often a standby asks whether the lease is free
 
 _log = structlog.get_logger(__name__)
 
@@ -41,10 +39,10 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
         lease, leader, sweeper = await _build(settings, connections, name, wake)
         _log.info("scheduler.started", holder=lease.holder)
         async with asyncio.TaskGroup() as group:
-            turns = group.create_task(_take_turns(lease, leader, sweeper, stop))
+            turns = group.create_task(_take_turns(lease, leader, sweeper, stop, settings.standby_poll_s))
             await stop.wait()
             wake.set()
-            _, unfinished = await asyncio.wait({turns}, timeout=STOP_TIMEOUT_S)
+            _, unfinished = await asyncio.wait({turns}, timeout=settings.drain_timeout_s)
             if unfinished:
                 connections.pool.terminate()  # a cancelled statement waits for the server, which may be frozen
             turns.cancel()
@@ -71,7 +69,9 @@ async def _build(
     return lease, leader, Sweeper(pool, lease, publisher, settings)
 
 
-async def _take_turns(lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyncio.Event) -> None:
+async def _take_turns(
+    lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyncio.Event, standby_poll_s: float
+) -> None:
     while not stop.is_set():
         try:
             standing = await lease.take()
@@ -82,7 +82,7 @@ async def _take_turns(lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyn
         except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
             _log.warning("scheduler.stepped_down", reason=repr(group.exceptions[0]))
         with suppress(TimeoutError):
-            async with asyncio.timeout(STANDBY_POLL_S):
+            async with asyncio.timeout(standby_poll_s):
                 await stop.wait()
 
 

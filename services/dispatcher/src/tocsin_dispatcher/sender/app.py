@@ -15,6 +15,7 @@ from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import intake, post
+from tocsin_dispatcher.sender.backoff import Backoff
 from tocsin_dispatcher.sender.claim import Claims
 from tocsin_dispatcher.sender.delivery import Deliveries
 from tocsin_dispatcher.sender.destinations import Destinations
@@ -73,10 +74,11 @@ async def _deliver(
     publisher = await Publisher.open(
         connections.publishing, window=PUBLISH_WINDOW, timeout_s=settings.publish_timeout_s
     )
-    waits = Waits(inbox, publisher, most_in_memory=settings.memory_waits)
+    waits = Waits(inbox, publisher, most_in_memory=settings.memory_waits, briefly_s=settings.memory_wait_s)
     claims = Claims(pool, clock, sender=name, ttl_s=settings.claim_ttl_s)
     destinations = Destinations(pool, in_flight_each=settings.in_flight_per_destination)
-    recorder = Recorder(pool, batch=settings.record_batch, delay_s=settings.record_delay_s)
+    backoff = Backoff(settings.retry_first_s, settings.retry_most_s, settings.retry_jitter)
+    recorder = Recorder(pool, backoff, batch=settings.record_batch, delay_s=settings.record_delay_s)
     limit = settings.auto_disable_after
     deliveries = Deliveries(
         pool, claims, destinations, poster, recorder, waits, publisher, auto_disable_after=limit

@@ -4,8 +4,22 @@ from typing import Literal, NamedTuple
 
 from tocsin_dispatcher.sender.outcome import Verdict
 
-MAX_BASE_S = 512.0
-JITTER_SHARE = 0.2  # so that what failed together does not come back together
+
+class Backoff(NamedTuple):
+    """How retries are spaced: a base that doubles, and a jitter of its own."""
+
+    first_s: float = 1.0
+    most_s: float = 512.0
+    jitter_share: float = 0.2
+    """So that what failed together does not come back together."""
+
+    def base_s(self, retry: int) -> float:
+        """Seconds before retry number `retry`, which begins at 0: 1, 2, 4 … 512."""
+        return min(self.first_s * 2.0**retry, self.most_s)
+
+    def jittered(self, seconds: float, chance: float) -> float:
+        """`seconds` and up to `jitter_share` of them more; `chance` is drawn from [0, 1)."""
+        return seconds * (1 + self.jitter_share * chance)
 
 
 class Next(NamedTuple):
@@ -19,24 +33,14 @@ class Next(NamedTuple):
     reason: str | None
 
 
-def base_s(retry: int) -> float:
-    """Seconds before retry number `retry`, which begins at 0: 1, 2, 4 … 512."""
-    return min(2.0**retry, MAX_BASE_S)
-
-
-def jittered(seconds: float, chance: float) -> float:
-    """`seconds` and up to 20 % more; `chance` is drawn from [0, 1)."""
-    return seconds * (1 + JITTER_SHARE * chance)
-
-
-def decide(verdict: Verdict, *, failures: int, max_retry: int, chance: float) -> Next:
+def decide(verdict: Verdict, backoff: Backoff, *, failures: int, max_retry: int, chance: float) -> Next:
     """What becomes of an execution that had failed `failures` times before this attempt."""
     if verdict.outcome == "succeeded":
         return Next("succeeded", failures, 0.0, "SUCCESS", None)
     if verdict.outcome == "limited":  # spends no retry
         return Next("waiting", failures, verdict.wait_s, "RETRYING", None)
     if verdict.outcome == "retryable" and failures < max_retry:
-        wait_s = jittered(base_s(failures), chance)
+        wait_s = backoff.jittered(backoff.base_s(failures), chance)
         return Next("waiting", failures + 1, wait_s, "RETRYING", None)
     reason = "retries exhausted" if verdict.outcome == "retryable" else verdict.outcome
     return Next("failed", failures + 1, 0.0, "FAILED", f"{reason}: {verdict.message}")

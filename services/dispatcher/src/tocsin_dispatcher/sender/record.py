@@ -11,7 +11,7 @@ import structlog
 
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_dispatcher import sql
-from tocsin_dispatcher.sender.backoff import Next, decide
+from tocsin_dispatcher.sender.backoff import Backoff, Next, decide
 from tocsin_dispatcher.sender.claim import Grant
 from tocsin_dispatcher.sender.post import Attempt
 
@@ -63,8 +63,9 @@ class _Pending(NamedTuple):
 class Recorder:
     """Records for one sender. What it holds is bounded by the POST slots."""
 
-    def __init__(self, pool: asyncpg.Pool, *, batch: int, delay_s: float) -> None:
+    def __init__(self, pool: asyncpg.Pool, backoff: Backoff, *, batch: int, delay_s: float) -> None:
         self._pool = pool
+        self._backoff = backoff
         self._batch = batch
         self._delay_s = delay_s
         self._queue: asyncio.Queue[_Pending] = asyncio.Queue()
@@ -72,7 +73,9 @@ class Recorder:
     async def record(self, grant: Grant, attempt: Attempt) -> Recorded:
         """Returns once the outcome is committed, however long the database is away."""
         verdict = attempt.verdict
-        following = decide(verdict, failures=grant.failures, max_retry=grant.max_retry, chance=_random.random())
+        following = decide(
+            verdict, self._backoff, failures=grant.failures, max_retry=grant.max_retry, chance=_random.random()
+        )
         pending = _Pending(_row(grant, attempt, following), following, asyncio.get_running_loop().create_future())
         self._queue.put_nowait(pending)
         return await pending.done

@@ -12,7 +12,6 @@ from tocsin_common.messages import Job, pack
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender.inbox import Delivery, Inbox
 
-MEMORY_BELOW_S = 2.0  # a job that came back from a tier early waits out less than this in memory
 MARGIN_S = 0.001  # timers may fire a little early, and an early claim is refused
 
 
@@ -25,10 +24,12 @@ def tier_for(wait_s: float) -> int | None:
 class Waits:
     """Parks jobs until their time comes."""
 
-    def __init__(self, inbox: Inbox, publisher: Publisher, *, most_in_memory: int) -> None:
+    def __init__(self, inbox: Inbox, publisher: Publisher, *, most_in_memory: int, briefly_s: float) -> None:
+        """`briefly_s`: a job that came back from a tier early waits out less than this in memory."""
         self._inbox = inbox
         self._publisher = publisher
         self._most = most_in_memory
+        self._briefly_s = briefly_s
         self._timers: dict[asyncio.TimerHandle, Job] = {}
 
     async def hold(self, waiting: Iterable[tuple[Job, float]], *, came_back: bool = False) -> None:
@@ -36,7 +37,7 @@ class Waits:
         by_tier: dict[int, list[Job]] = defaultdict(list)
         for job, wait_s in waiting:
             tier = tier_for(wait_s)
-            briefly = tier is None or (came_back and wait_s < MEMORY_BELOW_S)
+            briefly = tier is None or (came_back and wait_s < self._briefly_s)
             if briefly and len(self._timers) < self._most:
                 self._hold_in_memory(job, wait_s)
             else:
