@@ -5,7 +5,7 @@ export PYTHONPATH := $(CURDIR)/deploy/local
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status check test lock migrate clean
+.PHONY: help setup demo up down status check test lock migrate screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -42,6 +42,9 @@ lock: setup ## take changed requirements into requirements.lock; what is locked 
 
 migrate: setup ## migrate the database of DATABASE_URL, else that of `make up`
 	@$(PY) -m tocsin_local migrate
+
+screenshots: setup ## take the pictures in docs/images anew, with Chromium
+	@$(PY) -m tocsin_local screenshots
 
 clean: ## stop everything, remove .venv and all data of the local stack
 	@$(PYTHON) -m tocsin_local clean
