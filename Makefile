@@ -19,7 +19,7 @@ RESOLVE = UV_PYTHON_DOWNLOADS=never \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo up down status check check-lock test test-unit test-integration test-e2e coverage \
-	lock migrate clean
+	lock migrate screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -80,6 +80,9 @@ lock: setup ## take changed requirements into requirements.lock; what is locked 
 
 migrate: setup ## migrate the database of DATABASE_URL, else that of `make up`
 	@$(PY) -m tocsin_local migrate
+
+screenshots: setup ## take the pictures in docs/images anew, with Chromium
+	@$(PY) -m tocsin_local screenshots
 
 clean: ## stop everything, remove .venv and all data of the local stack
 	@$(PYTHON) -m tocsin_local clean

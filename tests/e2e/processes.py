@@ -18,6 +18,7 @@ BIN = Path(sys.executable).parent
 ARMED = Path(__file__).parent / "armed.py"
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 20
+MAX_LINE = 2**20  # a traceback in JSON is one line
 
 
 class Tocsin:
@@ -25,10 +26,12 @@ class Tocsin:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
+        self.output = bytearray()
+        """Every byte that it wrote, to stdout and stderr alike."""
         self.events: list[dict[str, Any]] = []
         self.last_lines: deque[str] = deque(maxlen=50)
         self._changed = asyncio.Event()
-        self._reader = asyncio.create_task(self._read())
+        self._readers = asyncio.gather(*(self._read(stream) for stream in (process.stderr, process.stdout)))
 
     @classmethod
     async def start(
@@ -41,7 +44,8 @@ class Tocsin:
             *command[1:],
             env={"PATH": os.environ["PATH"], **env},
             stderr=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            limit=MAX_LINE,
         )
         return cls(process)
 
@@ -71,25 +75,29 @@ class Tocsin:
     async def kill(self) -> None:
         """End it as a crash would."""
         self.process.send_signal(signal.SIGKILL)
-        await self.process.wait()
+        await self.ended()
 
     async def stop(self) -> int:
         """End it as an operator would; returns its exit status."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            status = await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
+            return await asyncio.wait_for(self.ended(), STOP_TIMEOUT_S)
         except TimeoutError:
             await self.kill()
             raise
-        await self._reader
+
+    async def ended(self) -> int:
+        """Its exit status, once it has ended and all that it wrote was read."""
+        status = await self.process.wait()
+        await asyncio.shield(self._readers)
         return status
 
-    async def _read(self) -> None:
-        stream = self.process.stderr
+    async def _read(self, stream: asyncio.StreamReader | None) -> None:
         if stream is None:
             raise RuntimeError("the process was started without a pipe")
         async for line in stream:
+            self.output += line
             text = line.decode(errors="replace").rstrip()
             self.last_lines.append(text)
             try:

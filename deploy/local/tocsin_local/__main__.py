@@ -37,6 +37,7 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("status", help="say what of them runs")
     commands.add_parser("migrate", help="migrate the database")
     commands.add_parser("demo", help="show what Tocsin does, on an instance of its own")
+    commands.add_parser("screenshots", help="take the pictures of docs/images anew")
     stack = commands.add_parser("stack", help="start just the servers of an instance and print their URLs")
     stack.add_argument("name")
     stack.add_argument("--stop", action="store_true", help="stop them instead")
@@ -61,9 +62,9 @@ def _run(arguments: argparse.Namespace) -> int:
             return 0 if up.status() else 1
         case "stack":
             _stack(arguments.name, arguments.stop)
-        case "demo":
-            # Not at the top: of all commands only this one needs the virtual environment.
-            return int(importlib.import_module("tocsin_local.demo").main() or 0)
+        case "demo" | "screenshots":
+            # Not at the top: of all commands only these need the virtual environment.
+            return int(importlib.import_module(f"tocsin_local.{arguments.command}").main() or 0)
     return 0
 
 

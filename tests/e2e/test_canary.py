@@ -1,0 +1,205 @@
+"""No secret is seen anywhere, however and wherever things fail: one run, its evidence, and the search in it."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from canary import SPELLINGS, Search, Secret
+from e2e import misuses
+from e2e.crew import Crew, new_environment
+from e2e.evidence import Console, ServerLog, Statements, Tap, tables
+from e2e.failures import FAILURES, MARK, Failure
+from e2e.hostile import Hostile
+from e2e.worst_day import Surroundings, WorstDay
+from relay import Relay
+from tocsin_local.instance import Instance
+from tocsin_local.stack import StackUrls
+
+SEEN = {
+    "output of the api": MARK,
+    "output of the scheduler": "executions.emitted",
+    "output of the sender": MARK,
+    "output of starts that fail": "SEALING_KEYS: entry 1",
+    "messages": MARK,
+    "messages that stay in queues": MARK,
+    "management console": MARK,
+    "answers of the API": MARK,
+    "tables": MARK,
+    "statements": MARK,
+    "log of postgres": MARK,
+    "log of rabbitmq": MARK,
+}
+"""Every place that is searched, with what must stand in it: where the mark is seen, a secret would be."""
+SHORTEST_PASSWORD = 12  # of servers that were given; a shorter one may be a word that stands anywhere
+SERVERS_WERE_GIVEN = "DATABASE_URL" in os.environ and "RABBITMQ_URL" in os.environ
+
+
+class Evidence(NamedTuple):
+    """What a run left to be seen."""
+
+    places: dict[str, str]
+    attempts: dict[str, tuple[str, str]]
+    """By the failure's name: outcome and message of the first attempt."""
+    secrets: list[Secret]
+    received: str
+    """What came to the receivers: the one place where tokens belong."""
+    called: set[str]
+    """The tokens of URLs that were called."""
+
+
+@pytest.fixture(scope="module")
+def logs(servers: StackUrls) -> dict[str, ServerLog]:
+    """What the servers log from before the first connection on, where they are ours."""
+    names = () if SERVERS_WERE_GIVEN else ("postgres", "rabbitmq")
+    return {name: ServerLog(Instance("test").log(name)) for name in names}
+
+
+@pytest.fixture(scope="module")
+async def database_url(servers: StackUrls, database_template: str) -> AsyncIterator[str]:
+    """A migrated, empty database for the run."""
+    name = f"test_{uuid4().hex[:12]}"
+    admin = await asyncpg.connect(servers.database_url)
+    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
+    yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
+    await admin.execute(f'DROP DATABASE "{name}"')
+    await admin.close()
+
+
+@pytest.fixture(scope="module")
+async def console(servers: StackUrls) -> AsyncIterator[Console]:
+    """The management API on a virtual host for the run."""
+    console = Console(servers, f"test-{uuid4().hex[:12]}")
+    await console.make_vhost()
+    yield console
+    await console.delete_vhost()
+
+
+@pytest.fixture(scope="module")
+async def around(
+    servers: StackUrls,
+    logs: dict[str, ServerLog],
+    database_url: str,
+    console: Console,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Surroundings]:
+    """Everything but the processes, and a crew that is stopped at the end."""
+    rabbitmq_url = urlsplit(servers.rabbitmq_url)._replace(path=f"/{console.vhost}").geturl()
+    async with (
+        Hostile(tmp_path_factory.mktemp("hostile")) as hostile,
+        Tap(rabbitmq_url, MARK) as tap,
+        Relay(rabbitmq_url) as broker,
+        Relay(database_url) as server,
+        asyncpg.create_pool(database_url, min_size=1, server_settings={"application_name": MARK}) as own,
+    ):
+        crew = Crew(new_environment(server.url, broker.url))
+        yield Surroundings(crew, hostile, tap, console, broker, server, own)
+        await crew.stop()
+
+
+@pytest.fixture(scope="module")
+async def evidence(around: Surroundings, logs: dict[str, ServerLog]) -> Evidence:
+    """One run with failures of every kind."""
+    crew, day, statements = around.crew, WorstDay(around), Statements(around.database)
+    environment = crew.environment
+    urls = environment["DATABASE_URL"], environment["RABBITMQ_URL"]
+    starts = [*misuses.environments(environment["API_KEY"]), *misuses.wrong_servers(*urls)]
+    async with asyncio.TaskGroup() as group:
+        over = asyncio.Event()
+        group.create_task(statements.look_until(over))
+        failing = group.create_task(crew.fail_to_start(starts))
+        await day.live()
+        await failing
+        over.set()
+    await crew.stop()
+    places = {
+        "output of the api": crew.output("serve"),
+        "output of the scheduler": crew.output("schedule"),
+        "output of the sender": crew.output("send"),
+        "output of starts that fail": failing.result(),
+        "messages": around.tap.text,
+        "messages that stay in queues": around.tap.without_strangers(await around.console.messages()),
+        "management console": around.console.text,
+        "answers of the API": day.answers.text,
+        "tables": await tables(around.database),
+        "statements": statements.text,
+        **{f"log of {name}": log.text for name, log in logs.items()},
+    }
+    called = {call.token for call in around.hostile.calls}
+    received = "".join(call.head for call in around.hostile.calls)
+    return Evidence(places, await day.attempts(), _secrets(environment, day.tokens), received, called)
+
+
+def _secrets(environment: dict[str, str], tokens: list[str]) -> list[Secret]:
+    passwords = {
+        name: unquote(urlsplit(environment[name]).password or "") for name in ("DATABASE_URL", "RABBITMQ_URL")
+    }
+    return [
+        *(Secret(token, token) for token in tokens),
+        *(Secret(name, text, 12) for name, text in passwords.items() if len(text) >= SHORTEST_PASSWORD),
+        Secret("API_KEY", environment["API_KEY"]),
+        Secret("SEALING_KEYS", environment["SEALING_KEYS"]),
+    ]
+
+
+def text_of(evidence: Evidence, place: str) -> str:
+    if place.startswith("log of") and SERVERS_WERE_GIVEN:
+        pytest.skip("the servers were given by URL: their logs are not ours to read")
+    return evidence.places[place]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
+def test_each_failure_was_of_its_kind(evidence: Evidence, failure: Failure):
+    outcome, message = evidence.attempts[failure.name]
+
+    assert outcome == failure.outcome
+    assert failure.says in message
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("wrong key", "no key with the id"), ("changed row", "the sealed value was changed")]
+)
+def test_a_url_that_cannot_be_opened_is_logged_as_that(evidence: Evidence, name: str, reason: str):
+    outcome, message = evidence.attempts[name]
+
+    assert outcome == "permanent"
+    assert reason in message
+
+
+@pytest.mark.parametrize("place", SEEN)
+def test_each_place_was_looked_at(evidence: Evidence, place: str):
+    assert SEEN[place] in text_of(evidence, place)
+
+
+def test_the_search_finds_every_token_where_it_belongs(evidence: Evidence):
+    found = Search(evidence.secrets).find(evidence.received)
+
+    assert {each.partition(":")[0] for each in found} == evidence.called
+    assert len(evidence.called) > 50
+
+
+@pytest.mark.parametrize("place", SEEN)
+def test_no_secret_is_seen(evidence: Evidence, place: str):
+    assert Search(evidence.secrets).find(text_of(evidence, place)) == []
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_the_search_finds_each_spelling(spelling: str):
+    secret = Secret("token", secrets.token_urlsafe(51))
+    spelled = SPELLINGS[spelling](f"https://discord.com/api/webhooks/1/{secret.value}")
+
+    assert Search([secret]).find(f"before {spelled} after") != []
+    assert Search([Secret("other", secrets.token_urlsafe(51))]).find(spelled) == []
+
+
+def test_the_search_finds_a_part_and_leaves_what_people_are_shown():
+    secret = Secret("token", secrets.token_urlsafe(51))
+
+    assert Search([secret]).find(secret.value[30:42]) != []
+    assert Search([secret]).find(f"…{secret.value[-4:]}") == []
