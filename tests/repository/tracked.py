@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 @cache
 def texts() -> dict[str, str]:
-    """Every tracked text file: path from the top of the repository → text."""
+    """Every tracked file: path from the top of the repository → text, which a picture has none of."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     found = {}
     for name in listed.stdout.split("\0"):
@@ -18,7 +18,7 @@ def texts() -> dict[str, str]:
             try:
                 found[name] = path.read_text(encoding="utf-8")
             except UnicodeDecodeError:
-                continue  # a picture
+                found[name] = ""
     return found
 
 

@@ -17,7 +17,8 @@ from tocsin_local.plan import MAX_RETRY, PLANS, Plan
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import Script
 from tocsin_local.services import Services
-from tocsin_local.stack import Stack, StackUrls
+from tocsin_local.stack import Stack
+from tocsin_local.urls import StackUrls
 
 INSTANCE = "screenshots"
 HOME = ROOT / "docs" / "screenshots"
