@@ -171,6 +171,30 @@ async def test_what_was_emitted_before_the_gap_was_decided_does_not_count_as_mis
     ]
 
 
+@pytest.mark.parametrize("lost", ["missed", "due"])
+async def test_after_a_crash_in_the_middle_of_a_late_change_a_later_decision_accounts_for_every_instant(
+    emitter: Emitter, pool: asyncpg.Pool, lost: str
+):
+    owner = Revision(uuid4(), 1, LATER, "ACTIVE", "*/10 * * * * *", "UTC", "discord.com/1")
+    span = Span(owner, LATER, LATER + timedelta(seconds=100))
+    await pool.execute(
+        f"""
+        CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'crashed'; END $$;
+        CREATE TRIGGER crash BEFORE INSERT ON executions FOR EACH ROW WHEN (NEW.state = '{lost}')
+            EXECUTE FUNCTION crash();
+        """
+    )
+    with pytest.raises(asyncpg.RaiseError):
+        await emitter.emit_spans([span], decided_at=LATER + timedelta(seconds=110), position=0)
+    await pool.execute("DROP TRIGGER crash ON executions")
+
+    await emitter.emit_spans([span], decided_at=LATER + timedelta(seconds=300), position=0)
+
+    rows = await pool.fetch("SELECT COALESCE(missed_from, scheduled_for) AS first, scheduled_for FROM executions")
+    owed = [LATER + timedelta(seconds=10 * n) for n in range(11)]
+    assert [at for at in owed if not any(row["first"] <= at <= row["scheduled_for"] for row in rows)] == []
+
+
 async def test_a_gap_that_was_not_worked_off_is_inherited(emitter: Emitter, pool: asyncpg.Pool):
     before = await watermark(pool)
     await emitter.freeze_gap(LATER)

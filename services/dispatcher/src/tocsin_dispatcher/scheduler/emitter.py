@@ -73,8 +73,10 @@ class Emitter:
             for span in batch:
                 resolutions.append(resolve(span, decided_at=decided_at, grace=self._grace))
                 await asyncio.sleep(0)  # cron arithmetic takes time, and the lease must be renewed meanwhile
-            await self.emit((job for resolution in resolutions for job in resolution.fire), position=0)
+            # What is missed comes first: whoever leads after a crash decides anew on late changes, and where the
+            # newest that it does not fire has been fired already, the older ones would get no row any more.
             await self._record_missed([part.missed for part in resolutions if part.missed is not None])
+            await self.emit((job for resolution in resolutions for job in resolution.fire), position=0)
         await self.emit([], position=position)
 
     async def freeze_gap(self, until: datetime) -> None:
