@@ -13,10 +13,14 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from servers import Servers
 from tocsin_common import migrations
 from tocsin_local.urls import StackUrls
+
+settings.register_profile("tocsin", deadline=None)  # how long a case takes says nothing on a busy machine
+settings.load_profile("tocsin")
 
 TEMPLATE = "tocsin_template"
 SERVERS = pytest.StashKey[Servers]()

@@ -1,7 +1,6 @@
 """Tocsin's real processes under test: started, listened to by their log events, and ended by signal."""
 
 import asyncio
-import os
 import signal
 import socket
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from environment import INHERITED
 from tocsin_common.failpoints import Failpoint
 
 BIN = Path(sys.executable).parent
@@ -42,7 +42,7 @@ class Tocsin:
         process = await asyncio.create_subprocess_exec(
             *(armed if dies_at is not None else [BIN / command[0]]),
             *command[1:],
-            env={"PATH": os.environ["PATH"], **env},
+            env={**INHERITED, **env},
             stderr=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,

@@ -19,7 +19,7 @@ from e2e.failures import FAILURES, MARK, Failure
 from e2e.hostile import Hostile
 from e2e.worst_day import Surroundings, WorstDay
 from relay import Relay
-from tocsin_local.instance import Instance
+from tocsin_local.instance import Instance, memory_root
 from tocsin_local.stack import StackUrls
 
 SEEN = {
@@ -58,7 +58,7 @@ class Evidence(NamedTuple):
 def logs(servers: StackUrls) -> dict[str, ServerLog]:
     """What the servers log from before the first connection on, where they are ours."""
     names = () if SERVERS_WERE_GIVEN else ("postgres", "rabbitmq")
-    return {name: ServerLog(Instance("test").log(name)) for name in names}
+    return {name: ServerLog(Instance("test", memory_root()).log(name)) for name in names}
 
 
 @pytest.fixture(scope="module")

@@ -154,8 +154,8 @@ async def test_a_task_that_is_stopped_before_the_next_leader_catches_up_keeps_it
     await armed.died()
     await stage.stop_tasks()
 
-    fired = await stage.rows()
-    assert {row["state"] for row in fired} == {"due"}
+    fired = await stage.rows("due")
+    assert fired
 
     await stage.start("schedule", CATCH_UP_GRACE_S="10")
     await stage.start("send")

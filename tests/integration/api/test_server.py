@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ import asyncpg
 import httpx
 import pytest
 
+from environment import INHERITED
 from integration.api.serving import WEBHOOK_TOKEN
 from tocsin_common.settings import ApiSettings
 
@@ -28,7 +28,7 @@ def environment(settings: ApiSettings) -> dict[str, str]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     return {
-        "PATH": os.environ["PATH"],
+        **INHERITED,
         "PORT": str(port),
         "DATABASE_URL": settings.database_url,
         "RABBITMQ_URL": settings.rabbitmq_url,

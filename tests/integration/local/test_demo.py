@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from environment import INHERITED
 from tocsin_local import process
 from tocsin_local.instance import ROOT
 
@@ -23,7 +24,7 @@ def demo(data: Path, **env: str) -> Iterator[subprocess.Popen[str]]:
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path), "TOCSIN_LOCAL_DIR": str(data), **env},
+        env={**INHERITED, "PYTHONPATH": ":".join(sys.path), "TOCSIN_LOCAL_DIR": str(data), **env},
     ) as program:
         try:
             yield program

@@ -6,8 +6,11 @@ import sys
 
 import pytest
 
+from environment import INHERITED
+
 PROGRAM = """
 import asyncio, sys
+from environment import INHERITED
 from tocsin_local.interruption import Interruption
 
 async def work():
@@ -41,7 +44,7 @@ def test_the_first_signal_interrupts_and_a_second_one_disturbs_nothing(run: str,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={"PYTHONPATH": ":".join(sys.path)},
+        env={**INHERITED, "PYTHONPATH": ":".join(sys.path)},
     ) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == "working\n"

@@ -1,12 +1,13 @@
 """The command's errors. Each run is a process of its own: a command sets up logging for its whole process."""
 
 import base64
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from environment import INHERITED
 
 COMMAND = Path(sys.executable).parent / "tocsin-api"
 SECRETS = {
@@ -19,7 +20,7 @@ SECRETS = {
 
 def run(command: str, **variables: str) -> tuple[int, str]:
     """The exit status of `tocsin-api command`, and what it printed as its error."""
-    environment = {"PATH": os.environ["PATH"], **variables}
+    environment = {**INHERITED, **variables}
     done = subprocess.run(
         [COMMAND, command], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
