@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from tocsin_common.settings import SchedulerSettings
-from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.feed import Feed
@@ -39,7 +39,6 @@ class Leader:
         self._settings = settings
         self._mark_every = timedelta(seconds=settings.lease_renew_s)
         self._grace = timedelta(seconds=settings.catch_up_grace_s)
-        self._poll_every = timedelta(seconds=settings.feed_poll_s)
 
     async def lead(self, standing: Standing, stop: asyncio.Event) -> None:
         """Lead until `stop`, beginning where the last leader's commits end; what is committed is announced."""
@@ -52,15 +51,16 @@ class Leader:
         await self._emit_late(late)
         if standing.gap_until is not None:
             await self._work_off_gap(heap, standing.gap_until)
-        read_at = self._clock.now()
+        # Not by the database's clock: that may be set back, and then nothing would be read until it has caught up.
+        read_next = boottime() + self._settings.feed_poll_s
         while not stop.is_set():
-            if self._wake.is_set() or self._clock.now() >= read_at + self._poll_every:
-                read_at = self._clock.now()
+            if self._wake.is_set() or boottime() >= read_next:
+                read_next = boottime() + self._settings.feed_poll_s
                 await self._follow(heap)
             await self._catch_up(heap)
             await self._emit_due(heap)
             await self._mark(heap)
-            await self._sleep(heap, read_at + self._poll_every)
+            await self._sleep(heap, read_next - boottime())
 
     async def _follow(self, heap: Heap) -> None:
         self._wake.clear()
@@ -105,13 +105,14 @@ class Leader:
             await self._emitter.emit([], position=self._feed.position, watermark=idle_until)
             heap.advance(idle_until)
 
-    async def _sleep(self, heap: Heap, read_at: datetime) -> None:
-        """Until something is due or a hint comes."""
-        now = self._clock.now()
+    async def _sleep(self, heap: Heap, most_s: float) -> None:
+        """Until something is due or a hint comes, at most `most_s`."""
+        wait_s = min(most_s, self._mark_every.total_seconds())
         head = heap.head()
-        until = min(read_at, now + self._mark_every, *([head] if head is not None else []))
+        if head is not None:
+            wait_s = min(wait_s, (head - self._clock.now()).total_seconds())
         try:
-            async with asyncio.timeout(max(0.0, (until - now).total_seconds())):
+            async with asyncio.timeout(max(0.0, wait_s)):
                 await self._wake.wait()
         except TimeoutError:
             pass
