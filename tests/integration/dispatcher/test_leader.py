@@ -14,7 +14,7 @@ from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease
 from tocsin_dispatcher.scheduler.partitions import Partitions
 
-POLL_S = 0.05
+from .conftest import becomes_true
 
 
 @pytest.fixture
@@ -27,15 +27,8 @@ def leader(
     pool: asyncpg.Pool, lease: Lease, clock: DatabaseClock, publisher: Publisher, scheduler_settings
 ) -> Leader:
     settings = scheduler_settings(feed_poll_s=0.2)
-    partitions = Partitions(pool)
-    emitter = Emitter(pool, lease, clock, partitions, publisher, settings)
-    return Leader(Feed(pool, clock), emitter, partitions, publisher, clock, asyncio.Event(), settings)
-
-
-async def becomes_true(pool: asyncpg.Pool, question: str, *arguments: object) -> None:
-    async with asyncio.timeout(10):
-        while not await pool.fetchval(question, *arguments):  # noqa: ASYNC110 - a server does not tell us by itself
-            await asyncio.sleep(POLL_S)
+    emitter = Emitter(pool, lease, clock, Partitions(pool), publisher, settings)
+    return Leader(Feed(pool, clock), emitter, publisher, clock, asyncio.Event(), settings)
 
 
 async def test_the_feed_is_read_although_the_databases_clock_was_set_back(

@@ -3,7 +3,10 @@
 import asyncio
 import os
 import socket
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -26,6 +29,9 @@ STOP_TIMEOUT_S = 10  # what is committed is announced first, if the broker is th
 RELEASE_TIMEOUT_S = 1
 STANDBY_POLL_S = 0.5  # how often a standby asks whether the lease is free
 
+Loop = Callable[[], Coroutine[Any, Any, None]]
+"""What runs beside the leader for as long as its term lasts."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -39,10 +45,10 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
             return
         wake = asyncio.Event()
         await hints.listen(connections.consuming, wake)
-        lease, leader, sweeper = await _build(settings, connections, name, wake)
+        lease, leader, beside = await _build(settings, connections, name, wake)
         _log.info("scheduler.started", holder=lease.holder)
         async with asyncio.TaskGroup() as group:
-            turns = group.create_task(_take_turns(lease, leader, sweeper, stop))
+            turns = group.create_task(_take_turns(lease, leader, beside, stop))
             await stop.wait()
             wake.set()
             _, unfinished = await asyncio.wait({turns}, timeout=STOP_TIMEOUT_S)
@@ -53,7 +59,7 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
 
 async def _build(
     settings: SchedulerSettings, connections: Connections, name: str, wake: asyncio.Event
-) -> tuple[Lease, Leader, Sweeper]:
+) -> tuple[Lease, Leader, list[Loop]]:
     pool, clock = connections.pool, DatabaseClock()
     publisher = await Publisher.open(
         connections.publishing, window=settings.publish_window, timeout_s=settings.publish_timeout_s
@@ -68,16 +74,18 @@ async def _build(
     )
     partitions = Partitions(pool)
     emitter = Emitter(pool, lease, clock, partitions, publisher, settings)
-    leader = Leader(Feed(pool, clock), emitter, partitions, publisher, clock, wake, settings)
-    return lease, leader, Sweeper(pool, lease, publisher, settings)
+    leader = Leader(Feed(pool, clock), emitter, publisher, clock, wake, settings)
+    sweeper = Sweeper(pool, lease, publisher, settings)
+    keep_ahead = partial(partitions.keep_ahead, clock, settings.partition_days_ahead)
+    return lease, leader, [lease.keep, sweeper.run, keep_ahead]
 
 
-async def _take_turns(lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyncio.Event) -> None:
+async def _take_turns(lease: Lease, leader: Leader, beside: list[Loop], stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             standing = await lease.take()
             if standing is not None:
-                await _serve_a_term(standing, lease, leader, sweeper, stop)
+                await _serve_a_term(standing, lease, leader, beside, stop)
         except* LeaseLostError as group:
             _log.warning("scheduler.stepped_down", reason=str(group.exceptions[0]))
         except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
@@ -88,11 +96,11 @@ async def _take_turns(lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyn
 
 
 async def _serve_a_term(
-    standing: Standing, lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyncio.Event
+    standing: Standing, lease: Lease, leader: Leader, beside: list[Loop], stop: asyncio.Event
 ) -> None:
     try:
         async with asyncio.TaskGroup() as term:
-            others = [term.create_task(lease.keep()), term.create_task(sweeper.run())]
+            others = [term.create_task(loop()) for loop in beside]
             await leader.lead(standing, stop)
             for task in others:
                 task.cancel()

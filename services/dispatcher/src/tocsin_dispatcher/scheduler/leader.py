@@ -12,7 +12,6 @@ from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.feed import Feed
 from tocsin_dispatcher.scheduler.heap import TICK, Heap, Span
 from tocsin_dispatcher.scheduler.lease import Standing
-from tocsin_dispatcher.scheduler.partitions import Partitions, days_ahead
 
 _log = structlog.get_logger(__name__)
 
@@ -24,7 +23,6 @@ class Leader:
         self,
         feed: Feed,
         emitter: Emitter,
-        partitions: Partitions,
         publisher: Publisher,
         clock: DatabaseClock,
         wake: asyncio.Event,
@@ -32,7 +30,6 @@ class Leader:
     ) -> None:
         self._feed = feed
         self._emitter = emitter
-        self._partitions = partitions
         self._publisher = publisher
         self._clock = clock
         self._wake = wake
@@ -42,7 +39,6 @@ class Leader:
 
     async def lead(self, standing: Standing, stop: asyncio.Event) -> None:
         """Lead until `stop`, beginning where the last leader's commits end; what is committed is announced."""
-        await self._partitions.cover(days_ahead(self._clock.now(), self._settings.partition_days_ahead))
         heap, late = await self._feed.load(standing)
         _log.info(
             "scheduler.leading", epoch=standing.epoch, tasks=len(heap), watermark=standing.watermark.isoformat()
@@ -94,14 +90,13 @@ class Leader:
             heap.advance(instant)
 
     async def _mark(self, heap: Heap) -> None:
-        """Now and then say how far nothing was owed, and see that tomorrow's partitions are there."""
+        """Now and then say how far nothing was owed."""
         now = self._clock.now()
         if now < heap.watermark + self._mark_every:
             return
         head = heap.head()
         idle_until = now if head is None else min(now, head - TICK)
         if idle_until > heap.watermark:
-            await self._partitions.cover(days_ahead(now, self._settings.partition_days_ahead))
             await self._emitter.emit([], position=self._feed.position, watermark=idle_until)
             heap.advance(idle_until)
 
