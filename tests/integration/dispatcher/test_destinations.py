@@ -116,6 +116,23 @@ async def test_a_block_is_never_shortened(destinations, pool):
     assert left_s > 30
 
 
+async def test_a_limit_that_was_loosened_spaces_less(destinations, some_jobs):
+    await limit(destinations, 1, 60)
+    await limit(destinations, 5, 0.4)
+
+    parked = await destinations.park(await some_jobs(2))
+
+    assert parked[1][1] - parked[0][1] == pytest.approx(0.4, abs=0.01)
+
+
+async def test_a_block_that_says_nothing_of_the_spacing_leaves_it_alone(destinations, pool):
+    await limit(destinations, 5, 0.4)
+
+    await Destinations(pool, in_flight_each=2).learn(HERE, Limit(5.0, 0.0))
+
+    assert await pool.fetchval("SELECT spacing_s FROM destinations") == 0.4
+
+
 async def test_an_answer_without_a_block_writes_nothing(destinations, pool):
     await destinations.learn(HERE, Limit(0.0, 0.4))
 
