@@ -5,7 +5,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from tocsin_dispatcher.sender.destinations import Destinations
+from tocsin_dispatcher.sender.destinations import MOST_REMEMBERED, Destinations
 from tocsin_dispatcher.sender.outcome import Limit
 
 from .conftest import DAY
@@ -131,6 +131,15 @@ async def test_a_block_that_says_nothing_of_the_spacing_leaves_it_alone(destinat
     await Destinations(pool, in_flight_each=2).learn(HERE, Limit(5.0, 0.0))
 
     assert await pool.fetchval("SELECT spacing_s FROM destinations") == 0.4
+
+
+async def test_what_is_remembered_of_destinations_is_bounded(destinations):
+    for number in range(2 * MOST_REMEMBERED):
+        destinations.enter(f"discord.com/{number}")
+        destinations.leave(f"discord.com/{number}", 0.01)
+        await destinations.learn(f"discord.com/{number}", Limit(0.0, 0.4))
+
+    assert max(len(kept) for kept in vars(destinations).values() if isinstance(kept, dict)) == MOST_REMEMBERED
 
 
 async def test_an_answer_without_a_block_writes_nothing(destinations, pool):
