@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 from aio_pika.abc import AbstractRobustConnection
 
-from tocsin_common import broker, database
-from tocsin_common.messages import Job
+from tocsin_common import broker, database, topology
+from tocsin_common.messages import Job, decode_jobs
 from tocsin_common.sealing import Sealer
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
@@ -154,3 +154,16 @@ async def becomes_true(pool: asyncpg.Pool, question: str, *arguments: object) ->
     async with asyncio.timeout(WAIT_S):
         while not await pool.fetchval(question, *arguments):  # noqa: ASYNC110 - a server does not tell us by itself
             await asyncio.sleep(POLL_S)
+
+
+async def announced(connection: AbstractRobustConnection, count: int) -> list[Job]:
+    """The first `count` jobs on the work queue, those that come through a tier included."""
+    found: list[Job] = []
+    channel = await connection.channel()
+    _, queue = await topology.declare_jobs(channel)
+    async with asyncio.timeout(WAIT_S), queue.iterator(no_ack=True) as messages:
+        async for message in messages:
+            found += decode_jobs(message.body).jobs
+            if len(found) >= count:
+                break
+    return found
