@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from relay import Relay
+from tocsin_local.script import Script
 
 STOP_WITHIN_S = 15  # of the 30 s that orchestrators usually allow, with room for a busy machine
 POLL_S = 0.05
@@ -40,5 +41,28 @@ async def test_a_process_whose_database_is_frozen_stops_in_time(
         await becomes_true(database, hangs)
 
         status = await asyncio.wait_for(process.stop(), STOP_WITHIN_S)
+
+    assert status == 0
+
+
+async def test_a_sender_that_cannot_record_stops_in_time(
+    start, environment, receiver, create_task, database, scheduler
+):
+    name = await database.fetchval("SELECT current_database()")
+    webhook = receiver.add(Script(delay_s=1))
+    async with Relay(environment["DATABASE_URL"]) as relay:
+        sender = await start("tocsin-dispatcher", "send", DATABASE_URL=relay.url, DRAIN_TIMEOUT_S="3")
+        await sender.logged("sender.consuming")
+        await create_task(webhook.url)
+        await receiver.wait_for_posts(1)
+        await relay.cut()
+        await database.execute(
+            f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'
+        )  # as a standby is
+        await sender.logged("database.unavailable")
+        await relay.restore()
+        await sender.logged("outcomes.kept")
+
+        status = await asyncio.wait_for(sender.stop(), STOP_WITHIN_S)
 
     assert status == 0

@@ -1,5 +1,6 @@
 """What the dispatcher's parts need: a pool, a broker connection, settings, and tasks in the database."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -9,8 +10,8 @@ import asyncpg
 import pytest
 from aio_pika.abc import AbstractRobustConnection
 
-from tocsin_common import broker, database
-from tocsin_common.messages import Job
+from tocsin_common import broker, database, topology
+from tocsin_common.messages import Job, decode_jobs
 from tocsin_common.sealing import Sealer
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
@@ -19,6 +20,8 @@ from tocsin_dispatcher.scheduler.partitions import Partitions
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 """The day whose partitions there are; it lies in the past, so everything owed on it is due."""
+WAIT_S = 10.0
+POLL_S = 0.02
 
 AddTask = Callable[..., Awaitable[UUID]]
 AddExecution = Callable[..., Awaitable[Job]]
@@ -144,3 +147,23 @@ def add_execution(pool: asyncpg.Pool, partitions: Partitions) -> AddExecution:
         return Job(task_id, scheduled_for, destination)
 
     return add
+
+
+async def becomes_true(pool: asyncpg.Pool, question: str, *arguments: object) -> None:
+    """Return as soon as `question` is answered with true; TimeoutError after WAIT_S."""
+    async with asyncio.timeout(WAIT_S):
+        while not await pool.fetchval(question, *arguments):  # noqa: ASYNC110 - a server does not tell us by itself
+            await asyncio.sleep(POLL_S)
+
+
+async def announced(connection: AbstractRobustConnection, count: int) -> list[Job]:
+    """The first `count` jobs on the work queue, those that come through a tier included."""
+    found: list[Job] = []
+    channel = await connection.channel()
+    _, queue = await topology.declare_jobs(channel)
+    async with asyncio.timeout(WAIT_S), queue.iterator(no_ack=True) as messages:
+        async for message in messages:
+            found += decode_jobs(message.body).jobs
+            if len(found) >= count:
+                break
+    return found

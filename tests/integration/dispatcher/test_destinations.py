@@ -5,7 +5,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from tocsin_dispatcher.sender.destinations import Destinations
+from tocsin_dispatcher.sender.destinations import MOST_REMEMBERED, Destinations
 from tocsin_dispatcher.sender.outcome import Limit
 
 from .conftest import DAY
@@ -114,6 +114,32 @@ async def test_a_block_is_never_shortened(destinations, pool):
 
     left_s = await pool.fetchval("SELECT EXTRACT(EPOCH FROM blocked_until - clock_timestamp()) FROM destinations")
     assert left_s > 30
+
+
+async def test_a_limit_that_was_loosened_spaces_less(destinations, some_jobs):
+    await limit(destinations, 1, 60)
+    await limit(destinations, 5, 0.4)
+
+    parked = await destinations.park(await some_jobs(2))
+
+    assert parked[1][1] - parked[0][1] == pytest.approx(0.4, abs=0.01)
+
+
+async def test_a_block_that_says_nothing_of_the_spacing_leaves_it_alone(destinations, pool):
+    await limit(destinations, 5, 0.4)
+
+    await Destinations(pool, in_flight_each=2).learn(HERE, Limit(5.0, 0.0))
+
+    assert await pool.fetchval("SELECT spacing_s FROM destinations") == 0.4
+
+
+async def test_what_is_remembered_of_destinations_is_bounded(destinations):
+    for number in range(2 * MOST_REMEMBERED):
+        destinations.enter(f"discord.com/{number}")
+        destinations.leave(f"discord.com/{number}", 0.01)
+        await destinations.learn(f"discord.com/{number}", Limit(0.0, 0.4))
+
+    assert max(len(kept) for kept in vars(destinations).values() if isinstance(kept, dict)) == MOST_REMEMBERED
 
 
 async def test_an_answer_without_a_block_writes_nothing(destinations, pool):

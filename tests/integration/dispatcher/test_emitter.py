@@ -10,7 +10,7 @@ import pytest
 from aio_pika.abc import AbstractRobustConnection
 
 from tocsin_common import topology
-from tocsin_common.messages import Job, decode_jobs
+from tocsin_common.messages import Job
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
@@ -19,7 +19,7 @@ from tocsin_dispatcher.scheduler.heap import Revision, Span
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
 
-from .conftest import DAY
+from .conftest import DAY, announced
 
 LATER = DAY + timedelta(days=400)  # beyond the watermark that a fresh database begins with
 
@@ -49,19 +49,6 @@ def jobs(count: int) -> list[Job]:
 
 async def watermark(pool: asyncpg.Pool):
     return await pool.fetchval("SELECT watermark FROM scheduler_lease")
-
-
-async def announced(connection: AbstractRobustConnection, count: int) -> list[Job]:
-    """The first `count` jobs on the work queue."""
-    found: list[Job] = []
-    channel = await connection.channel()
-    _, queue = await topology.declare_jobs(channel)
-    async with asyncio.timeout(10), queue.iterator(no_ack=True) as messages:
-        async for message in messages:
-            found += decode_jobs(message.body).jobs
-            if len(found) >= count:
-                return found
-    return found
 
 
 async def test_every_job_gets_a_row_and_is_announced(

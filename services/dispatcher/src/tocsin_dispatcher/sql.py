@@ -287,7 +287,7 @@ INSERT INTO destinations AS d (destination, blocked_until, spacing_s)
 VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3)
 ON CONFLICT (destination) DO UPDATE
 SET blocked_until = GREATEST(d.blocked_until, excluded.blocked_until),
-    spacing_s = GREATEST(d.spacing_s, excluded.spacing_s),
+    spacing_s = CASE WHEN excluded.spacing_s > 0 THEN excluded.spacing_s ELSE d.spacing_s END,
     updated_at = clock_timestamp()
 """
 

@@ -1,7 +1,10 @@
 """SHELL. The composition root of the role `schedule`: builds everything, leads whenever it may."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -23,6 +26,9 @@ from tocsin_dispatcher.scheduler.sweeper import Sweeper
 
 RELEASE_TIMEOUT_S = 1
 
+Loop = Callable[[], Coroutine[Any, Any, None]]
+"""What runs beside the leader for as long as its term lasts."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -36,10 +42,10 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
             return
         wake = asyncio.Event()
         await hints.listen(connections.consuming, wake, process=name)
-        lease, leader, sweeper = await _build(settings, connections, name, wake)
+        lease, leader, beside = await _build(settings, connections, name, wake)
         _log.info("scheduler.started", holder=lease.holder)
         async with asyncio.TaskGroup() as group:
-            turns = group.create_task(_take_turns(lease, leader, sweeper, stop, settings.standby_poll_s))
+            turns = group.create_task(_take_turns(lease, leader, beside, stop, settings.standby_poll_s))
             await stop.wait()
             wake.set()
             _, unfinished = await asyncio.wait({turns}, timeout=settings.drain_timeout_s)
@@ -50,7 +56,7 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
 
 async def _build(
     settings: SchedulerSettings, connections: Connections, name: str, wake: asyncio.Event
-) -> tuple[Lease, Leader, Sweeper]:
+) -> tuple[Lease, Leader, list[Loop]]:
     pool, clock = connections.pool, DatabaseClock()
     publisher = await Publisher.open(
         connections.publishing, window=settings.publish_window, timeout_s=settings.publish_timeout_s
@@ -65,18 +71,20 @@ async def _build(
     )
     partitions = Partitions(pool)
     emitter = Emitter(pool, lease, clock, partitions, publisher, settings)
-    leader = Leader(Feed(pool, clock), emitter, partitions, publisher, clock, wake, settings)
-    return lease, leader, Sweeper(pool, lease, publisher, settings)
+    leader = Leader(Feed(pool, clock), emitter, publisher, clock, wake, settings)
+    sweeper = Sweeper(pool, lease, publisher, settings)
+    keep_ahead = partial(partitions.keep_ahead, clock, settings.partition_days_ahead)
+    return lease, leader, [lease.keep, sweeper.run, keep_ahead]
 
 
 async def _take_turns(
-    lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyncio.Event, standby_poll_s: float
+    lease: Lease, leader: Leader, beside: list[Loop], stop: asyncio.Event, standby_poll_s: float
 ) -> None:
     while not stop.is_set():
         try:
             standing = await lease.take()
             if standing is not None:
-                await _serve_a_term(standing, lease, leader, sweeper, stop)
+                await _serve_a_term(standing, lease, leader, beside, stop)
         except* LeaseLostError as group:
             _log.warning("scheduler.stepped_down", reason=str(group.exceptions[0]))
         except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
@@ -87,11 +95,11 @@ async def _take_turns(
 
 
 async def _serve_a_term(
-    standing: Standing, lease: Lease, leader: Leader, sweeper: Sweeper, stop: asyncio.Event
+    standing: Standing, lease: Lease, leader: Leader, beside: list[Loop], stop: asyncio.Event
 ) -> None:
     try:
         async with asyncio.TaskGroup() as term:
-            others = [term.create_task(lease.keep()), term.create_task(sweeper.run())]
+            others = [term.create_task(loop()) for loop in beside]
             await leader.lead(standing, stop)
             for task in others:
                 task.cancel()

@@ -8,13 +8,12 @@ import structlog
 
 from tocsin_common import failpoints
 from tocsin_common.settings import SchedulerSettings
-from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.feed import Feed
 from tocsin_dispatcher.scheduler.heap import TICK, Heap, Span, split
 from tocsin_dispatcher.scheduler.lease import Standing
-from tocsin_dispatcher.scheduler.partitions import Partitions, days_ahead
 
 _log = structlog.get_logger(__name__)
 
@@ -26,7 +25,6 @@ class Leader:
         self,
         feed: Feed,
         emitter: Emitter,
-        partitions: Partitions,
         publisher: Publisher,
         clock: DatabaseClock,
         wake: asyncio.Event,
@@ -34,34 +32,32 @@ class Leader:
     ) -> None:
         self._feed = feed
         self._emitter = emitter
-        self._partitions = partitions
         self._publisher = publisher
         self._clock = clock
         self._wake = wake
         self._settings = settings
         self._mark_every = timedelta(seconds=settings.lease_renew_s)
         self._grace = timedelta(seconds=settings.catch_up_grace_s)
-        self._poll_every = timedelta(seconds=settings.feed_poll_s)
 
     async def lead(self, standing: Standing, stop: asyncio.Event) -> None:
         """Lead until `stop`, beginning where the last leader's commits end; what is committed is announced."""
-        await self._partitions.cover(days_ahead(self._clock.now(), self._settings.partition_days_ahead))
         heap, late = await self._feed.load(standing)
         _log.info(
             "scheduler.leading", epoch=standing.epoch, tasks=len(heap), watermark=standing.watermark.isoformat()
         )
         await self._publisher.ready()
         await self._make_up(heap, late, standing.gap_until)
-        read_at = self._clock.now()
+        # Not by the database's clock: that may be set back, and then nothing would be read until it has caught up.
+        read_next = boottime() + self._settings.feed_poll_s
         while not stop.is_set():
             late = []
-            if self._wake.is_set() or self._clock.now() >= read_at + self._poll_every:
-                read_at = self._clock.now()
+            if self._wake.is_set() or boottime() >= read_next:
+                read_next = boottime() + self._settings.feed_poll_s
                 late = await self._follow(heap)
             await self._make_up(heap, late)
             await self._emit_due(heap)
             await self._mark(heap)
-            await self._sleep(heap, read_at + self._poll_every)
+            await self._sleep(heap, read_next - boottime())
 
     async def _follow(self, heap: Heap) -> list[Span]:
         """Take in what changed; returns what that makes owed outside the usual order."""
@@ -107,24 +103,24 @@ class Leader:
             heap.advance(instant)
 
     async def _mark(self, heap: Heap) -> None:
-        """Now and then say how far nothing was owed, and see that tomorrow's partitions are there."""
+        """Now and then say how far nothing was owed."""
         now = self._clock.now()
         if now < heap.watermark + self._mark_every:
             return
         head = heap.head()
         idle_until = now if head is None else min(now, head - TICK)
         if idle_until > heap.watermark:
-            await self._partitions.cover(days_ahead(now, self._settings.partition_days_ahead))
             await self._emitter.emit([], position=self._feed.position, watermark=idle_until)
             heap.advance(idle_until)
 
-    async def _sleep(self, heap: Heap, read_at: datetime) -> None:
-        """Until something is due or a hint comes."""
-        now = self._clock.now()
+    async def _sleep(self, heap: Heap, most_s: float) -> None:
+        """Until something is due or a hint comes, at most `most_s`."""
+        wait_s = min(most_s, self._mark_every.total_seconds())
         head = heap.head()
-        until = min(read_at, now + self._mark_every, *([head] if head is not None else []))
+        if head is not None:
+            wait_s = min(wait_s, (head - self._clock.now()).total_seconds())
         try:
-            async with asyncio.timeout(max(0.0, (until - now).total_seconds())):
+            async with asyncio.timeout(max(0.0, wait_s)):
                 await self._wake.wait()
         except TimeoutError:
             pass

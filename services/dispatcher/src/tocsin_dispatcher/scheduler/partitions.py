@@ -1,5 +1,6 @@
 """ADAPTER. The partitions of `executions` and `task_logs`, one a day, there before a row needs them."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
@@ -7,7 +8,9 @@ import asyncpg
 import structlog
 
 from tocsin_dispatcher import sql
+from tocsin_dispatcher.clock import DatabaseClock
 
+CHECK_S = 60.0
 PARENTS = ("executions", "task_logs")
 DAY = timedelta(days=1)
 LOCK_KEY = 0x746F6373696F  # one process at a time makes partitions
@@ -27,6 +30,15 @@ class Partitions:
         for day in sorted(set(days) - self._days):
             await self._make(day)
             self._days.add(day)
+
+    async def keep_ahead(self, clock: DatabaseClock, days: int, *, check_s: float = CHECK_S) -> None:
+        """Cover today and the `days` after it, for ever."""
+        while True:
+            try:
+                await self.cover(days_ahead(clock.now(), days))
+            except asyncpg.LockNotAvailableError as error:  # somebody maintains the tables; there is time
+                _log.warning("partitions.delayed", error=str(error))
+            await asyncio.sleep(check_s)
 
     async def _make(self, day: date) -> None:
         async with self._pool.acquire() as connection, connection.transaction():

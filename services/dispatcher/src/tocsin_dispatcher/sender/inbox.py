@@ -56,3 +56,9 @@ class Inbox:
         messages = [delivery.message for delivery in self._deliveries if delivery.message is not None]
         self._deliveries = deque(delivery for delivery in self._deliveries if delivery.message is None)
         return messages
+
+    def take_waited(self) -> list[Job]:
+        """Take out all that waited in memory."""
+        jobs = [job for delivery in self._deliveries if delivery.message is None for job in delivery.jobs]
+        self._deliveries = deque(delivery for delivery in self._deliveries if delivery.message is not None)
+        return jobs

@@ -94,9 +94,9 @@ class Intake:
                     await asyncio.wait(self._running)
         except TimeoutError:
             _log.warning("posts.abandoned", posts=len(self._running))
-            for task in self._running:  # their claims run out, and the sweeper brings them back
-                task.cancel()
             self._pool.terminate()  # a cancelled statement waits for the server, which may be frozen
+            for task in (claiming, *self._running):  # claims run out, and the sweeper brings them back
+                task.cancel()
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
         try:

@@ -119,7 +119,8 @@ class Recorder:
                 await self._write([pending])
             return
         _log.error("outcome.refused", task_id=str(batch[0].row.task_id), error=str(error))
-        batch[0].done.set_exception(error)
+        if not batch[0].done.done():
+            batch[0].done.set_exception(error)
 
 
 def _row(grant: Grant, attempt: Attempt, following: Next) -> _Row:

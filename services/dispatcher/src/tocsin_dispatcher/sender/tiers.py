@@ -47,8 +47,8 @@ class Waits:
             failpoints.reach("sender.in_tier")
 
     async def hand_over(self) -> None:
-        """At shutdown: give what waits in memory to the smallest tier, for another sender."""
-        jobs = list(self._timers.values())
+        """At shutdown: give what waits in memory, or came back to a closed inbox, to the smallest tier."""
+        jobs = [*self._timers.values(), *self._inbox.take_waited()]
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
