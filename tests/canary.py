@@ -98,8 +98,11 @@ def _parts(text: str, length: int) -> Iterator[str]:
 
 
 def _bare(text: str) -> str:
-    """Letters and digits: what stands between them, and whether they are capitals, tells nothing."""
-    return re.sub("[^a-z0-9]", "", text.lower())
+    """Letters and digits: what stands between them, and whether they are capitals, tells nothing.
+
+    But for a cut and a quotation mark: what follows there is another text.
+    """
+    return re.sub("[^a-z0-9…\"]", "", text.lower())
 
 
 def _decoded(text: str) -> str:

@@ -21,7 +21,7 @@ def inbox() -> Inbox:
 
 @pytest.fixture
 def waits(inbox: Inbox, publisher: Publisher) -> Waits:
-    return Waits(inbox, publisher, most_in_memory=10)
+    return Waits(inbox, publisher, most_in_memory=10, briefly_s=2.0)
 
 
 def a_job() -> Job:
