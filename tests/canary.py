@@ -102,7 +102,7 @@ def _bare(text: str) -> str:
 
     But for a cut and a quotation mark: what follows there is another text.
     """
-    return re.sub("[^a-z0-9…\"]", "", text.lower())
+    return re.sub('[^a-z0-9…"]', "", text.lower())
 
 
 def _decoded(text: str) -> str:

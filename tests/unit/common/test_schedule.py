@@ -1,11 +1,12 @@
 """What a schedule means: what is accepted, what is refused and why, and when it comes."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import dropwhile, islice, pairwise
 from random import Random
 
 import pytest
-from cronsim import CronSim
+from cronsim import CronSim, CronSimError
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
@@ -360,13 +361,15 @@ def test_whoever_starts_later_sees_the_same_instants(seed, start, skipped, micro
 @given(seeds, starts)
 def test_cronsim_finds_the_same_instants_in_utc(seed, start):
     expression = random_expression(seed)
-    theirs = CronSim(expression, start - MICROSECOND)  # strictly after, in whole seconds
+    before = start - MICROSECOND  # strictly after, in whole seconds
     try:
         validate(expression)
     except InvalidScheduleError:
-        assert next(theirs, None) is None, expression
+        with suppress(CronSimError):  # some dates that never come are refused there too
+            assert next(CronSim(expression, before), None) is None, expression
         return
 
+    theirs = CronSim(expression, before)
     assert first(8, expression, start) == list(islice(theirs, 8)), expression
 
 
