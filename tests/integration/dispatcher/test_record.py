@@ -181,6 +181,22 @@ async def test_an_outcome_that_the_database_refuses_does_not_take_its_neighbours
     assert await pool.fetchval("SELECT state FROM executions WHERE task_id = $1", good.job.task_id) == "succeeded"
 
 
+async def test_a_refused_outcome_that_nobody_waits_for_any_more_does_not_end_the_recording(
+    recorder, granted, pool
+):
+    neighbour, bad, later = await granted(), await granted(), await granted()
+    unstorable = Verdict("permanent", "NUL \x00 in it", 400)
+    abandoned = asyncio.create_task(recorder.record(bad, attempt(unstorable)))
+    await asyncio.sleep(0)  # it begins
+    abandoned.cancel()
+    await asyncio.wait({abandoned})
+    await asyncio.wait_for(recorder.record(neighbour, attempt(OK)), 5)
+
+    recorded = await asyncio.wait_for(recorder.record(later, attempt(OK)), 5)
+
+    assert recorded.counts
+
+
 async def test_a_log_of_an_execution_without_a_row_is_written_too(recorder, granted, partitions, pool):
     grant = (await granted())._replace(job=Job(uuid4(), DAY, "discord.com/1"))
 
