@@ -185,14 +185,15 @@ async def test_an_outcome_that_the_database_refuses_does_not_take_its_neighbours
 async def test_a_refused_outcome_that_nobody_waits_for_any_more_does_not_end_the_recording(
     recorder, granted, pool
 ):
-    good, bad = await granted(), await granted()
+    neighbour, bad, later = await granted(), await granted(), await granted()
     unstorable = Verdict("permanent", "NUL \x00 in it", 400)
     abandoned = asyncio.create_task(recorder.record(bad, attempt(unstorable)))
     await asyncio.sleep(0)  # it begins
     abandoned.cancel()
     await asyncio.wait({abandoned})
+    await asyncio.wait_for(recorder.record(neighbour, attempt(OK)), 5)
 
-    recorded = await asyncio.wait_for(recorder.record(good, attempt(OK)), 5)
+    recorded = await asyncio.wait_for(recorder.record(later, attempt(OK)), 5)
 
     assert recorded.counts
 
