@@ -57,7 +57,7 @@ check-lock: setup ## that requirements.lock is what `make lock` would leave
 test: install ## all tests, with servers of their own; ARGS="-k name" for some of them
 	$(PYTEST) -n $(WORKERS) $(ARGS)
 
-test-unit: setup ## the tests of pure rules: no server, no file, no socket
+test-unit: setup ## the tests of pure rules: no server, no socket, no process
 	$(PYTEST) tests/unit $(ARGS)
 
 test-integration: install ## the tests of each adapter on the real servers
