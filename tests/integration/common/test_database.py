@@ -61,6 +61,11 @@ async def test_connections_show_under_their_name_and_are_set_up_alike(shared_dat
     assert [row["application_name"] for row in names] == ["tocsin-test"]
 
 
+async def test_a_database_that_is_not_there_is_not_waited_for(shared_database_url):
+    with pytest.raises(UnavailableError, match='refuses the connection: database "nowhere" does not exist'):
+        await open_pool(f"{shared_database_url.rpartition('/')[0]}/nowhere", size=4, name="test", timeout_s=60)
+
+
 async def test_a_pool_opens_no_more_connections_than_it_may(shared_database_url):
     async with await open_pool(shared_database_url, size=3, name="tocsin-test", timeout_s=WAIT_S) as pool:
         together = asyncio.Barrier(3)
