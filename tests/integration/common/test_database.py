@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from integration.common.conftest import WAIT_S, eventually
 from relay import Relay
 from tocsin_common import migrations
 from tocsin_common.database import (
@@ -19,6 +18,7 @@ from tocsin_common.database import (
     wait_until_migrated,
 )
 from tocsin_common.errors import UnavailableError
+from waiting import WAIT_S, eventually
 
 SLEEPS = """
     SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())
