@@ -3,9 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-import asyncpg
 import httpx
 import pytest
 
@@ -18,17 +16,6 @@ from waiting import WAIT_S
 def closed_port() -> int:
     """A port of loopback on which nothing listens."""
     return ports.choose()
-
-
-@pytest.fixture(scope="module")
-async def shared_database_url(servers: StackUrls, database_template: str) -> AsyncIterator[str]:
-    """A migrated database for the tests of one module, which leave it as they found it."""
-    name = f"test_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(servers.database_url)
-    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
-    yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
-    await admin.execute(f'DROP DATABASE "{name}"')
-    await admin.close()
 
 
 @pytest.fixture
