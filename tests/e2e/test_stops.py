@@ -2,23 +2,16 @@
 
 import asyncio
 
-import asyncpg
 import pytest
 
 from relay import Relay
 from tocsin_local.script import Script
+from waiting import becomes_true
 
 STOP_WITHIN_S = 15  # of the 30 s that orchestrators usually allow, with room for a busy machine
-POLL_S = 0.05
 
 LEASE_RAN_OUT = "SELECT expires_at < clock_timestamp() FROM scheduler_lease"
 WORK_PILES_UP = "SELECT count(*) >= 2 FROM executions WHERE state = 'due'"
-
-
-async def becomes_true(database: asyncpg.Connection, question: str) -> None:
-    async with asyncio.timeout(20):
-        while not await database.fetchval(question):  # noqa: ASYNC110 - a server does not tell us by itself
-            await asyncio.sleep(POLL_S)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +31,7 @@ async def test_a_process_whose_database_is_frozen_stops_in_time(
         await create_task(receiver.add().url)
         await receiver.wait_for_posts(1)
         relay.freeze()
-        await becomes_true(database, hangs)
+        await becomes_true(database, hangs, timeout_s=20)
 
         status = await asyncio.wait_for(process.stop(), STOP_WITHIN_S)
 

@@ -7,14 +7,13 @@ import os
 import platform
 import subprocess
 import urllib.request
-from pathlib import Path
 
 import asyncpg
 
+from tocsin_local.instance import ROOT
 from tocsin_local.report import Machine
 from tocsin_local.urls import StackUrls
 
-ROOT = Path(__file__).resolve().parents[3]
 TIMEOUT_S = 10
 UNKNOWN = "unknown"
 

@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -11,7 +10,6 @@ import pytest
 
 from integration.api.serving import api_settings, serve, task_body
 from tocsin_common.settings import ApiSettings
-from tocsin_local.urls import StackUrls
 
 
 @pytest.fixture
@@ -25,17 +23,6 @@ async def client(settings: ApiSettings) -> AsyncIterator[httpx.AsyncClient]:
     """A client, with the API key, of an API on this test's database."""
     async with serve(settings) as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-async def shared_database_url(servers: StackUrls, database_template: str) -> AsyncIterator[str]:
-    """A migrated database for the tests of one module."""
-    name = f"test_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(servers.database_url)
-    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
-    yield urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}"))
-    await admin.execute(f'DROP DATABASE "{name}"')
-    await admin.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,40 +1,21 @@
 """What these tests ask RabbitMQ's management API and wait for."""
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-import asyncpg
 import httpx
 import pytest
 
+from tocsin_local import ports
 from tocsin_local.urls import StackUrls
-
-WAIT_S = 10.0
-POLL_S = 0.02
+from waiting import WAIT_S
 
 
 @pytest.fixture
 def closed_port() -> int:
     """A port of loopback on which nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
-@pytest.fixture(scope="module")
-async def shared_database_url(servers: StackUrls, database_template: str) -> AsyncIterator[str]:
-    """A migrated database for the tests of one module, which leave it as they found it."""
-    name = f"test_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(servers.database_url)
-    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
-    yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
-    await admin.execute(f'DROP DATABASE "{name}"')
-    await admin.close()
+    return ports.choose()
 
 
 @pytest.fixture
@@ -58,11 +39,3 @@ def look_up(management: httpx.AsyncClient, rabbitmq_url: str) -> Callable[[str],
         return answer.json()
 
     return look_up
-
-
-async def eventually(check: Callable[[], Awaitable[Any]]) -> Any:
-    """What `check` says as soon as it is true; TimeoutError after WAIT_S."""
-    async with asyncio.timeout(WAIT_S):
-        while not (found := await check()):  # noqa: ASYNC110 - a server does not tell us by itself
-            await asyncio.sleep(POLL_S)
-    return found

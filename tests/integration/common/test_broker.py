@@ -13,10 +13,10 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
 from structlog.testing import capture_logs
 
-from integration.common.conftest import WAIT_S, eventually
 from relay import Relay
 from tocsin_common import broker, topology
 from tocsin_common.errors import UnavailableError
+from waiting import WAIT_S, eventually
 
 LookUp = Callable[[str], Awaitable[Any]]
 

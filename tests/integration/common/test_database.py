@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from integration.common.conftest import WAIT_S, eventually
 from relay import Relay
 from tocsin_common import migrations
 from tocsin_common.database import (
@@ -19,6 +18,7 @@ from tocsin_common.database import (
     wait_until_migrated,
 )
 from tocsin_common.errors import UnavailableError
+from waiting import WAIT_S, eventually
 
 SLEEPS = """
     SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())
@@ -59,6 +59,11 @@ async def test_connections_show_under_their_name_and_are_set_up_alike(shared_dat
         "tcp_keepalives_interval": "2",
     }
     assert [row["application_name"] for row in names] == ["tocsin-test"]
+
+
+async def test_a_database_that_is_not_there_is_not_waited_for(shared_database_url):
+    with pytest.raises(UnavailableError, match='refuses the connection: database "nowhere" does not exist'):
+        await open_pool(f"{shared_database_url.rpartition('/')[0]}/nowhere", size=4, name="test", timeout_s=60)
 
 
 async def test_a_pool_opens_no_more_connections_than_it_may(shared_database_url):

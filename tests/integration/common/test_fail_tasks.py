@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from integration.common.conftest import WAIT_S, eventually
+from waiting import WAIT_S, eventually
 
 URL, OTHER_URL = b"hash of a URL", b"hash of another"
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)

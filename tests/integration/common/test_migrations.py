@@ -17,9 +17,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from integration.common.conftest import WAIT_S, eventually
 from tocsin_common import migrations, tables
 from tocsin_common.database import plain_url
+from waiting import WAIT_S, eventually
 
 LOCK_KEY = int.from_bytes(b"tocsin")
 UPGRADE = "import os; from tocsin_common import migrations; migrations.upgrade(os.environ['DATABASE_URL'])"

@@ -17,12 +17,10 @@ from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.partitions import Partitions
+from waiting import WAIT_S
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 """The day whose partitions there are; it lies in the past, so everything owed on it is due."""
-WAIT_S = 10.0
-POLL_S = 0.02
-
 AddTask = Callable[..., Awaitable[UUID]]
 AddExecution = Callable[..., Awaitable[Job]]
 
@@ -147,13 +145,6 @@ def add_execution(pool: asyncpg.Pool, partitions: Partitions) -> AddExecution:
         return Job(task_id, scheduled_for, destination)
 
     return add
-
-
-async def becomes_true(pool: asyncpg.Pool, question: str, *arguments: object) -> None:
-    """Return as soon as `question` is answered with true; TimeoutError after WAIT_S."""
-    async with asyncio.timeout(WAIT_S):
-        while not await pool.fetchval(question, *arguments):  # noqa: ASYNC110 - a server does not tell us by itself
-            await asyncio.sleep(POLL_S)
 
 
 async def announced(connection: AbstractRobustConnection, count: int) -> list[Job]:

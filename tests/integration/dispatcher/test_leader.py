@@ -13,8 +13,7 @@ from tocsin_dispatcher.scheduler.feed import Feed
 from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease
 from tocsin_dispatcher.scheduler.partitions import Partitions
-
-from .conftest import becomes_true
+from waiting import becomes_true
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
+from waiting import becomes_true
 
 NewLease = Callable[..., Lease]
 
@@ -71,10 +72,10 @@ async def test_the_holder_may_begin_a_new_term_before_its_old_one_expired(new_le
 async def test_renewing_keeps_the_lease_from_others(new_lease: NewLease, pool: asyncpg.Pool):
     lease, other = new_lease("holder", ttl_s=0.5, hold_s=0.4), new_lease("other")
     await lease.take()
+    first_end = await pool.fetchval("SELECT expires_at FROM scheduler_lease")
     keeping = asyncio.create_task(lease.keep())
 
-    # The end of the first term, by the database's clock, passes while the holder renews.
-    await pool.execute("SELECT pg_sleep(0.6)")
+    await becomes_true(pool, "SELECT clock_timestamp() > $1", first_end)
 
     assert await other.take() is None
     lease.check()

@@ -10,8 +10,7 @@ from tocsin_dispatcher import sql
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.scheduler import app
 from tocsin_dispatcher.scheduler.partitions import Partitions, days_ahead
-
-from .conftest import becomes_true
+from waiting import becomes_true
 
 MAINTENANCE_LOCK = "LOCK TABLE executions IN SHARE UPDATE EXCLUSIVE MODE"  # as ANALYZE takes it
 DAYS = [date(2026, 2, 28), date(2026, 3, 1)]

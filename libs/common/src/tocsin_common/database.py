@@ -48,7 +48,7 @@ async def open_pool(
 ) -> asyncpg.Pool:
     """A pool of at most `size` connections that show as `name` in pg_stat_activity.
 
-    Waits up to `timeout_s` for PostgreSQL to answer, then raises UnavailableError.
+    Waits up to `timeout_s` for PostgreSQL to answer, then raises UnavailableError; at once where it refuses.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -74,6 +74,8 @@ async def open_pool(
                 raise UnavailableError(f"PostgreSQL did not answer within {timeout_s:g} s: {error}") from error
             _log.warning("database.unavailable", error=str(error))
             await asyncio.sleep(RETRY_S)
+        except asyncpg.PostgresError as error:  # a login or a database that is not there
+            raise UnavailableError(f"PostgreSQL refuses the connection: {error}") from error
 
 
 async def close_pool(pool: asyncpg.Pool) -> None:

@@ -45,10 +45,7 @@ def _parse(arguments: Sequence[str] | None) -> str:
 def _serve() -> None:
     settings = load(ApiSettings, os.environ)
     log.configure(settings, service="api")
-    try:
-        server.run(create_app(settings), settings)
-    except asyncpg.PostgresError as error:  # as it opens the pool: a login or a database that is not there
-        raise UnavailableError(f"PostgreSQL refuses the connection: {error}") from error
+    server.run(create_app(settings), settings)
 
 
 def _migrate() -> None:

@@ -294,4 +294,7 @@ SET blocked_until = GREATEST(d.blocked_until, excluded.blocked_until),
 # The api's own function: the one way in which the dispatcher changes a task.
 FAIL_TASKS = "SELECT fail_tasks($1::uuid[], $2::bytea[], $3::text[])"
 
+# A user who starts the task again gives it as many chances as it had at first.
+FORGET_FAILURES = "UPDATE task_state SET failures_in_row = 0 WHERE task_id = $1"
+
 TASKS_WITH_URL = "SELECT id FROM tasks WHERE webhook_url_hash = $1 AND status = 'ACTIVE'"

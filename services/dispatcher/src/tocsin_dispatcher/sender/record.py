@@ -92,6 +92,7 @@ class Recorder:
             await asyncio.sleep(self._delay_s)
             while len(batch) < self._batch and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
+            # One statement writes an execution once: a second outcome of it waits for the next.
             first = {pending.key: pending for pending in reversed(batch)}
             held = [pending for pending in batch if first[pending.key] is not pending]
             await self._write(list(first.values()))
