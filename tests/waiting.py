@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-WAIT_S = 10.0
+WAIT_S = 30.0  # a bound, not a wait: a busy machine starts a process in seconds
 POLL_S = 0.02
 
 

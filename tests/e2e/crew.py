@@ -17,8 +17,8 @@ SETTINGS = {
     "LEASE_TTL_S": "2",
     "LEASE_RENEW_S": "0.5",
     "LEASE_HOLD_S": "1.5",
-    "POST_TIMEOUT_S": "1",
-    "CLAIM_TTL_S": "2",
+    "POST_TIMEOUT_S": "4",  # more than an answer takes on a busy machine
+    "CLAIM_TTL_S": "6",
     "SWEEP_INTERVAL_S": "0.5",
     "SWEEP_PATIENCE_S": "1",
     "SWEEP_OUTAGE_PATIENCE_S": "0.5",
