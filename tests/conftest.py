@@ -6,6 +6,7 @@
 import base64
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -60,19 +61,22 @@ async def database_template(servers: StackUrls) -> AsyncIterator[str]:
 @pytest.fixture
 async def database_url(servers: StackUrls, database_template: str) -> AsyncIterator[str]:
     """A migrated, empty database for one test."""
-    name = f"test_{uuid4().hex[:12]}"
-    await _admin(servers, f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
-    yield _with_path(servers.database_url, name)
-    await _admin(servers, f'DROP DATABASE "{name}"')
+    async with _database(servers, template=database_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def shared_database_url(servers: StackUrls, database_template: str) -> AsyncIterator[str]:
+    """A migrated database for the tests of one module, which do not get in each other's way."""
+    async with _database(servers, template=database_template) as url:
+        yield url
 
 
 @pytest.fixture
 async def empty_database_url(servers: StackUrls) -> AsyncIterator[str]:
     """A database without any table."""
-    name = f"test_{uuid4().hex[:12]}"
-    await _admin(servers, f'CREATE DATABASE "{name}"')
-    yield _with_path(servers.database_url, name)
-    await _admin(servers, f'DROP DATABASE "{name}"')
+    async with _database(servers) as url:
+        yield url
 
 
 @pytest.fixture
@@ -102,6 +106,14 @@ def rabbitmq_url(servers: StackUrls) -> Iterator[str]:
 def sealing_keys() -> str:
     """A value for SEALING_KEYS."""
     return base64.b64encode(bytes(range(32))).decode()
+
+
+@asynccontextmanager
+async def _database(servers: StackUrls, template: str = "template1") -> AsyncIterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    await _admin(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield _with_path(servers.database_url, name)
+    await _admin(servers, f'DROP DATABASE "{name}"')
 
 
 async def _admin(servers: StackUrls, statement: str) -> None:

@@ -17,7 +17,7 @@ from tocsin_common import topology
 from tocsin_local.stack import StackUrls
 
 POLL_S = 0.05
-BOUND_S = 20.0
+BOUND_S = 60.0
 
 
 class Answers:

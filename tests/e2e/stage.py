@@ -22,7 +22,7 @@ Role = Literal["schedule", "send"]
 
 READY = {"schedule": "scheduler.leading", "send": "sender.consuming"}
 POLL_S = 0.05
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 TASKS = """
 SELECT t.id, t.name, t.schedule, min(r.effective_from) AS starts_at,

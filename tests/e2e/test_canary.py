@@ -62,17 +62,6 @@ def logs(servers: StackUrls) -> dict[str, ServerLog]:
 
 
 @pytest.fixture(scope="module")
-async def database_url(servers: StackUrls, database_template: str) -> AsyncIterator[str]:
-    """A migrated, empty database for the run."""
-    name = f"test_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(servers.database_url)
-    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
-    yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
-    await admin.execute(f'DROP DATABASE "{name}"')
-    await admin.close()
-
-
-@pytest.fixture(scope="module")
 async def console(servers: StackUrls) -> AsyncIterator[Console]:
     """The management API on a virtual host for the run."""
     console = Console(servers, f"test-{uuid4().hex[:12]}")
@@ -85,7 +74,7 @@ async def console(servers: StackUrls) -> AsyncIterator[Console]:
 async def around(
     servers: StackUrls,
     logs: dict[str, ServerLog],
-    database_url: str,
+    shared_database_url: str,
     console: Console,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Surroundings]:
@@ -95,8 +84,8 @@ async def around(
         Hostile(tmp_path_factory.mktemp("hostile")) as hostile,
         Tap(rabbitmq_url, MARK) as tap,
         Relay(rabbitmq_url) as broker,
-        Relay(database_url) as server,
-        asyncpg.create_pool(database_url, min_size=1, server_settings={"application_name": MARK}) as own,
+        Relay(shared_database_url) as server,
+        asyncpg.create_pool(shared_database_url, min_size=1, server_settings={"application_name": MARK}) as own,
     ):
         crew = Crew(new_environment(server.url, broker.url))
         yield Surroundings(crew, hostile, tap, console, broker, server, own)

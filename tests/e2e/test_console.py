@@ -23,7 +23,8 @@ PLACES = {
     "<n>": r"\d+",
     "<random>": "[0-9a-f]{8}",
 }
-SHOWN_WITHIN_S = 15  # RabbitMQ publishes what it knows of a connection every 5 s
+SHOWN_WITHIN_S = 60
+LOOK_EVERY_S = 0.1  # RabbitMQ publishes what it knows of a connection every 5 s
 
 
 class Sight(NamedTuple):
@@ -120,6 +121,6 @@ async def until_each_is_shown(rows: list[Sight], look: Look) -> list[Sight]:
                 missing = [row for row in rows if not any(matches(row, each) for each in seen)]
                 if not missing and not any(each.name == "?" for each in seen):
                     return seen
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(LOOK_EVERY_S)
     except TimeoutError:
         raise TimeoutError(f"not shown: {missing}; shown: {seen}") from None

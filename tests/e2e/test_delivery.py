@@ -68,7 +68,7 @@ async def test_a_receiver_that_fails_first_gets_the_same_execution_again_until_i
     webhook = receiver.add(Script(each=(500, 503)))
     await create_task(webhook.url, schedule="*/2 * * * * *")
 
-    await receiver.wait_until(has_posts(webhook, 1), timeout_s=15)
+    await receiver.wait_until(has_posts(webhook, 1))
 
     first = webhook.posts[0].execution_id
     attempts = [post for post in webhook.posts if post.execution_id == first]
@@ -110,9 +110,7 @@ async def test_a_limited_webhook_gets_everything_in_its_own_time(receiver: Recei
     tasks = [await create_task(webhook.url, schedule="*/4 * * * * *") for _ in range(8)]
     first = {execution_id(UUID(task["id"]), owed_since(task, 1)[0]) for task in tasks}
 
-    await receiver.wait_until(
-        lambda: first <= {post.execution_id for post in webhook.posts if post.succeeded}, timeout_s=20
-    )
+    await receiver.wait_until(lambda: first <= {post.execution_id for post in webhook.posts if post.succeeded})
 
     failed = [await executions(task, "failed") for task in tasks]
     assert not any(failed)

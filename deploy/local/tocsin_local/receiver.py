@@ -23,6 +23,7 @@ from tocsin_local.script import NO_ANSWER, LocalWebhook, Script
 
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 FIRST_ID = 10**17  # as long as Discord's ids
+WAIT_S = 30.0  # a bound for tests, which wait for less
 CLOSE_S = 0.2  # what answers under way get to finish
 PATH = r"/api{version:(?:/v\d{1,2})?}/webhooks/{id:\d+}/{token}"
 
@@ -64,7 +65,7 @@ class Receiver:
         """Answer for it as Discord does for a deleted webhook."""
         del self._webhooks[webhook.webhook_id]
 
-    async def wait_until(self, done: Callable[[], bool], timeout_s: float = 10) -> None:
+    async def wait_until(self, done: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
         """Return as soon as `done()`, asked whenever a POST arrives or is answered; else TimeoutError."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -77,11 +78,11 @@ class Receiver:
                 f"not within {timeout_s:g} s; {len(self.posts)} POSTs came, {answered} of them were answered"
             ) from None
 
-    async def wait_for_posts(self, count: int, timeout_s: float = 10) -> None:
+    async def wait_for_posts(self, count: int, timeout_s: float = WAIT_S) -> None:
         """Return as soon as `count` POSTs have arrived."""
         await self.wait_until(lambda: len(self.posts) >= count, timeout_s)
 
-    async def wait_for_answers(self, count: int, timeout_s: float = 10) -> None:
+    async def wait_for_answers(self, count: int, timeout_s: float = WAIT_S) -> None:
         """Return as soon as `count` POSTs have been answered."""
         await self.wait_until(lambda: sum(post.status is not None for post in self.posts) >= count, timeout_s)
 
