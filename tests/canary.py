@@ -38,6 +38,11 @@ def html_escaped(text: str) -> str:
     return "".join(f"&#{ord(char)};" for char in text)
 
 
+def html_named(text: str) -> str:
+    """What HTML has a name for: `&lowbar;`."""
+    return text.replace("_", "&lowbar;").replace("-", "&hyphen;")
+
+
 def split_over_lines(text: str) -> str:
     """A line break after every third character of the first half: no long part of it stands in one line."""
     half = len(text) // 2
@@ -54,6 +59,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "in JSON": lambda text: json.dumps(text).replace("/", "\\/"),
     "escaped for JSON": json_escaped,
     "escaped for HTML": html_escaped,
+    "with names for HTML": html_named,
     "split over lines": split_over_lines,
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64 for URLs": lambda text: base64.urlsafe_b64encode(b"?" + text.encode()).decode(),

@@ -1,7 +1,7 @@
 """Runs a console script of Tocsin that dies at a failpoint: `armed.py sender.claimed 1 tocsin-dispatcher send`.
 
 The process ends itself by SIGKILL the nth time that it reaches that failpoint: nothing is flushed,
-closed or handed back. This is the only caller of `failpoints.arm`.
+closed or handed back. This is the only launcher that calls `failpoints.arm`.
 """
 
 import os

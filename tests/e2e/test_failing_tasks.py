@@ -20,9 +20,10 @@ async def test_a_task_that_failed_too_often_is_stopped_and_has_all_its_chances_w
     stopped = (await api.get(f"/api/tasks/{task['id']}")).json()
 
     started = (await api.post(f"/api/tasks/{task['id']}/toggle")).json()
-    await sender.logged("tasks.failed", count=2)
+    stop = await sender.logged("tasks.failed", count=2)
 
     assert (stopped["status"], started["status"]) == ("FAILED", "ACTIVE")
     since = datetime.fromisoformat(started["updatedAt"])
-    failed = [row["scheduled_for"] >= since for row in await executions(task, "failed")]
-    assert failed == [False, False, True, True]
+    failed_since = [row for row in await executions(task, "failed") if row["scheduled_for"] >= since]
+    counted = int(stop["reason"].split()[0])
+    assert 2 <= counted <= len(failed_since)

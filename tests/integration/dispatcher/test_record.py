@@ -23,7 +23,7 @@ BROKEN = Verdict("retryable", "HTTP 500", 500)
 
 @pytest.fixture
 async def recorder(pool: asyncpg.Pool) -> AsyncIterator[Recorder]:
-    recorder = Recorder(pool, Backoff(), batch=100, delay_s=0.005)
+    recorder = Recorder(pool, Backoff(1, 512, 0.2), batch=100, delay_s=0.005)
     running = asyncio.create_task(recorder.run())
     yield recorder
     running.cancel()

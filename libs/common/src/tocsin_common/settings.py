@@ -218,6 +218,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         problems.append(
             "LEASE_RENEW_S must be less than LEASE_HOLD_S, or the lease is given up before each renewal"
         )
+    if values.get("retry_first_s", 1) > values.get("retry_most_s", 512):
+        problems.append("RETRY_FIRST_S must not be more than RETRY_MOST_S")
     if values.get("post_timeout_s", 10) >= values.get("claim_ttl_s", 30):
         problems.append("POST_TIMEOUT_S must be less than CLAIM_TTL_S, or a POST outlives its claim")
     return problems

@@ -84,16 +84,24 @@ WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
 RETURNING true
 """
 
-# A leader that died between two chunks of an instant left rows beyond the watermark: those are not missed.
+# A leader that died in the middle left rows: what it emitted is not missed, and what it counted as missed is not
+# counted again.
 RECORD_MISSED = """
 INSERT INTO executions (scheduled_for, task_id, state, destination, next_at, give_up_at, finished_at,
                         missed_from, missed_count)
-SELECT m.newest, m.task_id, 'missed', m.destination, m.newest, m.newest, clock_timestamp(), m.oldest,
-       m.count - (SELECT count(*) FROM executions e
-                  WHERE e.task_id = m.task_id AND e.scheduled_for BETWEEN m.oldest AND m.newest)
+SELECT m.newest, m.task_id, 'missed', m.destination, m.newest, m.newest, clock_timestamp(),
+       COALESCE(known.missed_until + interval '1 microsecond', m.oldest), m.count - known.count
 FROM unnest($3::timestamptz[], $4::uuid[], $5::text[], $6::timestamptz[], $7::integer[])
     AS m (newest, task_id, destination, oldest, count)
+CROSS JOIN LATERAL (
+    SELECT max(scheduled_for) FILTER (WHERE state = 'missed') AS missed_until,
+           CASE WHEN bool_or(state = 'missed' AND missed_count IS NULL) THEN NULL
+                ELSE COALESCE(sum(CASE WHEN state = 'missed' THEN missed_count ELSE 1 END), 0) END AS count
+    FROM executions
+    WHERE task_id = m.task_id AND kind = 'schedule' AND scheduled_for BETWEEN m.oldest AND m.newest
+) AS known
 WHERE EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
+  AND (m.count - known.count > 0) IS NOT FALSE
 ORDER BY 1, 2
 ON CONFLICT DO NOTHING
 """
@@ -239,7 +247,8 @@ FROM locked l WHERE e.scheduled_for = l.scheduled_for AND e.task_id = l.task_id
 """
 
 # The state is written by the holder of the claim alone; but a success, however late, beats all states but itself.
-# The log row is written in any case. `disabled_after` failures in a row are reported for the task to be failed.
+# The log row is written in any case. Failures in a row begin anew where a task was started again or its schedule was
+# changed: what was owed before that does not count any more.
 RECORD = """
 WITH records AS (
     SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::smallint[],
@@ -268,11 +277,15 @@ WITH records AS (
     RETURNING e.scheduled_for, e.task_id, e.destination, e.state, r.outcome
 ), counted AS (
     INSERT INTO task_state AS s (task_id, failures_in_row, last_outcome, last_scheduled_for)
-    SELECT task_id, CASE WHEN bool_or(state = 'succeeded') THEN 0 ELSE count(*) END,
-           (array_agg(outcome ORDER BY scheduled_for DESC))[1], max(scheduled_for)
-    FROM updated WHERE state IN ('succeeded', 'failed') GROUP BY task_id ORDER BY task_id
+    SELECT u.task_id, CASE WHEN bool_or(u.state = 'succeeded') THEN 0 ELSE count(*) END,
+           (array_agg(u.outcome ORDER BY u.scheduled_for DESC))[1], max(u.scheduled_for)
+    FROM updated u LEFT JOIN tasks t ON t.id = u.task_id
+    WHERE u.state IN ('succeeded', 'failed') AND u.scheduled_for >= COALESCE(t.effective_from, u.scheduled_for)
+    GROUP BY u.task_id ORDER BY u.task_id
     ON CONFLICT (task_id) DO UPDATE
     SET failures_in_row = CASE WHEN excluded.failures_in_row = 0 THEN 0
+                               WHEN s.last_scheduled_for < (SELECT effective_from FROM tasks WHERE id = s.task_id)
+                               THEN excluded.failures_in_row
                                ELSE s.failures_in_row + excluded.failures_in_row END,
         last_outcome = excluded.last_outcome, last_scheduled_for = excluded.last_scheduled_for,
         updated_at = clock_timestamp()
@@ -293,8 +306,5 @@ SET blocked_until = GREATEST(d.blocked_until, excluded.blocked_until),
 
 # The api's own function: the one way in which the dispatcher changes a task.
 FAIL_TASKS = "SELECT fail_tasks($1::uuid[], $2::bytea[], $3::text[])"
-
-# A user who starts the task again gives it as many chances as it had at first.
-FORGET_FAILURES = "UPDATE task_state SET failures_in_row = 0 WHERE task_id = $1"
 
 TASKS_WITH_URL = "SELECT id FROM tasks WHERE webhook_url_hash = $1 AND status = 'ACTIVE'"

@@ -7,20 +7,22 @@ from hypothesis import strategies as st
 from tocsin_dispatcher.sender.backoff import Backoff, Next, decide
 from tocsin_dispatcher.sender.outcome import Verdict
 
+BACKOFF = Backoff(first_s=1, most_s=512, jitter_share=0.2)
+
 
 def test_the_base_doubles_from_one_second_up_to_512():
-    assert [Backoff().base_s(retry) for retry in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512]
+    assert [BACKOFF.base_s(retry) for retry in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512]
 
 
 def test_the_base_follows_its_settings():
-    backoff = Backoff(first_s=0.5, most_s=3)
+    backoff = Backoff(first_s=0.5, most_s=3, jitter_share=0)
 
     assert [backoff.base_s(retry) for retry in range(5)] == [0.5, 1, 2, 3, 3]
 
 
 @given(st.floats(0.1, 1000), st.floats(0, 1, exclude_max=True))
 def test_jitter_adds_up_to_a_fifth(seconds: float, chance: float):
-    assert seconds <= Backoff().jittered(seconds, chance) <= seconds * 1.2
+    assert seconds <= BACKOFF.jittered(seconds, chance) <= seconds * 1.2
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_jitter_adds_up_to_a_fifth(seconds: float, chance: float):
 def test_an_execution_goes_on_as_its_outcome_says(outcome, failures, max_retry, expected):
     verdict = Verdict(outcome, "why", wait_s=7.5 if outcome == "limited" else 0.0)
 
-    following = decide(verdict, Backoff(), failures=failures, max_retry=max_retry, chance=0.0)
+    following = decide(verdict, BACKOFF, failures=failures, max_retry=max_retry, chance=0.0)
 
     assert following == expected
 
@@ -50,7 +52,7 @@ def test_an_execution_that_always_fails_is_posted_once_and_then_as_often_as_it_m
     failures, attempts = 0, 0
     while True:
         attempts += 1
-        following = decide(Verdict("retryable", "why"), Backoff(), failures=failures, max_retry=10, chance=0.5)
+        following = decide(Verdict("retryable", "why"), BACKOFF, failures=failures, max_retry=10, chance=0.5)
         if following.state == "failed":
             break
         failures = following.failures

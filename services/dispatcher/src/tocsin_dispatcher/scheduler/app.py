@@ -48,10 +48,11 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
             turns = group.create_task(_take_turns(lease, leader, beside, stop, settings.standby_poll_s))
             await stop.wait()
             wake.set()
-            _, unfinished = await asyncio.wait({turns}, timeout=settings.drain_timeout_s)
+            await asyncio.wait({turns}, timeout=settings.drain_timeout_s)
+            turns.cancel()
+            _, unfinished = await asyncio.wait({turns}, timeout=2 * RELEASE_TIMEOUT_S)
             if unfinished:
                 connections.pool.terminate()  # a cancelled statement waits for the server, which may be frozen
-            turns.cancel()
 
 
 async def _build(

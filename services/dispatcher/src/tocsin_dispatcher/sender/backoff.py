@@ -8,9 +8,9 @@ from tocsin_dispatcher.sender.outcome import Verdict
 class Backoff(NamedTuple):
     """How retries are spaced: a base that doubles, and a jitter of its own."""
 
-    first_s: float = 1.0
-    most_s: float = 512.0
-    jitter_share: float = 0.2
+    first_s: float
+    most_s: float
+    jitter_share: float
     """So that what failed together does not come back together."""
 
     def base_s(self, retry: int) -> float:

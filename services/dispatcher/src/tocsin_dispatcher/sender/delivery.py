@@ -83,7 +83,6 @@ class Deliveries:
         if 0 < self._auto_disable_after <= recorded.failures_in_row:
             reason = f"{recorded.failures_in_row} executions in a row failed"
             await self._stop([grant.job.task_id], grant.webhook_url_hash, reason)
-            await self._pool.execute(sql.FORGET_FAILURES, grant.job.task_id)
 
     async def _stop_all_with_url(self, grant: Grant, message: str) -> None:
         rows = await self._pool.fetch(sql.TASKS_WITH_URL, grant.webhook_url_hash)

@@ -93,7 +93,7 @@ class Intake:
                 if self._running:
                     await asyncio.wait(self._running)
         except TimeoutError:
-            _log.warning("posts.abandoned", posts=len(self._running))
+            _log.warning("posts.abandoned", posts=len(self._running), claiming=not claiming.done())
             self._pool.terminate()  # a cancelled statement waits for the server, which may be frozen
             for task in (claiming, *self._running):  # claims run out, and the sweeper brings them back
                 task.cancel()
