@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
-from servers import Servers
+from servers import Running, Servers
 from tocsin_common import migrations
 from tocsin_local.urls import StackUrls
 
@@ -38,14 +38,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Give the one pair of servers to each process where tests run in several."""
-    node.workerinput["servers"] = asdict(node.config.stash[SERVERS].urls())
+    running = node.config.stash[SERVERS].running()
+    node.workerinput["servers"] = asdict(running.urls), running.log_folder
 
 
 @pytest.fixture(scope="session")
-def servers(request: pytest.FixtureRequest) -> StackUrls:
-    """The servers of this run."""
+def running_servers(request: pytest.FixtureRequest) -> Running:
+    """The servers of this run, and where they log."""
     given = getattr(request.config, "workerinput", {}).get("servers")
-    return StackUrls(**given) if given else request.config.stash[SERVERS].urls()
+    return Running(StackUrls(**given[0]), given[1]) if given else request.config.stash[SERVERS].running()
+
+
+@pytest.fixture(scope="session")
+def servers(running_servers: Running) -> StackUrls:
+    """The servers of this run."""
+    return running_servers.urls
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from secrets import token_hex
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from testcontainers.community.postgres import PostgresContainer
@@ -23,60 +24,70 @@ AMQP_PORT, MANAGEMENT_PORT = 5672, 15672
 ASK_ENGINE = "import docker; docker.from_env(timeout=2).ping()"
 
 
+class Running(NamedTuple):
+    """Where the servers are."""
+
+    urls: StackUrls
+    log_folder: str | None = None
+    """None where their logs are not ours to read."""
+
+
 class Servers:
     """Started when they are first asked for."""
 
     def __init__(self) -> None:
-        self._running = ExitStack()
-        self._urls: StackUrls | None = None
+        self._started = ExitStack()
+        self._running: Running | None = None
 
-    def urls(self) -> StackUrls:
+    def running(self) -> Running:
         """Where they are."""
-        if self._urls is None:
-            self._urls = self._running.enter_context(_start())
-        return self._urls
+        if self._running is None:
+            self._running = self._started.enter_context(_start())
+        return self._running
 
     def stop(self) -> None:
         """Stop what was started here."""
-        self._running.close()
+        self._started.close()
 
 
-def _start() -> AbstractContextManager[StackUrls]:
+def _start() -> AbstractContextManager[Running]:
     if "DATABASE_URL" in os.environ and "RABBITMQ_URL" in os.environ:
         return _given(os.environ["DATABASE_URL"], os.environ["RABBITMQ_URL"])
     return _containers() if _engine_answers() else _local_stack()
 
 
 @contextmanager
-def _given(database_url: str, rabbitmq_url: str) -> Iterator[StackUrls]:
+def _given(database_url: str, rabbitmq_url: str) -> Iterator[Running]:
     rabbitmq = urlsplit(rabbitmq_url)
-    yield StackUrls(
+    urls = StackUrls(
         database_url=database_url,
         rabbitmq_url=rabbitmq_url,
         management_url=os.environ.get("RABBITMQ_MANAGEMENT_URL", f"http://{rabbitmq.hostname}:{MANAGEMENT_PORT}"),
         management_user=rabbitmq.username or "guest",
         management_password=rabbitmq.password or "guest",
     )
+    yield Running(urls)
 
 
 @contextmanager
-def _local_stack() -> Iterator[StackUrls]:
+def _local_stack() -> Iterator[Running]:
     with Stack("test", fresh=True, root=memory_root()) as stack:
-        yield stack.urls
+        yield Running(stack.urls, str(stack.instance.log("rabbitmq").parent))
 
 
 @contextmanager
-def _containers() -> Iterator[StackUrls]:
+def _containers() -> Iterator[Running]:
     password = token_hex(16)
     with _postgres(password) as postgres, _rabbitmq(password) as rabbitmq:
         host = rabbitmq.get_container_host_ip()
-        yield StackUrls(
+        urls = StackUrls(
             database_url=postgres.get_connection_url(),
             rabbitmq_url=f"amqp://{USER}:{password}@{host}:{rabbitmq.get_exposed_port(AMQP_PORT)}/",
             management_url=f"http://{host}:{rabbitmq.get_exposed_port(MANAGEMENT_PORT)}",
             management_user=USER,
             management_password=password,
         )
+        yield Running(urls)
 
 
 def _postgres(password: str) -> PostgresContainer:

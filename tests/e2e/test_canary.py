@@ -1,9 +1,9 @@
 """No secret is seen anywhere, however and wherever things fail: one run, its evidence, and the search in it."""
 
 import asyncio
-import os
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
@@ -19,8 +19,8 @@ from e2e.failures import FAILURES, MARK, Failure
 from e2e.hostile import Hostile
 from e2e.worst_day import Surroundings, WorstDay
 from relay import Relay
-from tocsin_local.instance import Instance, memory_root
-from tocsin_local.stack import StackUrls
+from servers import Running
+from tocsin_local.urls import StackUrls
 
 SEEN = {
     "output of the api": MARK,
@@ -38,7 +38,6 @@ SEEN = {
 }
 """Every place that is searched, with what must stand in it: where the mark is seen, a secret would be."""
 SHORTEST_PASSWORD = 12  # of servers that were given; a shorter one may be a word that stands anywhere
-SERVERS_WERE_GIVEN = "DATABASE_URL" in os.environ and "RABBITMQ_URL" in os.environ
 
 
 class Evidence(NamedTuple):
@@ -55,10 +54,11 @@ class Evidence(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def logs(servers: StackUrls) -> dict[str, ServerLog]:
+def logs(running_servers: Running) -> dict[str, ServerLog]:
     """What the servers log from before the first connection on, where they are ours."""
-    names = () if SERVERS_WERE_GIVEN else ("postgres", "rabbitmq")
-    return {name: ServerLog(Instance("test", memory_root()).log(name)) for name in names}
+    folder = running_servers.log_folder
+    names = ("postgres", "rabbitmq") if folder else ()
+    return {name: ServerLog(Path(folder or "") / f"{name}.log") for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +138,8 @@ def _secrets(environment: dict[str, str], tokens: list[str]) -> list[Secret]:
 
 
 def text_of(evidence: Evidence, place: str) -> str:
-    if place.startswith("log of") and SERVERS_WERE_GIVEN:
-        pytest.skip("the servers were given by URL: their logs are not ours to read")
+    if place.startswith("log of") and place not in evidence.places:
+        pytest.skip("these servers are not of the local stack: their logs are not ours to read")
     return evidence.places[place]
 
 

@@ -1,5 +1,8 @@
 """The root of Tocsin's own errors, and those that both services raise."""
 
+MAX_ECHO = 15
+"""Characters that an error repeats of what was sent: fewer than an API key or a webhook's token has."""
+
 
 class TocsinError(Exception):
     """Anything that Tocsin itself says is wrong. Its text is safe to show: it never holds a secret."""

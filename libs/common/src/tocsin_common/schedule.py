@@ -14,10 +14,9 @@ from zoneinfo import ZoneInfo
 
 from croniter import CroniterError, croniter  # noqa: TID251 - this is the module that may
 
-from tocsin_common.errors import InvalidScheduleError
+from tocsin_common.errors import MAX_ECHO, InvalidScheduleError
 
 MAX_LENGTH = 128  # a longer list costs seconds only to be read
-MAX_ECHO = 15  # characters of a value that an error repeats: more than any item that is allowed has
 ALIASES = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 
 

@@ -10,7 +10,6 @@ import msgspec
 from tocsin_common.errors import TocsinError
 
 MAX_VIOLATIONS = 20  # a body may hold any number of unknown fields
-MAX_ECHO = 15  # characters that an answer repeats of what a client sent: fewer than any secret has
 CUT = 7  # characters that it repeats of what is longer
 
 

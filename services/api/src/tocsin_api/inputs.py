@@ -13,13 +13,12 @@ from msgspec import Meta, Raw
 
 from tocsin_api.errors import (
     CUT,
-    MAX_ECHO,
     InvalidBodyError,
     InvalidInputError,
     UnsupportedMediaTypeError,
     Violation,
 )
-from tocsin_common.errors import TocsinError
+from tocsin_common.errors import MAX_ECHO, TocsinError
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T", str, Raw)

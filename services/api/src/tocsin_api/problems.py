@@ -14,8 +14,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from tocsin_api.errors import CUT, MAX_ECHO, ProblemError, Violation
-from tocsin_common.errors import UnavailableError
+from tocsin_api.errors import CUT, ProblemError, Violation
+from tocsin_common.errors import MAX_ECHO, UnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5  # PostgreSQL restarts within seconds

@@ -247,8 +247,8 @@ FROM locked l WHERE e.scheduled_for = l.scheduled_for AND e.task_id = l.task_id
 """
 
 # The state is written by the holder of the claim alone; but a success, however late, beats all states but itself.
-# The log row is written in any case. Failures in a row begin anew where a task was started again or its schedule was
-# changed: what was owed before that does not count any more.
+# The log row is written in any case. Failures in a row begin anew where a task was started again or its schedule
+# was changed: what was owed before that does not count any more.
 RECORD = """
 WITH records AS (
     SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::smallint[],

@@ -21,7 +21,9 @@ ROUNDS = 3  # of decoding: what was encoded twice
 OPEN_PARAMETERS = frozenset({"thread_id", "wait", "with_components"})
 """Of Discord's webhooks: no secrets."""
 
-_ENCODED = re.compile(r"%[0-9a-f]{2}|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|\\[nrt]|&(?:#x?[0-9a-f]{1,6}|[a-z]{2,8});", re.IGNORECASE)
+_ENCODED = re.compile(
+    r"%[0-9a-f]{2}|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|\\[nrt]|&(?:#x?[0-9a-f]{1,6}|[a-z]{2,8});", re.IGNORECASE
+)
 _OTHERS = re.compile("[^A-Za-z0-9]+")
 _ALIGNMENTS = ((0, 0), (1, 2), (2, 3))
 """Base64 of what follows n bytes of others: n, and the characters that those bytes have a part in."""
