@@ -73,7 +73,8 @@ class Tap:
 
     def without_strangers(self, text: str) -> str:
         """`text` without the bodies that are a stranger's."""
-        for body in self._strangers:
+        # The longest first: a short one may stand in a longer one, which would then not be found.
+        for body in sorted(self._strangers, key=len, reverse=True):
             # The management API shows what is no text in base64.
             for shown in (body.decode(errors="replace"), base64.b64encode(body).decode()):
                 text = text.replace(shown, "")

@@ -124,7 +124,8 @@ async def test_after_the_time_that_a_refusal_named_the_webhook_answers_again(
         while (await post(client, webhook.url)).status == 429:
             pass
 
-    assert clock() >= asked_at + named_s
+    rounding_s = 0.001  # whole milliseconds are named
+    assert clock() >= asked_at + named_s - rounding_s
 
 
 async def test_a_post_is_recorded_without_secrets(receiver: Receiver, client: aiohttp.ClientSession) -> None:
