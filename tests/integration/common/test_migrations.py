@@ -137,10 +137,10 @@ async def test_alembic_sees_nothing_left_to_migrate(shared_database_url, engine_
         assert await connection.run_sync(compare) == []
 
 
-async def test_a_migrated_database_holds_one_lease_and_nothing_else(database):
+async def test_a_migrated_database_holds_one_lease_and_one_pause_and_nothing_else(database):
     counts = {name: await database.fetchval(f"SELECT count(*) FROM {name}") for name in tables.metadata.tables}  # noqa: S608 - our own names
 
-    assert counts == {**dict.fromkeys(tables.metadata.tables, 0), "scheduler_lease": 1}
+    assert counts == {**dict.fromkeys(tables.metadata.tables, 0), "scheduler_lease": 1, "scheduler_pause": 1}
 
 
 async def test_the_lease_stays_one_row(database):

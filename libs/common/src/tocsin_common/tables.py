@@ -1,7 +1,8 @@
 """ADAPTER. The tables. Alembic migrates them; the services' statements themselves are plain SQL on asyncpg.
 
-Owned by the api: `tasks`, `task_revisions`. Owned by the dispatcher: the others. There are no foreign keys
-between the two: a cascading delete would deadlock with claims, so a delete is a status.
+Owned by the api: `tasks`, `task_revisions`, `scheduler_pause`, `idempotency_keys`. Owned by the dispatcher: the
+others. There are no foreign keys between the two: a cascading delete would deadlock with claims, so a delete is a
+status.
 """
 
 import sqlalchemy as sa
@@ -13,6 +14,8 @@ EXECUTION_KINDS = ("schedule", "manual", "reboot", "once")
 OPEN_STATES = ("due", "waiting", "running")
 TERMINAL_STATES = ("succeeded", "failed", "missed", "skipped", "expired", "cancelled")
 OUTCOMES = ("succeeded", "retryable", "permanent", "gone", "limited")
+CATCH_UP_POLICIES = ("latest", "all", "skip")
+OVERLAP_POLICIES = ("allow", "skip")
 LOG_STATUSES = ("SUCCESS", "FAILED", "RETRYING")
 
 
@@ -42,7 +45,7 @@ tasks = sa.Table(
     metadata,
     sa.Column("id", UUID, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
-    sa.Column("schedule", sa.Text, nullable=False),
+    sa.Column("schedule", sa.Text),
     sa.Column("timezone", sa.Text, nullable=False, server_default="UTC"),
     sa.Column("webhook_url_sealed", sa.LargeBinary, nullable=False),
     sa.Column("webhook_url_hash", sa.LargeBinary, nullable=False),
@@ -56,10 +59,21 @@ tasks = sa.Table(
     sa.Column("effective_from", _timestamp, nullable=False),
     sa.Column("created_at", _timestamp, nullable=False),
     sa.Column("updated_at", _timestamp, nullable=False),
+    sa.Column("run_at", _timestamp),
+    sa.Column("starts_at", _timestamp),
+    sa.Column("ends_at", _timestamp),
+    sa.Column("jitter_s", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("catch_up", sa.Text, nullable=False, server_default="latest"),
+    sa.Column("expires_after_s", sa.Integer),
+    sa.Column("overlap", sa.Text, nullable=False, server_default="allow"),
     _one_of("status", TASK_STATUSES),
+    _one_of("catch_up", CATCH_UP_POLICIES),
+    _one_of("overlap", OVERLAP_POLICIES),
+    sa.CheckConstraint("(schedule IS NULL) <> (run_at IS NULL)", name="schedule_or_run_at"),
     sa.CheckConstraint("max_retry BETWEEN 0 AND 10", name="max_retry_range"),
     sa.Index("tasks_created_at", "created_at", "id"),
     sa.Index("tasks_webhook_url_hash", "webhook_url_hash"),
+    sa.Index("tasks_run_at", "run_at", postgresql_where=sa.text("status = 'ACTIVE' AND run_at IS NOT NULL")),
 )
 
 # Append-only: what the scheduler follows. `xid` lets a reader see late commits (`xid >= X`).
@@ -70,16 +84,45 @@ task_revisions = sa.Table(
     sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("effective_from", _timestamp, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
-    sa.Column("schedule", sa.Text, nullable=False),
+    sa.Column("schedule", sa.Text),
     sa.Column("timezone", sa.Text, nullable=False),
     sa.Column("destination", sa.Text, nullable=False),
     sa.Column("xid", Xid8, nullable=False, server_default=sa.text("pg_current_xact_id()")),
+    sa.Column("run_at", _timestamp),
+    sa.Column("starts_at", _timestamp),
+    sa.Column("ends_at", _timestamp),
+    sa.Column("jitter_s", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("catch_up", sa.Text, nullable=False, server_default="latest"),
     _one_of("status", TASK_STATUSES),
+    _one_of("catch_up", CATCH_UP_POLICIES),
     sa.Index("task_revisions_xid", "xid"),
 )
 
+# One row: since when nothing is emitted, by its user's wish; null: never.
+scheduler_pause = sa.Table(
+    "scheduler_pause",
+    metadata,
+    sa.Column("id", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("paused_at", _timestamp),
+    sa.CheckConstraint("id", name="one_row"),
+)
+
+# What a request with an Idempotency-Key made, so that the same request answers the same.
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("request_hash", sa.LargeBinary, nullable=False),
+    sa.Column("task_id", UUID, nullable=False),
+    sa.Column("scheduled_for", _timestamp),
+    sa.Column("created_at", _timestamp, nullable=False, server_default=_now),
+    sa.Index("idempotency_keys_created_at", "created_at"),
+)
+
 # One row: who leads, and how far everything owed has its row. `gap_until`: what is owed between the watermark and
-# then is being caught up with, and whoever leads next decides on it as of the same instant.
+# then is being caught up with, and whoever leads next decides on it as of the same instant. `feed_xid` is of the
+# database that `database_id` names, and of no copy of it. `reboot_at`: when scheduling last started anew.
 scheduler_lease = sa.Table(
     "scheduler_lease",
     metadata,
@@ -90,6 +133,10 @@ scheduler_lease = sa.Table(
     sa.Column("watermark", _timestamp, nullable=False, server_default=_now),
     sa.Column("feed_xid", Xid8, nullable=False, server_default="0"),
     sa.Column("gap_until", _timestamp),
+    sa.Column("database_id", sa.Text),
+    sa.Column("reboot_at", _timestamp),
+    sa.Column("tasks", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("schedules", sa.Integer, nullable=False, server_default="0"),
     sa.CheckConstraint("id", name="one_row"),
 )
 
@@ -116,6 +163,7 @@ executions = sa.Table(
     sa.Column("missed_count", sa.Integer),
     sa.Column("created_at", _timestamp, nullable=False, server_default=_now),
     sa.Column("finished_at", _timestamp),
+    sa.Column("jitter_ms", sa.Integer, nullable=False, server_default="0"),
     _one_of("kind", EXECUTION_KINDS),
     _one_of("state", OPEN_STATES + TERMINAL_STATES),
     sa.Index("executions_task", "task_id", "scheduled_for"),
