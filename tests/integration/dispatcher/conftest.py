@@ -79,6 +79,9 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
         effective_from: datetime = DAY,
         max_retry: int = 3,
         url: str = "https://discord.com/api/webhooks/1/token",
+        expires_after_s: int | None = None,
+        overlap: str = "allow",
+        run_at: datetime | None = None,
     ) -> UUID:
         task_id = uuid4()
         await pool.execute(
@@ -86,21 +89,26 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
             WITH task AS (
                 INSERT INTO tasks (id, name, schedule, webhook_url_sealed, webhook_url_hash, webhook_url_masked,
                                    destination, payload, max_retry, status, revision, effective_from, created_at,
-                                   updated_at)
-                VALUES ($1, 'a task', $2, $3, $4, 'masked', $5, '{"content": "hello"}', $6, $7, 1, $8, $8, $8)
+                                   updated_at, expires_after_s, overlap, run_at)
+                VALUES ($1, 'a task', $2, $3, $4, 'masked', $5, '{"content": "hello"}', $6, $7, 1, $8, $8, $8,
+                        $9, $10, $11)
                 RETURNING *
             )
-            INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination)
-            SELECT id, revision, effective_from, status, schedule, timezone, destination FROM task
+            INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination,
+                                        run_at)
+            SELECT id, revision, effective_from, status, schedule, timezone, destination, run_at FROM task
             """,
             task_id,
-            cron,
+            cron if run_at is None else None,
             sealer.seal(url, context=task_id.bytes),
             sealer.hash(url),
             destination,
             max_retry,
             status,
             effective_from,
+            expires_after_s,
+            overlap,
+            run_at,
         )
         return task_id
 
@@ -123,13 +131,14 @@ def add_execution(pool: asyncpg.Pool, partitions: Partitions) -> AddExecution:
         seq: int = 0,
         failures: int = 0,
         lost_claims: int = 0,
+        jitter_ms: int = 0,
     ) -> Job:
         await pool.execute(
             """
             INSERT INTO executions (scheduled_for, task_id, kind, state, destination, next_at, give_up_at, seq,
-                                    failures, lost_claims)
+                                    failures, lost_claims, jitter_ms)
             VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6),
-                    clock_timestamp() + make_interval(secs => $7), $8, $9, $10)
+                    clock_timestamp() + make_interval(secs => $7), $8, $9, $10, $11)
             """,
             scheduled_for,
             task_id,
@@ -141,6 +150,7 @@ def add_execution(pool: asyncpg.Pool, partitions: Partitions) -> AddExecution:
             seq,
             failures,
             lost_claims,
+            jitter_ms,
         )
         return Job(task_id, scheduled_for, destination)
 
