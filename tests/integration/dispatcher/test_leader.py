@@ -18,7 +18,7 @@ from waiting import becomes_true
 
 @pytest.fixture
 async def lease(pool: asyncpg.Pool, clock: DatabaseClock) -> Lease:
-    return Lease(pool, clock, holder="leader", ttl_s=60, renew_s=1, hold_s=50)
+    return Lease(pool, clock, holder="leader", ttl_s=60, renew_s=1, hold_s=50, reboot_after_s=60)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def leader(
 ) -> Leader:
     settings = scheduler_settings(feed_poll_s=0.2)
     emitter = Emitter(pool, lease, clock, Partitions(pool), publisher, settings)
-    return Leader(Feed(pool, clock), emitter, publisher, clock, asyncio.Event(), settings)
+    return Leader(lease, Feed(pool, clock), emitter, publisher, clock, asyncio.Event(), settings)
 
 
 async def test_the_feed_is_read_although_the_databases_clock_was_set_back(
