@@ -79,12 +79,10 @@ WHERE status = 'ACTIVE' AND NOT EXISTS (SELECT FROM task_revisions r WHERE r.tas
 """  # noqa: S608 - built from constants above
 
 
-def _snapshot(since: str) -> Snapshot:
-    return Snapshot(*(statement % {"since": since} for statement in (_CHANGES, _BEFORE, _UNCHANGED)))
-
-
-SNAPSHOT_BY_XID = _snapshot("xid >= $1")
-SNAPSHOT_BY_EFFECTIVE_FROM = _snapshot("effective_from > $1")
+SNAPSHOT_BY_XID, SNAPSHOT_BY_EFFECTIVE_FROM = (
+    Snapshot(*(statement % {"since": since} for statement in (_CHANGES, _BEFORE, _UNCHANGED)))
+    for since in ("xid >= $1", "effective_from > $1")
+)
 FEED = SNAPSHOT_BY_XID.changes
 
 TALLY = """
