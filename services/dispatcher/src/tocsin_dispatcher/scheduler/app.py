@@ -99,22 +99,29 @@ class Scheduler:
         self._wake = wake
         self._settings = settings
         self._read_next = 0.0
+        self._is_cut_off = False
 
     async def take_turns(self, stop: asyncio.Event) -> None:
         """Lead and stand by until `stop`."""
         while not stop.is_set():
-            try:
-                await self._stand_by(stop)
-                standing = None if stop.is_set() else await self.lease.take()
-                if standing is not None:
-                    await self._serve_a_term(standing, stop)
-            except* (LeaseLostError, DatabaseChangedError) as group:
-                _log.warning("scheduler.stepped_down", reason=str(group.exceptions[0]))
-            except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
-                _log.warning("scheduler.stepped_down", reason=repr(group.exceptions[0]))
+            standing = await self._try_for_the_lease(stop)
+            if standing is not None:
+                await self._serve_a_term(standing, stop)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.standby_poll_s):
                     await stop.wait()
+
+    async def _try_for_the_lease(self, stop: asyncio.Event) -> Standing | None:
+        try:
+            await self._stand_by(stop)
+            standing = None if stop.is_set() else await self.lease.take()
+        except (*CONNECTION_ERRORS, DatabaseChangedError) as error:
+            if not self._is_cut_off:
+                _log.warning("database.unavailable", error=repr(error))
+            self._is_cut_off = True
+            return None
+        self._is_cut_off = False
+        return standing
 
     async def _stand_by(self, stop: asyncio.Event) -> None:
         """Know the tasks, so that leading can begin at once."""
@@ -134,6 +141,10 @@ class Scheduler:
                 await self._leader.lead(standing, stop)
                 for task in others:
                     task.cancel()
+        except* (LeaseLostError, DatabaseChangedError) as group:
+            _log.warning("scheduler.stepped_down", reason=str(group.exceptions[0]))
+        except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
+            _log.warning("scheduler.stepped_down", reason=repr(group.exceptions[0]))
         finally:
             await _release(self.lease)
 
