@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from aio_pika.abc import AbstractRobustConnection
+from prometheus_client import REGISTRY
 
 from tocsin_common import broker, database, topology
 from tocsin_common.messages import Job, decode_jobs
@@ -23,6 +24,11 @@ DAY = datetime(2026, 3, 1, tzinfo=UTC)
 """The day whose partitions there are; it lies in the past, so everything owed on it is due."""
 AddTask = Callable[..., Awaitable[UUID]]
 AddExecution = Callable[..., Awaitable[Job]]
+
+
+def counted(what: str) -> float:
+    """What this process counts as tocsin_`what`_total."""
+    return REGISTRY.get_sample_value(f"tocsin_{what}_total") or 0.0
 
 
 @pytest.fixture
@@ -74,7 +80,7 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
     async def add(
         *,
         status: str = "ACTIVE",
-        cron: str = "*/5 * * * * *",
+        cron: str | None = "*/5 * * * * *",
         destination: str = "discord.com/1",
         effective_from: datetime = DAY,
         max_retry: int = 3,
@@ -82,6 +88,8 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
         expires_after_s: int | None = None,
         overlap: str = "allow",
         run_at: datetime | None = None,
+        jitter_s: int = 0,
+        catch_up: str = "latest",
     ) -> UUID:
         task_id = uuid4()
         await pool.execute(
@@ -89,14 +97,16 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
             WITH task AS (
                 INSERT INTO tasks (id, name, schedule, webhook_url_sealed, webhook_url_hash, webhook_url_masked,
                                    destination, payload, max_retry, status, revision, effective_from, created_at,
-                                   updated_at, expires_after_s, overlap, run_at)
+                                   updated_at, run_at, jitter_s, catch_up, expires_after_s, overlap)
                 VALUES ($1, 'a task', $2, $3, $4, 'masked', $5, '{"content": "hello"}', $6, $7, 1, $8, $8, $8,
-                        $9, $10, $11)
+                        $9, $10, $11, $12, $13)
                 RETURNING *
             )
             INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination,
-                                        run_at)
-            SELECT id, revision, effective_from, status, schedule, timezone, destination, run_at FROM task
+                                        run_at, jitter_s, catch_up)
+            SELECT id, revision, effective_from, status, schedule, timezone, destination,
+                   run_at, jitter_s, catch_up
+            FROM task
             """,
             task_id,
             cron if run_at is None else None,
@@ -106,9 +116,11 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
             max_retry,
             status,
             effective_from,
+            run_at,
+            jitter_s,
+            catch_up,
             expires_after_s,
             overlap,
-            run_at,
         )
         return task_id
 

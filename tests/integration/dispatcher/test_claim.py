@@ -12,14 +12,13 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prometheus_client import REGISTRY
 
 from tocsin_common import database
 from tocsin_common.messages import Job, iso_utc
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.sender.claim import Claims
 
-from .conftest import DAY
+from .conftest import DAY, counted
 
 LATER = DAY + timedelta(seconds=1)
 
@@ -194,7 +193,7 @@ async def test_what_expires_or_is_skipped_has_ended_and_is_logged(claims, add_ta
     expiring, skipping = await add_task(expires_after_s=60), await add_task(overlap="skip")
     await add_execution(skipping, DAY, state="running", seq=1, next_in_s=20)
     jobs = [await add_execution(expiring, LATER, seq=1), await add_execution(skipping, LATER)]
-    before = counted("expired"), counted("skipped")
+    before = counted("executions_expired"), counted("executions_skipped")
 
     with structlog.testing.capture_logs() as logs:
         claimed = await claims.claim(jobs)
@@ -216,7 +215,7 @@ async def test_what_expires_or_is_skipped_has_ended_and_is_logged(claims, add_ta
         {"event": "execution.expired", "log_level": "info", "task_id": str(expiring), "scheduled_for": at},
         {"event": "execution.skipped", "log_level": "info", "task_id": str(skipping), "scheduled_for": at},
     ]
-    assert (counted("expired"), counted("skipped")) == (before[0] + 1, before[1] + 1)
+    assert (counted("executions_expired"), counted("executions_skipped")) == (before[0] + 1, before[1] + 1)
 
 
 @pytest.mark.parametrize(
@@ -374,13 +373,13 @@ def expected_states(rows: list[dict[str, Any]], asked: list[bool], overlap: str)
 
 
 async def test_a_lost_claim_is_counted_when_it_is_granted_again(claims, add_task, add_execution):
-    before = counted("lost")
+    before = counted("claims_lost")
     job = await add_execution(await add_task(), state="running", next_in_s=-1, seq=1)
     other = await add_execution(await add_task())
 
     await claims.claim([job, other])
 
-    assert counted("lost") == before + 1
+    assert counted("claims_lost") == before + 1
 
 
 async def test_many_senders_that_claim_one_tasks_executions_grant_no_two_that_overlap_and_wait(
@@ -400,8 +399,3 @@ async def test_many_senders_that_claim_one_tasks_executions_grant_no_two_that_ov
 
     assert granted == [0, 0, 0]
     assert await states_by_instant(pool, task_id) == ["waiting"] + ["skipped"] * 40
-
-
-def counted(what: str) -> float:
-    name = {"lost": "tocsin_claims_lost_total"}.get(what, f"tocsin_executions_{what}_total")
-    return REGISTRY.get_sample_value(name) or 0.0

@@ -6,16 +6,20 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
+from aio_pika import Message
+from aio_pika.abc import AbstractRobustConnection
 
+from tocsin_common import topology
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.metrics import MetricsError, served
-from waiting import WAIT_S, eventually
+from waiting import WAIT_S, becomes_true, eventually
 
 ARCHITECTURE = Path(__file__).parents[3] / "docs" / "architecture.md"
 NAMED = re.compile(r"^\| `(tocsin_\w+_total)` \| (.+) \|$", re.MULTILINE)
@@ -91,14 +95,26 @@ def test_the_document_has_the_same_table():
     assert NAMED.findall(section) == NAMED.findall(metrics.__doc__) != []
 
 
+@asynccontextmanager
+async def running(
+    role: str, port: int, database_url: str, rabbitmq_url: str, sealing_keys: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    env = {**os.environ, "DATABASE_URL": database_url, "RABBITMQ_URL": rabbitmq_url, "SEALING_KEYS": sealing_keys}
+    process = await asyncio.create_subprocess_exec(*COMMAND, role, env={**env, "METRICS_PORT": str(port)})
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
 @pytest.mark.parametrize("role", ["schedule", "send"])
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 async def test_each_role_serves_its_counters_for_as_long_as_it_runs(
     port: int, database_url: str, rabbitmq_url: str, sealing_keys: str, role: str, end: signal.Signals
 ):
-    env = {**os.environ, "DATABASE_URL": database_url, "RABBITMQ_URL": rabbitmq_url, "SEALING_KEYS": sealing_keys}
-    process = await asyncio.create_subprocess_exec(*COMMAND, role, env={**env, "METRICS_PORT": str(port)})
-    try:
+    async with running(role, port, database_url, rabbitmq_url, sealing_keys) as process:
         text = await eventually(lambda: fetch(port))
         assert "tocsin_claims_lost_total 0.0" in text
 
@@ -107,7 +123,27 @@ async def test_each_role_serves_its_counters_for_as_long_as_it_runs(
             await process.wait()
 
         assert await fetch(port) is None
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+
+
+async def test_a_scheduler_counts_hints_and_terms_that_it_lost(
+    port: int,
+    database_url: str,
+    rabbitmq_url: str,
+    sealing_keys: str,
+    pool: asyncpg.Pool,
+    connection: AbstractRobustConnection,
+):
+    async def shows(line: str) -> bool:
+        return line in (await fetch(port) or "")
+
+    async with running("schedule", port, database_url, rabbitmq_url, sealing_keys):
+        await becomes_true(pool, "SELECT epoch = 1 FROM scheduler_lease")
+
+        exchange = await topology.declare_changes(await connection.channel())
+        await exchange.publish(Message(b""), "")
+        await pool.execute(
+            "UPDATE scheduler_lease SET holder = 'another', expires_at = clock_timestamp() + interval '1 hour'"
+        )
+
+        await eventually(lambda: shows("tocsin_hints_heard_total 1.0"))
+        await eventually(lambda: shows("tocsin_step_downs_total 1.0"))

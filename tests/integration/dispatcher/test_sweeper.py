@@ -8,7 +8,6 @@ from uuid import UUID
 import asyncpg
 import pytest
 from aio_pika.abc import AbstractRobustConnection
-from prometheus_client import REGISTRY
 
 from tocsin_common import topology
 from tocsin_common.messages import JobMessage, decode_jobs
@@ -20,7 +19,7 @@ from tocsin_dispatcher.scheduler.lease import Lease
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
 from waiting import WAIT_S, becomes_true
 
-from .conftest import DAY
+from .conftest import DAY, counted
 
 PATIENCE_S = 30
 LATER = DAY + timedelta(seconds=1)
@@ -31,7 +30,7 @@ def new_sweeper(
     pool: asyncpg.Pool, publisher: Publisher, scheduler_settings: Callable[..., SchedulerSettings]
 ) -> Callable[..., Sweeper]:
     async def build(*, leads: bool = True, **settings: float) -> Sweeper:
-        lease = Lease(pool, DatabaseClock(), holder="leader", ttl_s=30, renew_s=1, hold_s=20)
+        lease = Lease(pool, DatabaseClock(), holder="leader", ttl_s=30, renew_s=1, hold_s=20, reboot_after_s=60)
         if leads:
             await lease.take()
         return Sweeper(pool, lease, publisher, scheduler_settings(sweep_patience_s=PATIENCE_S, **settings))
@@ -166,7 +165,7 @@ async def test_what_is_given_up_is_shown_to_operators(
     new_sweeper, add_execution, add_task, connection: AbstractRobustConnection
 ):
     job = await add_execution(await add_task(), give_up_in_s=-1)
-    before = counted("given_up")
+    before = counted("executions_given_up")
 
     await (await new_sweeper()).give_up()
 
@@ -176,18 +175,18 @@ async def test_what_is_given_up_is_shown_to_operators(
         message = await anext(messages)
     assert decode_jobs(message.body).jobs == [job]
     assert message.headers["reason"] == "given up: too old"
-    assert counted("given_up") == before + 1
+    assert counted("executions_given_up") == before + 1
 
 
 async def test_what_is_announced_again_is_counted(new_sweeper, add_execution, add_task):
     task_id = await add_task()
     for at in (DAY, LATER):
         await add_execution(task_id, at, next_in_s=-3600)
-    before = counted("announced_again")
+    before = counted("executions_announced_again")
 
     await (await new_sweeper()).announce_again()
 
-    assert counted("announced_again") == before + 2
+    assert counted("executions_announced_again") == before + 2
 
 
 async def test_the_sweeper_is_patient_when_a_term_begins(new_sweeper, add_execution, add_task, pool):
@@ -277,7 +276,3 @@ async def test_every_sweep_gives_up_finishes_and_announces(new_sweeper, add_exec
 
 async def of_task(pool: asyncpg.Pool, task_id: UUID) -> tuple[str, str | None, int]:
     return tuple(await pool.fetchrow("SELECT status, status_reason, revision FROM tasks WHERE id = $1", task_id))
-
-
-def counted(what: str) -> float:
-    return REGISTRY.get_sample_value(f"tocsin_executions_{what}_total") or 0.0
