@@ -1,0 +1,45 @@
+"""PURE. A request that may be sent again: what comes with its Idempotency-Key a second time is not done twice."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from tocsin_api.errors import InvalidInputError, KeyReusedError, Violation
+
+HEADER = "Idempotency-Key"
+MAX_LENGTH = 255
+ALLOWED = f"1 to {MAX_LENGTH} visible ASCII characters"
+
+
+class RequestKey(NamedTuple):
+    """What tells a request that is repeated from another one."""
+
+    scope: str
+    """Keys of one scope are apart from those of another."""
+    key: str
+    request_hash: bytes
+
+
+def read_key(headers: Sequence[str], scope: str, method: str, path: str, body: bytes) -> RequestKey | None:
+    """The key that a request came with, from all headers of that name; raises InvalidInputError."""
+    if not headers:
+        return None
+    (key, *others) = headers
+    if others:
+        raise InvalidInputError([Violation(HEADER, "must be given once only")])
+    if not 1 <= len(key) <= MAX_LENGTH or not all("!" <= char <= "~" for char in key):
+        raise InvalidInputError([Violation(HEADER, f"must be {ALLOWED}")])
+    return RequestKey(scope, key, _digest(method, path, body))
+
+
+def check_same_request(key: RequestKey, earlier_hash: bytes) -> None:
+    """Raises KeyReusedError where the key came with another request before."""
+    if key.request_hash != earlier_hash:
+        raise KeyReusedError(f"this {HEADER} came with another request before: each request needs one of its own")
+
+
+def _digest(method: str, path: str, body: bytes) -> bytes:
+    # JSON says itself where it ends: no two requests run into each other.
+    return hashlib.sha256(msgspec.json.encode([method, path]) + body).digest()
