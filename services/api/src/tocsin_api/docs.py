@@ -13,9 +13,10 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from tocsin_api.auth import HEADER
+from tocsin_api.examples import BODIES
 from tocsin_api.executions import ManualExecution
 from tocsin_api.health import Liveness, Readiness
-from tocsin_api.idempotency import ALLOWED, MAX_LENGTH
+from tocsin_api.idempotency import ALLOWED
 from tocsin_api.idempotency import HEADER as KEY_HEADER
 from tocsin_api.logs import LogList, LogQuery, TaskLogQuery
 from tocsin_api.problems import MEDIA_TYPE, Problem
@@ -50,7 +51,8 @@ KEY_PARAMETERS = (
         "in": "header",
         "required": False,
         "description": f"{ALLOWED}: what comes with the same key again within 24 hours is not done twice",
-        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[!-~]+$"},
+        "schema": {"type": "string", "minLength": 1},
+        "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
     },
 )
 PAGE = b"""<!doctype html>
@@ -101,7 +103,9 @@ OPERATIONS = (
         "post", "/api/tasks", "createTask", "Create a task", Task, 201, body=NewTask, errors=(400, 413, 415)
     ),
     Operation("get", TASK, "getTask", "Show a task", Task, errors=(400, 404)),
-    Operation("patch", TASK, "changeTask", "Change a task", Task, body=TaskChange, errors=(400, 404, 413, 415)),
+    Operation(
+        "patch", TASK, "changeTask", "Change a task", Task, body=TaskChange, errors=(400, 404, 409, 413, 415)
+    ),
     Operation("delete", TASK, "deleteTask", "Delete a task", Task, errors=(400, 404)),
     Operation(
         "post", f"{TASK}/toggle", "toggleTask", "Stop an active task, start another", Task, errors=(400, 404, 409)
@@ -204,8 +208,10 @@ def _describe(operation: Operation) -> dict[str, Any]:
 
 
 def _content(description: str, media_type: str, kind: type[msgspec.Struct]) -> dict[str, Any]:
-    schema = {"$ref": REF.format(name=kind.__name__)}
-    return {"description": description, "content": {media_type: {"schema": schema}}}
+    content: dict[str, Any] = {"schema": {"$ref": REF.format(name=kind.__name__)}}
+    if kind in BODIES:
+        content["examples"] = {name: {"value": body} for name, body in BODIES[kind].items()}
+    return {"description": description, "content": {media_type: content}}
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:

@@ -123,14 +123,12 @@ class Hints:
         _log.info("broker.connected", name=name)
 
     async def _open_lines(self, connection: AbstractRobustConnection) -> dict[str, _Line]:
-        """The exchange of jobs is the dispatcher's to declare: until it has, nobody would take them."""
+        """The queue of jobs is the dispatcher's to declare: until it has, they come back as unroutable."""
         for_changes = await connection.channel()
         for_jobs = await connection.channel(on_return_raises=True)
         return {
             topology.CHANGES_EXCHANGE: _Line(for_changes, await topology.declare_changes(for_changes)),
-            topology.JOBS_EXCHANGE: _Line(
-                for_jobs, await for_jobs.get_exchange(topology.JOBS_EXCHANGE, ensure=False)
-            ),
+            topology.JOBS_EXCHANGE: _Line(for_jobs, await topology.declare_jobs_exchange(for_jobs)),
         }
 
     async def _start_over(self) -> None:

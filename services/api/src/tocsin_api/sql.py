@@ -20,6 +20,7 @@ from tocsin_common.errors import UnavailableError
 
 ACQUIRE_TIMEOUT_S = 5  # a request waits so long for a free connection, or for a new one
 KEY_LIFETIME = timedelta(hours=24)  # so long a request that is repeated with its key is the same one
+KEY_KEPT = KEY_LIFETIME + timedelta(hours=1)  # no key goes while a request with it is being answered
 MAX_OLD_KEYS = 100  # that one new key takes with it
 
 TASK_ORDERS = {
@@ -45,14 +46,14 @@ SELECT id, revision, effective_from, status, schedule, timezone, destination,
        run_at, starts_at, ends_at, jitter_s, catch_up
 """
 
-# No row comes back where the one-off instant of a task that would be active has passed.
+# No row comes back where the one-off instant has passed.
 _ADD_TASK = f"""
 WITH wanted AS MATERIALIZED (
     SELECT clock_timestamp() AS moment, w.* FROM json_populate_record(NULL::tasks, $1::json) AS w
 ), added AS (
     INSERT INTO tasks (id, {_DECIDED}, revision, effective_from, created_at, updated_at)
     SELECT id, {_DECIDED}, 1, moment, moment, moment FROM wanted
-    WHERE (status = 'ACTIVE' AND run_at <= moment) IS NOT TRUE
+    WHERE (run_at <= moment) IS NOT TRUE
     RETURNING *
 ), appended AS (
     {_APPEND_REVISION} FROM added
@@ -73,6 +74,7 @@ WITH old AS MATERIALIZED (
     FROM old, json_populate_record(old::tasks, COALESCE($2::json, {_TOGGLED})) AS w
 ), refused AS MATERIALIZED (
     SELECT COALESCE(w.starts_at >= w.ends_at, false) AS window_is_empty,
+           w.run_at < w.starts_at IS TRUE OR w.run_at > w.ends_at IS TRUE AS run_at_is_outside,
            COALESCE(w.run_at <= w.moment AND (w.run_at IS DISTINCT FROM old.run_at
                                               OR (w.status = 'ACTIVE' AND old.status <> 'ACTIVE')),
                     false) AS run_at_is_past
@@ -88,7 +90,7 @@ WITH old AS MATERIALIZED (
                  THEN w.moment ELSE old.effective_from END,
         updated_at = w.moment
     FROM old, wanted AS w, refused AS r
-    WHERE t.id = old.id AND NOT r.window_is_empty AND NOT r.run_at_is_past
+    WHERE t.id = old.id AND NOT (r.window_is_empty OR r.run_at_is_outside OR r.run_at_is_past)
       AND (w.name, w.schedule, w.timezone, w.run_at, w.starts_at, w.ends_at, w.webhook_url_hash, w.payload::text,
            w.max_retry, w.jitter_s, w.catch_up, w.expires_after_s, w.overlap, w.status) IS DISTINCT FROM
           (old.name, old.schedule, old.timezone, old.run_at, old.starts_at, old.ends_at, old.webhook_url_hash,
@@ -182,7 +184,7 @@ class LogFilter(NamedTuple):
 
 
 async def add_task(pool: asyncpg.Pool, columns: Columns) -> Row | None:
-    """Create the task and its first revision. None where it would be active and its one instant has passed."""
+    """Create the task and its first revision. None where its one instant has passed."""
     async with _connection(pool) as connection:
         return await connection.fetchrow(_ADD_TASK, _json(columns))
 
@@ -190,7 +192,8 @@ async def add_task(pool: asyncpg.Pool, columns: Columns) -> Row | None:
 async def change_task(pool: asyncpg.Pool, task_id: UUID, columns: Columns) -> Row | None:
     """The task after the change of these columns; None where there is none.
 
-    Its `revision` is None where nothing changed: also where `window_is_empty` or `run_at_is_past` refuse it.
+    Its `revision` is None where nothing changed: also where `window_is_empty`, `run_at_is_outside` that window or
+    `run_at_is_past` refuse it.
     """
     async with _connection(pool) as connection:
         return await connection.fetchrow(_REVISE_TASK, task_id, _json(columns))
@@ -244,6 +247,7 @@ async def run_task(
     """The execution of the task that is owed now, and whether it is new; None where there is no such task.
 
     It is not new where the key was used within KEY_LIFETIME: then it is that request's, with its `request_hash`.
+    Only the key is locked meanwhile, so whoever is frozen here holds up none but the same request.
     """
     async with _connection(pool) as connection:
         if key is None:
@@ -255,7 +259,7 @@ async def run_task(
             if row is None:
                 await connection.execute(_FORGET_KEY, key.scope, key.key)
             else:
-                kept = (key.scope, key.key, row["scheduled_for"], KEY_LIFETIME, MAX_OLD_KEYS)
+                kept = (key.scope, key.key, row["scheduled_for"], KEY_KEPT, MAX_OLD_KEYS)
                 await connection.execute(_KEEP_KEY, *kept)
             return row, True
 

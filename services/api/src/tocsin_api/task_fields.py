@@ -27,6 +27,9 @@ EMPTY_WINDOW = (
     Violation("startsAt", "must lie before endsAt"),
     Violation("endsAt", "must lie after startsAt"),
 )
+RUN_AT_IS_OUTSIDE = (
+    Violation("runAt", "must not lie before startsAt or after endsAt: there it would never come"),
+)
 RUN_AT_IS_PAST = (Violation("runAt", "must lie in the future"),)
 MASK = "…"  # stands in every masked webhook URL and in none that is accepted
 
@@ -191,10 +194,19 @@ def _check_when(given: Mapping[str, Any]) -> tuple[Violation, ...]:
 
 
 def _check_window(given: Mapping[str, Any]) -> tuple[Violation, ...]:
-    starts_at, ends_at = given.get("starts_at"), given.get("ends_at")
-    if not (isinstance(starts_at, datetime) and isinstance(ends_at, datetime)) or starts_at < ends_at:
-        return ()
-    return EMPTY_WINDOW
+    starts_at = _instant(given, "starts_at", datetime.min.replace(tzinfo=UTC))
+    ends_at = _instant(given, "ends_at", datetime.max.replace(tzinfo=UTC))
+    if starts_at >= ends_at:
+        return EMPTY_WINDOW
+    if not starts_at <= _instant(given, "run_at", starts_at) <= ends_at:
+        return RUN_AT_IS_OUTSIDE
+    return ()
+
+
+def _instant(given: Mapping[str, Any], name: str, otherwise: datetime) -> datetime:
+    """What was given; `otherwise` where that is nothing, or was refused."""
+    value = given.get(name)
+    return value if isinstance(value, datetime) else otherwise
 
 
 def _optional(check: Callable[[T], T]) -> Callable[[T | None], T | None]:

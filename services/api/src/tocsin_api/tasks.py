@@ -24,6 +24,7 @@ from tocsin_api.task_fields import (
     EMPTY_WINDOW,
     MASK,
     MAX_NAME_LENGTH,
+    RUN_AT_IS_OUTSIDE,
     RUN_AT_IS_PAST,
     NewTask,
     TaskChange,
@@ -116,7 +117,7 @@ async def change_task(request: AnyRequest, task_id: FromPath[str], resources: In
     )
     wanted = columns(change) | await _changed_url(resources, id_, change.webhook_url)
     row = _found(await sql.change_task(resources.pool, id_, wanted))
-    _refuse_what_does_not_fit(row)
+    _refuse_what_does_not_fit(row, is_another_run_at=wanted.get("run_at") is not None)
     return _announced(resources, row)
 
 
@@ -131,14 +132,17 @@ async def delete_task(task_id: FromPath[str], resources: Injected) -> Task:
 async def toggle_task(task_id: FromPath[str], resources: Injected) -> Task:
     """Stop an ACTIVE task, start an INACTIVE or FAILED one."""
     row = _found(await sql.toggle_task(resources.pool, read_id(task_id)))
-    if row["run_at_is_past"]:
-        raise ConflictError("the task's runAt has passed: change it before the task is started again")
+    _refuse_what_does_not_fit(row, is_another_run_at=False)
     return _announced(resources, row)
 
 
-def _refuse_what_does_not_fit(row: sql.Row) -> None:
+def _refuse_what_does_not_fit(row: sql.Row, *, is_another_run_at: bool) -> None:
+    """What only the whole task shows: the request named a part of it."""
+    if row["run_at_is_past"] and not is_another_run_at:
+        raise ConflictError("the task's runAt has passed: change it before the task is started again")
     violations = (
         *(EMPTY_WINDOW if row["window_is_empty"] else ()),
+        *(RUN_AT_IS_OUTSIDE if row["run_at_is_outside"] and not row["window_is_empty"] else ()),
         *(RUN_AT_IS_PAST if row["run_at_is_past"] else ()),
     )
     if violations:
