@@ -83,34 +83,6 @@ async def test_nothing_is_emitted_in_a_pause_and_what_it_held_up_follows(
     assert {count for id_, count in Counter(each.execution_id for each in webhook.posts).items()} == {1}
 
 
-async def test_what_a_long_pause_held_up_follows_by_each_tasks_policy(
-    receiver: Receiver,
-    start,
-    create_task,
-    api,
-    executions,
-    database: asyncpg.Connection,
-    stands_still: Stands,
-):
-    scheduler = await start("tocsin-dispatcher", "schedule", CATCH_UP_GRACE_S="1")
-    await scheduler.logged("scheduler.leading")
-    webhook = receiver.add()
-    await post(api, "pause")
-    every, none = [await create_task(webhook.url, catchUp=policy) for policy in ("all", "skip")]
-
-    await stands_still(4)
-    await post(api, "resume")
-    await scheduler.logged("executions.missed")
-
-    [missed] = await executions(none, "missed")
-    owed = owed_between(every, datetime.fromisoformat(every["createdAt"]), missed["scheduled_for"])
-    expected = {execution_id(UUID(every["id"]), instant) for instant in owed}
-    await receiver.wait_until(lambda: expected <= {each.execution_id for each in webhook.posts})
-    not_posted = {execution_id(UUID(none["id"]), instant) for instant in owed}
-    assert not_posted.isdisjoint({each.execution_id for each in webhook.posts})
-    assert await executions(every, "missed") == []
-
-
 async def test_a_pause_outlives_the_leader_and_stops_no_run_by_hand(
     receiver: Receiver, start, create_task, api, scheduler: Tocsin, executions, stands_still: Stands
 ):
@@ -128,3 +100,34 @@ async def test_a_pause_outlives_the_leader_and_stops_no_run_by_hand(
     [row] = await executions(task, "due", "running", "succeeded")
     assert row["kind"] == "manual"
     assert [str(each.execution_id) for each in webhook.posts] == [execution["executionId"]]
+
+
+async def test_what_a_long_pause_held_up_follows_by_each_tasks_policy(
+    receiver: Receiver, start, create_task, api, executions, database: asyncpg.Connection
+):
+    webhook = receiver.add()
+    await post(api, "pause")
+    every, none = [await create_task(webhook.url, catchUp=policy) for policy in ("all", "skip")]
+    await age(database, timedelta(seconds=20))
+    scheduler = await start("tocsin-dispatcher", "schedule", CATCH_UP_GRACE_S="5")
+    await scheduler.logged("scheduler.leading")
+
+    await post(api, "resume")
+    await scheduler.logged("executions.missed")
+
+    [missed] = await executions(none, "missed")
+    too_old = owed_between(every, missed["missed_from"], missed["scheduled_for"])
+    assert len(too_old) == missed["missed_count"] >= 14
+    expected = {execution_id(UUID(every["id"]), instant) for instant in too_old}
+    await receiver.wait_until(lambda: expected <= {each.execution_id for each in webhook.posts})
+    skipped = {execution_id(UUID(none["id"]), instant) for instant in too_old}
+    assert skipped.isdisjoint({each.execution_id for each in webhook.posts})
+    assert await executions(every, "missed") == []
+
+
+async def age(database: asyncpg.Connection, by: timedelta) -> None:
+    """As if the pause, and the tasks, were so much older, and nobody had led since."""
+    past = await database.fetchval("SELECT clock_timestamp() - $1::interval", by)
+    await database.execute("UPDATE task_revisions SET effective_from = $1", past)
+    await database.execute("UPDATE tasks SET effective_from = $1", past)
+    await database.execute("UPDATE scheduler_lease SET watermark = $1", past)

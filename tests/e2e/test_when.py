@@ -141,3 +141,43 @@ async def test_a_jittered_execution_is_posted_after_the_delay_that_its_row_names
         [id_] = ids(task, row["scheduled_for"])
         assert arrived_at[id_] >= row["scheduled_for"] + delay
     assert len({row["jitter_ms"] for row in rows}) > 1
+
+
+@pytest.mark.usefixtures("scheduler")
+async def test_what_would_begin_too_late_expires_and_is_not_posted(
+    receiver: Receiver, create_task, executions, start
+):
+    webhook, other = receiver.add(), receiver.add()
+    task = await create_task(webhook.url, expiresAfterSeconds=1)
+    patient = await create_task(other.url)
+    await eventually(lambda: executions(task, "due"))
+    [first, *_] = await executions(task, "due")
+    await eventually(lambda: is_older(first["scheduled_for"], 1.5 * SECOND))
+
+    await start("tocsin-dispatcher", "send")
+    expired = await eventually(lambda: executions(task, "expired"))
+
+    assert expired[0]["scheduled_for"] == first["scheduled_for"]
+    await receiver.wait_until(lambda: ids(patient, first["scheduled_for"]) <= set(posted(other)))
+    never = ids(task, *(row["scheduled_for"] for row in await executions(task, "expired")))
+    assert never.isdisjoint(posted(webhook))
+
+
+@pytest.mark.usefixtures("scheduler", "sender")
+async def test_a_task_that_must_not_overlap_skips_what_comes_while_a_retry_is_to_go(
+    receiver: Receiver, create_task, executions
+):
+    webhook = receiver.add(Script(each=(500, 500)))
+    task = await create_task(webhook.url, overlap="skip")
+
+    await eventually(lambda: executions(task, "skipped"))
+    [done, *_] = await eventually(lambda: executions(task, "succeeded"))
+
+    skipped = await executions(task, "skipped")
+    assert done["seq"] == 3
+    assert done["scheduled_for"] < skipped[0]["scheduled_for"]
+    assert ids(task, *(row["scheduled_for"] for row in skipped)).isdisjoint(posted(webhook))
+
+
+async def is_older(instant: datetime, by: timedelta) -> bool:
+    return datetime.now(UTC) - instant > by
