@@ -120,9 +120,7 @@ async def test_a_run_by_hand_needs_no_scheduler(
     assert posted(webhook) == [execution["executionId"]]
 
 
-async def test_a_run_by_hand_that_was_not_announced_is_swept(
-    receiver: Receiver, start, environment: dict[str, str], database: asyncpg.Connection, succeeded: Succeeded
-):
+async def test_a_run_by_hand_that_was_not_announced_is_swept(receiver: Receiver, start, succeeded: Succeeded):
     scheduler = await start("tocsin-dispatcher", "schedule", SWEEP_PATIENCE_S="1")
     await scheduler.logged("scheduler.leading")
     webhook, port = receiver.add(), free_port()

@@ -57,7 +57,7 @@ async def test_a_one_off_is_posted_at_its_instant_and_its_task_ends_with_a_reaso
     receiver: Receiver, create_task, executions, has_status, status: int, ended: str
 ):
     webhook = receiver.add(Script(then=status))
-    run_at = datetime.now(UTC) + 2 * SECOND
+    run_at = datetime.now(UTC) + 3 * SECOND
     task = await create_task(webhook.url, schedule=None, runAt=run_at.isoformat(), maxRetry=0)
 
     finished = await has_status(task, "INACTIVE")
@@ -76,7 +76,7 @@ async def test_a_one_off_whose_instant_was_moved_is_posted_at_the_new_one_only(
 ):
     webhook = receiver.add()
     task = await create_task(webhook.url, schedule=None, runAt="2030-01-31T09:00:00Z")
-    run_at = datetime.now(UTC) + 2 * SECOND
+    run_at = datetime.now(UTC) + 3 * SECOND
 
     await api.patch(f"/api/tasks/{task['id']}", json={"runAt": run_at.isoformat()})
     await has_status(task, "INACTIVE")
@@ -91,7 +91,7 @@ async def test_a_task_is_posted_within_its_window_only_and_both_ends_count(
     receiver: Receiver, create_task, api, executions
 ):
     webhook, other = receiver.add(), receiver.add()
-    starts_at = whole_second(3)
+    starts_at = whole_second(4)
     ends_at = starts_at + 2 * SECOND
     always = await create_task(other.url)
     window = {"startsAt": starts_at.isoformat(), "endsAt": ends_at.isoformat()}
@@ -109,7 +109,7 @@ async def test_a_task_is_posted_within_its_window_only_and_both_ends_count(
 @pytest.mark.usefixtures("scheduler", "sender")
 async def test_a_schedule_means_the_time_of_its_zone(receiver: Receiver, create_task):
     webhook = receiver.add()
-    instant = whole_second(3)
+    instant = whole_second(4)
     local = instant.astimezone(ZoneInfo("Asia/Kathmandu"))
     schedule = f"{local.second} {local.minute} {local.hour} * * *"
 

@@ -151,7 +151,9 @@ async def test_key_of_another_request_is_refused(
 async def test_key_that_is_none_is_refused(
     client: httpx.AsyncClient, task: dict[str, Any], database: asyncpg.Connection, key: str | bytes
 ) -> None:
-    answer = await client.post(f"/api/tasks/{task['id']}/run", headers={"Idempotency-Key": key})  # type: ignore[dict-item]
+    headers: dict[str, Any] = {"Idempotency-Key": key}
+
+    answer = await client.post(f"/api/tasks/{task['id']}/run", headers=headers)
 
     assert answer.status_code == 400
     assert [each["field"] for each in answer.json()["errors"]] == ["Idempotency-Key"]
