@@ -213,7 +213,7 @@ async def test_each_new_key_takes_a_bounded_number_of_old_ones_with_it(
 
     for key in ("a", "b", "c"):
         await run(client, task, key)
-        left.append(await database.fetchval("SELECT count(*) FROM idempotency_keys WHERE key ~ '^[0-9]'"))
+        left.append(await database.fetchval("SELECT count(*) FROM idempotency_keys WHERE length(key) < 10"))
 
     assert left == [60, 10, 10]
 
@@ -237,5 +237,10 @@ async def test_request_that_fails_leaves_its_key_free(
 
 async def age(database: asyncpg.Connection, key: str, by: timedelta) -> None:
     await database.execute(
-        "UPDATE idempotency_keys SET created_at = clock_timestamp() - $2::interval WHERE key = $1", key, by
+        """
+        UPDATE idempotency_keys SET created_at = clock_timestamp() - $2::interval
+        WHERE key = encode(sha256($1::text::bytea), 'hex')
+        """,
+        key,
+        by,
     )

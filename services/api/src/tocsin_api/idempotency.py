@@ -24,6 +24,7 @@ class RequestKey(NamedTuple):
     scope: str
     """Keys of one scope are apart from those of another."""
     key: str
+    """Its digest: what clients send as a key by mistake may be a secret."""
     request_hash: bytes
 
 
@@ -36,7 +37,7 @@ def read_key(headers: Sequence[str], scope: str, method: str, path: str, body: b
     key = _unquoted(headers[0])
     if key is None or len(key) > MAX_LENGTH:
         raise InvalidInputError([Violation(HEADER, f"must be {ALLOWED}")])
-    return RequestKey(scope, key, _digest(method, path, body))
+    return RequestKey(scope, hashlib.sha256(key.encode()).hexdigest(), _digest(method, path, body))
 
 
 def check_same_request(key: RequestKey, earlier_hash: bytes) -> None:
