@@ -11,7 +11,8 @@ from tocsin_api.app import create_app
 from tocsin_api.docs import openapi
 from tocsin_api.examples import BODIES
 from tocsin_api.inputs import read_body
-from tocsin_api.task_fields import NewTask, change_rule, checks, new_task_rule, parser
+from tocsin_api.task_fields import NewTask
+from tocsin_api.task_rules import change_rule, checks, new_task_rule, parser
 from tocsin_common.settings import ApiSettings
 
 METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}

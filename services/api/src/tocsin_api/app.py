@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
 
-from tocsin_api import auth, docs, executions, health, logs, problems, scheduler, task_fields, tasks
+from tocsin_api import auth, docs, executions, health, logs, problems, scheduler, task_rules, tasks
 from tocsin_api.hints import Hints
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
@@ -76,7 +76,7 @@ def _resources(state: State) -> Resources:
 
 def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     sealer = Sealer.from_setting(settings.sealing_keys)
-    parse_webhook = task_fields.parser(settings)
+    parse_webhook = task_rules.parser(settings)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:

@@ -20,19 +20,17 @@ from tocsin_api.errors import (
 from tocsin_api.inputs import read_body, read_id, read_query
 from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
 from tocsin_api.resources import Injected, Resources
-from tocsin_api.task_fields import (
+from tocsin_api.task_fields import MAX_NAME_LENGTH, NewTask, TaskChange
+from tocsin_api.task_rows import Status, Task, columns, shown
+from tocsin_api.task_rules import (
     EMPTY_WINDOW,
     MASK,
-    MAX_NAME_LENGTH,
     RUN_AT_IS_OUTSIDE,
     RUN_AT_IS_PAST,
-    NewTask,
-    TaskChange,
     change_rule,
     checks,
     new_task_rule,
 )
-from tocsin_api.task_rows import Status, Task, columns, shown
 from tocsin_common import failpoints
 from tocsin_common.messages import ScheduleChange
 

@@ -8,7 +8,8 @@ import pytest
 
 from tocsin_api.errors import InvalidInputError
 from tocsin_api.inputs import read_body
-from tocsin_api.task_fields import NewTask, TaskChange, change_rule, checks, new_task_rule, parser
+from tocsin_api.task_fields import NewTask, TaskChange
+from tocsin_api.task_rules import change_rule, checks, new_task_rule, parser
 from tocsin_common.errors import TocsinError
 from tocsin_common.settings import ApiSettings
 
