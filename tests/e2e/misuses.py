@@ -12,6 +12,11 @@ import msgspec
 from tocsin_common import settings
 from tocsin_common.messages import Job, JobMessage, encode
 
+FIELDS = (
+    *("schedule", "timezone", "runAt", "startsAt", "endsAt", "jitterSeconds", "catchUp", "expiresAfterSeconds"),
+    *("overlap", "payload", "maxRetry", "status", "webhookUrl"),
+)
+
 
 class Request(NamedTuple):
     """One request to the API."""
@@ -22,7 +27,7 @@ class Request(NamedTuple):
 
 
 def requests(url: str, token: str, task: str, api_key: str) -> Iterator[Request]:
-    """All of them are refused. `task` is the path of one that exists."""
+    """All are refused, but for what takes any text for a key. `task` is the path of one that exists."""
     yield from _bodies(url, token, task, api_key)
     for text in (url, token, api_key):
         for query in ("page", "status", "sort", "taskId", "dateFrom", "search", text):
@@ -32,6 +37,10 @@ def requests(url: str, token: str, task: str, api_key: str) -> Iterator[Request]
         for path in ("/api/tasks/", "/api/", "/", f"{task}/", f"{task}/logs/", "/health/"):
             yield Request("GET", path + quote(text, safe=""), {})
             yield Request("PUT", path + text, {})
+        for idempotency_key in (text, f'"{text}"', f'"{text}', f"{text} {text}"):
+            yield Request("POST", f"{task}/run", {"headers": {"Idempotency-Key": idempotency_key}})
+        for action in ("pause", "resume", text):
+            yield Request("PUT", f"/api/scheduler/{action}", {"params": {text: text}})
     for key in (f"{api_key}x", api_key[:-1], api_key[::-1], url, token, "", "\N{LATIN SMALL LETTER E WITH ACUTE}"):
         headers = {"X-API-KEY": key.encode("latin-1")}
         yield Request("GET", "/api/tasks", {"headers": headers, "params": {"key": key}})
@@ -41,7 +50,7 @@ def requests(url: str, token: str, task: str, api_key: str) -> Iterator[Request]
 def _bodies(url: str, token: str, task: str, api_key: str) -> Iterator[Request]:
     valid = {"name": "x", "schedule": "0 0 1 1 *", "webhookUrl": url, "payload": {"content": "x"}}
     for text in (url, token, api_key):
-        for field in ("schedule", "payload", "maxRetry", "status", "webhookUrl", text):
+        for field in (*FIELDS, text):
             for value in (text, [text], {text: text}, f"{text}\0", f"…{text}"):
                 if (field, value) not in (("webhookUrl", url), ("payload", {text: text})):
                     yield Request("POST", "/api/tasks", {"json": {**valid, field: value}})

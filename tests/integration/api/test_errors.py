@@ -20,6 +20,10 @@ PROTECTED = [
     ("PATCH", "/api/tasks/1"),
     ("DELETE", "/api/tasks/1"),
     ("POST", "/api/tasks/1/toggle"),
+    ("POST", "/api/tasks/1/run"),
+    ("GET", "/api/scheduler"),
+    ("POST", "/api/scheduler/pause"),
+    ("POST", "/api/scheduler/resume"),
     ("GET", "/api/tasks/1/logs"),
     ("GET", "/api/logs"),
     ("GET", "//api/tasks"),
@@ -42,11 +46,12 @@ def assert_problem(answer: httpx.Response, status: int, path: str) -> dict[str, 
 @pytest.mark.parametrize("key", [None, "", "wrong", API_KEY.upper(), API_KEY + " x", "ключ".encode()])
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
 async def test_without_the_key_nothing_is_answered(
-    client: httpx.AsyncClient, method: str, path: str, key: str | bytes | None
+    shared_client: httpx.AsyncClient, method: str, path: str, key: str | bytes | None
 ) -> None:
-    del client.headers["X-API-KEY"]
-
-    answer = await client.request(method, f"http://api{path}", headers={} if key is None else {"X-API-KEY": key})
+    if key is None:
+        answer = await send_without_key(shared_client, method, path)
+    else:
+        answer = await shared_client.request(method, f"http://api{path}", headers={"X-API-KEY": key})
 
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"

@@ -1,11 +1,13 @@
-"""Schedule changes on RabbitMQ: hints, which may be lost."""
+"""What the API tells through RabbitMQ: hints of changes, and jobs of executions by hand. Each may be lost."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import aio_pika
+import asyncpg
 import httpx
 import msgspec
 import pytest
@@ -14,8 +16,16 @@ from structlog.testing import capture_logs
 
 from integration.api.serving import serve
 from relay import Relay
+from tocsin_common.messages import decode_jobs, execution_id, iso_utc
 from tocsin_common.settings import ApiSettings
-from tocsin_common.topology import CHANGES_EXCHANGE, declare_changes
+from tocsin_common.topology import (
+    CHANGES_EXCHANGE,
+    JOBS_EXCHANGE,
+    WORK_QUEUE,
+    declare_changes,
+    declare_jobs,
+)
+from waiting import eventually
 
 Messages = asyncio.Queue[AbstractIncomingMessage]
 
@@ -39,6 +49,24 @@ async def connected(settings: ApiSettings, rabbitmq_url: str) -> AsyncIterator[h
     async with serve(msgspec.structs.replace(settings, rabbitmq_url=rabbitmq_url)) as client:
         await until(client, "connected")
         yield client
+
+
+@pytest.fixture
+async def jobs(rabbitmq_url: str) -> AsyncIterator[Messages]:
+    """What a sender gets from the work queue."""
+    received: Messages = asyncio.Queue()
+    connection = await aio_pika.connect(rabbitmq_url)
+    async with connection:
+        channel = await connection.channel()
+        _, queue = await declare_jobs(channel)
+        await queue.consume(received.put, no_ack=True)
+        yield received
+
+
+@pytest.fixture
+async def partition(database: asyncpg.Connection) -> None:
+    """Where executions of any day go; else a scheduler makes the partitions."""
+    await database.execute("CREATE TABLE all_executions PARTITION OF executions DEFAULT")
 
 
 async def until(client: httpx.AsyncClient, state: str) -> None:
@@ -170,3 +198,91 @@ async def test_rabbitmq_that_takes_nothing_holds_up_neither_a_request_nor_the_st
 
     assert answer.status_code == 201
     assert [line["revision"] for line in log if line["event"] == "hint.lost"] == [1]
+
+
+async def test_pause_and_resume_wake_the_schedulers_however_often_they_are_asked_for(
+    connected: httpx.AsyncClient, messages: Messages
+) -> None:
+    for action in ("pause", "pause", "resume", "resume"):
+        await connected.post(f"/api/scheduler/{action}")
+
+    hints = [await get(messages) for _ in range(4)]
+    assert {hint.exchange for hint in hints} == {CHANGES_EXCHANGE}
+
+
+# --- Executions by hand -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("partition")
+async def test_run_by_hand_is_announced_to_the_senders_at_once(
+    connected: httpx.AsyncClient, jobs: Messages, new_task: dict[str, Any]
+) -> None:
+    task = (await connected.post("/api/tasks", json=new_task)).json()
+
+    run = (await connected.post(f"/api/tasks/{task['id']}/run")).json()
+
+    message = await get(jobs)
+    (job,) = decode_jobs(message.body).jobs
+    assert (message.exchange, message.routing_key) == (JOBS_EXCHANGE, WORK_QUEUE)
+    assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
+    assert message.headers == {"jobs": 1, "scheduled-for": iso_utc(job.scheduled_for)}
+    assert str(execution_id(job.task_id, job.scheduled_for)) == run["executionId"]
+    assert job.destination == "discord.com/123456789012345678"
+
+
+@pytest.mark.usefixtures("partition")
+async def test_run_that_is_repeated_with_its_key_is_announced_once(
+    connected: httpx.AsyncClient, jobs: Messages, new_task: dict[str, Any]
+) -> None:
+    task = (await connected.post("/api/tasks", json=new_task)).json()
+    path = f"/api/tasks/{task['id']}/run"
+    keys = ["first", "first", "second"]
+
+    runs = [(await connected.post(path, headers={"Idempotency-Key": key})).json() for key in keys]
+
+    announced = [decode_jobs((await get(jobs)).body).jobs[0] for _ in range(2)]
+    assert [str(execution_id(job.task_id, job.scheduled_for)) for job in announced] == [
+        runs[0]["executionId"],
+        runs[2]["executionId"],
+    ]
+
+
+@pytest.mark.usefixtures("partition")
+async def test_run_that_no_queue_takes_is_answered_all_the_same_and_the_next_is_announced(
+    connected: httpx.AsyncClient, rabbitmq_url: str, new_task: dict[str, Any]
+) -> None:
+    task = (await connected.post("/api/tasks", json=new_task)).json()
+    path = f"/api/tasks/{task['id']}/run"
+
+    with capture_logs() as log:
+        before = await connected.post(path)
+        await eventually(lambda: has_lost_a_job(log))
+    async with await aio_pika.connect(rabbitmq_url) as connection:
+        _, queue = await declare_jobs(await connection.channel())
+        received: Messages = asyncio.Queue()
+        await queue.consume(received.put, no_ack=True)
+        after = await connected.post(path)
+        (job,) = decode_jobs((await get(received)).body).jobs
+
+    assert (before.status_code, after.status_code) == (202, 202)
+    assert str(execution_id(job.task_id, job.scheduled_for)) == after.json()["executionId"]
+
+
+@pytest.mark.usefixtures("partition")
+async def test_without_rabbitmq_a_run_is_saved_and_the_lost_announcement_is_logged(
+    client: httpx.AsyncClient, database: asyncpg.Connection, new_task: dict[str, Any]
+) -> None:
+    task = (await client.post("/api/tasks", json=new_task)).json()
+
+    with capture_logs() as log:
+        answer = await client.post(f"/api/tasks/{task['id']}/run")
+        await eventually(lambda: has_lost_a_job(log))
+
+    assert answer.status_code == 202
+    assert await database.fetchval("SELECT count(*) FROM executions WHERE task_id = $1", task["id"]) == 1
+    (lost,) = [line for line in log if "scheduled_for" in line]
+    assert lost["scheduled_for"] == iso_utc(datetime.fromisoformat(answer.json()["scheduledFor"]))
+
+
+async def has_lost_a_job(log: list[Any]) -> bool:
+    return any(line["event"] == "hint.lost" and "scheduled_for" in line for line in log)

@@ -14,6 +14,12 @@ from integration.api.serving import MASKED_URL, WEBHOOK_URL
 
 Read = Callable[[str], Awaitable[Any]]
 
+CARRIED = (
+    *("status", "schedule", "timezone", "run_at", "starts_at", "ends_at", "jitter_s", "catch_up"),
+    "destination",
+)
+"""What the scheduler needs of each revision."""
+
 
 @pytest.fixture
 def client(shared_client: httpx.AsyncClient) -> httpx.AsyncClient:
@@ -43,15 +49,23 @@ async def test_first_revision_is_effective_when_the_task_was_created(
     [
         ({"schedule": "0 10 * * *"}, True),
         ({"status": "INACTIVE"}, True),
+        ({"timezone": "Europe/Berlin"}, True),
+        ({"runAt": "2030-01-31T09:00:00Z"}, True),
+        ({"startsAt": "2030-01-31T09:00:00Z"}, True),
+        ({"endsAt": "2030-01-31T09:00:00Z"}, True),
         ({"schedule": "0 10 * * *", "name": "New"}, True),
         ({"name": "New"}, False),
         ({"payload": {"content": "New"}}, False),
         ({"maxRetry": 0}, False),
+        ({"jitterSeconds": 5}, False),
+        ({"catchUp": "all"}, False),
+        ({"expiresAfterSeconds": 60}, False),
+        ({"overlap": "skip"}, False),
         ({"webhookUrl": "https://discord.com/api/webhooks/987/another"}, False),
         ({"name": "New", "schedule": " 0  9 * * 1-5 ", "status": "ACTIVE"}, False),
     ],
 )
-async def test_effective_from_moves_with_schedule_and_status_only(
+async def test_effective_from_moves_with_what_decides_the_instants_and_with_status_only(
     client: httpx.AsyncClient,
     task: dict[str, Any],
     read_row: Read,
@@ -68,11 +82,7 @@ async def test_effective_from_moves_with_schedule_and_status_only(
     assert (second["effective_from"] > first["effective_from"]) is moves
     assert row["updated_at"] > row["created_at"]
     assert (row["updated_at"] == row["effective_from"]) is moves
-    assert (second["status"], second["schedule"], second["destination"]) == (
-        row["status"],
-        row["schedule"],
-        row["destination"],
-    )
+    assert {name: second[name] for name in CARRIED} == {name: row[name] for name in CARRIED}
 
 
 @pytest.mark.parametrize(
@@ -85,6 +95,9 @@ async def test_effective_from_moves_with_schedule_and_status_only(
         {"webhookUrl": MASKED_URL},
         {"payload": {"content": "Good morning", "allowed_mentions": {"parse": []}}},
         {"maxRetry": 3, "status": "ACTIVE"},
+        {"timezone": "UTC", "runAt": None, "schedule": "0 9 * * 1-5"},
+        {"startsAt": None, "endsAt": None, "jitterSeconds": 0, "catchUp": "latest"},
+        {"expiresAfterSeconds": None, "overlap": "allow"},
     ],
 )
 async def test_patch_that_changes_nothing_appends_no_revision(
@@ -98,6 +111,40 @@ async def test_patch_that_changes_nothing_appends_no_revision(
     assert answer.json() == task
     assert await read_row(task["id"]) == before
     assert len(await read_revisions(task["id"])) == 1
+
+
+async def test_every_revision_carries_all_that_decides_when_a_task_runs(
+    client: httpx.AsyncClient, new_task: dict[str, Any], read_row: Read, read_revisions: Read
+) -> None:
+    when = {
+        "timezone": "Europe/Berlin",
+        "startsAt": "2030-01-31T09:00:00Z",
+        "endsAt": "2031-01-31T09:00:00Z",
+        "jitterSeconds": 5,
+        "catchUp": "skip",
+    }
+    task = (await client.post("/api/tasks", json={**new_task, **when})).json()
+    path = f"/api/tasks/{task['id']}"
+    rows = [await read_row(task["id"])]
+    for request in (
+        client.post(f"{path}/toggle"),
+        client.patch(path, json={"runAt": "2030-06-01T00:00:00Z"}),
+        client.delete(path),
+    ):
+        assert (await request).status_code == 200
+        rows.append(await read_row(task["id"]))
+
+    revisions = await read_revisions(task["id"])
+
+    assert [{name: each[name] for name in CARRIED} for each in revisions] == [
+        {name: row[name] for name in CARRIED} for row in rows
+    ]
+    assert (revisions[0]["timezone"], revisions[0]["jitter_s"], revisions[0]["catch_up"]) == (
+        "Europe/Berlin",
+        5,
+        "skip",
+    )
+    assert (revisions[2]["schedule"], revisions[2]["run_at"]) == (None, datetime(2030, 6, 1, tzinfo=UTC))
 
 
 async def test_toggle_and_delete_append_a_revision_and_move_effective_from(
@@ -149,6 +196,8 @@ async def test_concurrent_changes_of_different_fields_all_stay(
         {"maxRetry": 9},
         {"payload": {"content": "New"}},
         {"status": "INACTIVE"},
+        {"jitterSeconds": 9},
+        {"timezone": "Asia/Tokyo"},
     ]
 
     async with asyncio.TaskGroup() as group:
@@ -158,7 +207,7 @@ async def test_concurrent_changes_of_different_fields_all_stay(
     after = (await client.get(f"/api/tasks/{task['id']}")).json()
     assert all(after[field] == value for change in changes for field, value in change.items())
     revisions = await read_revisions(task["id"])
-    assert [each["revision"] for each in revisions] == [1, 2, 3, 4, 5, 6]
+    assert [each["revision"] for each in revisions] == list(range(1, len(changes) + 2))
 
 
 async def test_change_that_waits_for_the_row_is_effective_after_the_one_before(

@@ -35,7 +35,9 @@ async def test_created_task_is_answered_with_its_defaults(
     task = answer.json()
     assert answer.status_code == 201
     assert list(task) == [
-        "id", "name", "schedule", "webhookUrl", "payload", "maxRetry", "status", "createdAt", "updatedAt",
+        "id", "name", "schedule", "timezone", "runAt", "startsAt", "endsAt", "webhookUrl", "payload", "maxRetry",
+        "jitterSeconds", "catchUp", "expiresAfterSeconds", "overlap", "status", "statusReason", "createdAt",
+        "updatedAt",
     ]  # fmt: skip
     assert UUID(task["id"]).version == 7
     assert (task["name"], task["maxRetry"], task["status"]) == ("Morning", 3, "ACTIVE")
@@ -93,6 +95,14 @@ async def test_created_task_is_shown_again(client: httpx.AsyncClient, task: dict
         ({"maxRetry": -1}, "maxRetry"),
         ({"maxRetry": "3"}, "maxRetry"),
         ({"maxRetry": 1.5}, "maxRetry"),
+        ({"timezone": "Europe/Berlln"}, "timezone"),
+        ({"startsAt": "2030-01-31"}, "startsAt"),
+        ({"endsAt": "2030-01-31T09:00:00"}, "endsAt"),
+        ({"jitterSeconds": 3601}, "jitterSeconds"),
+        ({"catchUp": "none"}, "catchUp"),
+        ({"expiresAfterSeconds": 0}, "expiresAfterSeconds"),
+        ({"overlap": None}, "overlap"),
+        ({"statusReason": "mine"}, "statusReason"),
         ({"status": "FAILED"}, "status"),
         ({"status": "DELETED"}, "status"),
         ({"status": None}, "status"),
@@ -118,7 +128,7 @@ async def test_refused_field_is_named_and_nothing_is_written(
     assert (await shared_client.get("/api/tasks")).json() == before
 
 
-@pytest.mark.parametrize("missing", ["name", "schedule", "webhookUrl", "payload"])
+@pytest.mark.parametrize("missing", ["name", "webhookUrl", "payload"])
 async def test_missing_field_is_named(
     shared_client: httpx.AsyncClient, new_task: dict[str, Any], missing: str
 ) -> None:
@@ -242,6 +252,7 @@ async def test_deleted_task_is_answered_once_and_gone_for_every_read(
         await client.patch(path, json={"name": "x"}),
         await client.delete(path),
         await client.post(f"{path}/toggle"),
+        await client.post(f"{path}/run"),
         await client.get(f"{path}/logs"),
     ):
         assert gone.status_code == 404
@@ -249,7 +260,7 @@ async def test_deleted_task_is_answered_once_and_gone_for_every_read(
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/toggle"), ("GET", "/logs")],
+    [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/toggle"), ("POST", "/run"), ("GET", "/logs")],
 )
 @pytest.mark.parametrize(("task_id", "status"), [("00000000-0000-4000-8000-000000000000", 404), ("no-uuid", 400)])
 async def test_task_that_is_not_there_is_an_error(

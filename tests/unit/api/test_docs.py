@@ -3,26 +3,34 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import Litestar
 
 from tocsin_api.app import create_app
 from tocsin_api.docs import openapi
+from tocsin_api.examples import BODIES
+from tocsin_api.inputs import read_body
+from tocsin_api.task_fields import NewTask
+from tocsin_api.task_rules import change_rule, checks, new_task_rule, parser
 from tocsin_common.settings import ApiSettings
 
 METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 
 
 @pytest.fixture
-def app(sealing_keys: str) -> Litestar:
-    return create_app(
-        ApiSettings(
-            database_url="postgresql://x",
-            rabbitmq_url="amqp://x",
-            sealing_keys=sealing_keys,
-            api_key="a key of some length",
-        )
+def settings(sealing_keys: str) -> ApiSettings:
+    return ApiSettings(
+        database_url="postgresql://x",
+        rabbitmq_url="amqp://x",
+        sealing_keys=sealing_keys,
+        api_key="a key of some length",
     )
+
+
+@pytest.fixture
+def app(settings: ApiSettings) -> Litestar:
+    return create_app(settings)
 
 
 def references(node: Any) -> set[str]:
@@ -76,5 +84,36 @@ def test_bodies_refuse_unknown_fields_in_the_document_too() -> None:
 
     assert schemas["NewTask"]["additionalProperties"] is False
     assert schemas["TaskChange"]["additionalProperties"] is False
-    assert schemas["NewTask"]["required"] == ["name", "schedule", "webhookUrl", "payload"]
+    assert schemas["NewTask"]["required"] == ["name", "webhookUrl", "payload"]
     assert "required" not in schemas["TaskChange"] or schemas["TaskChange"]["required"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [(kind, body) for kind, bodies in BODIES.items() for body in bodies.values()]
+)
+def test_body_that_the_document_shows_is_accepted(
+    settings: ApiSettings, kind: type[msgspec.Struct], body: dict[str, Any]
+) -> None:
+    rule = new_task_rule if kind is NewTask else change_rule
+
+    read_body("application/json", msgspec.json.encode(body), kind, checks(parser(settings)), rule)
+
+
+def test_document_shows_bodies_where_they_are_sent() -> None:
+    paths = openapi()["paths"]
+
+    created = paths["/api/tasks"]["post"]["requestBody"]["content"]["application/json"]
+    changed = paths["/api/tasks/{task_id}"]["patch"]["requestBody"]["content"]["application/json"]
+    assert created["examples"]["once"]["value"]["name"] == "Launch"
+    assert changed["examples"]["noEnd"]["value"] == {"endsAt": None}
+
+
+def test_document_names_the_idempotency_key_where_it_is_read() -> None:
+    taking = {
+        item["operationId"]
+        for path in openapi()["paths"].values()
+        for item in path.values()
+        if "Idempotency-Key" in {parameter["name"] for parameter in item["parameters"]}
+    }
+
+    assert taking == {"runTask"}

@@ -57,6 +57,8 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     api_key: Annotated[str, Meta(min_length=16, extra={"secret": True})]
     hint_timeout_s: Seconds = 2
     """How long a schedule change waits for RabbitMQ to take its hint; the feed makes up for a lost one."""
+    give_up_after_s: Seconds = 86400
+    """As the scheduler's: so old an execution that was asked for by hand is given up."""
 
 
 class DispatcherSettings(Settings, frozen=True, kw_only=True):

@@ -73,7 +73,7 @@ def queue_arguments() -> dict[str, dict[str, Any]]:
 
 async def declare_jobs(channel: AbstractChannel) -> tuple[AbstractExchange, AbstractQueue]:
     """Declare everything that jobs travel through; returns the exchange and the work queue."""
-    exchange = await _declare_exchange(channel, JOBS_EXCHANGE, ExchangeType.DIRECT)
+    exchange = await declare_jobs_exchange(channel)
     queues = {}
     for name, arguments in queue_arguments().items():
         queues[name] = await channel.declare_queue(
@@ -81,6 +81,11 @@ async def declare_jobs(channel: AbstractChannel) -> tuple[AbstractExchange, Abst
         )
         await queues[name].bind(exchange, routing_key=name, timeout=DECLARE_TIMEOUT_S)
     return exchange, queues[WORK_QUEUE]
+
+
+async def declare_jobs_exchange(channel: AbstractChannel) -> AbstractExchange:
+    """Declare the exchange alone: for those who publish only, and to whom what no queue takes comes back."""
+    return await _declare_exchange(channel, JOBS_EXCHANGE, ExchangeType.DIRECT)
 
 
 async def declare_changes(channel: AbstractChannel) -> AbstractExchange:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any, Self
 
 from litestar import Litestar
@@ -9,7 +10,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
 
-from tocsin_api import auth, docs, health, logs, problems, task_fields, tasks
+from tocsin_api import auth, docs, executions, health, logs, problems, scheduler, task_rules, tasks
 from tocsin_api.hints import Hints
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
@@ -31,8 +32,12 @@ def create_app(settings: ApiSettings) -> Litestar:
             tasks.change_task,
             tasks.delete_task,
             tasks.toggle_task,
+            executions.run_task,
             logs.list_logs,
             logs.list_task_logs,
+            scheduler.show_scheduler,
+            scheduler.pause_scheduler,
+            scheduler.resume_scheduler,
             health.live,
             health.ready,
             *docs.handlers(),
@@ -71,7 +76,7 @@ def _resources(state: State) -> Resources:
 
 def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     sealer = Sealer.from_setting(settings.sealing_keys)
-    parse_webhook = task_fields.parser(settings)
+    parse_webhook = task_rules.parser(settings)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -87,7 +92,14 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
             hints = await stack.enter_async_context(
                 Hints(settings.rabbitmq_url, timeout_s=settings.hint_timeout_s)
             )
-            app.state.resources = Resources(pool, hints, sealer, parse_webhook, migrations.known_revisions())
+            app.state.resources = Resources(
+                pool,
+                hints,
+                sealer,
+                parse_webhook,
+                migrations.known_revisions(),
+                timedelta(seconds=settings.give_up_after_s),
+            )
             yield
 
     return lifespan

@@ -13,11 +13,17 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from tocsin_api.auth import HEADER
+from tocsin_api.examples import BODIES
+from tocsin_api.executions import ManualExecution
 from tocsin_api.health import Liveness, Readiness
+from tocsin_api.idempotency import ALLOWED
+from tocsin_api.idempotency import HEADER as KEY_HEADER
 from tocsin_api.logs import LogList, LogQuery, TaskLogQuery
 from tocsin_api.problems import MEDIA_TYPE, Problem
+from tocsin_api.scheduler import Scheduler
 from tocsin_api.task_fields import NewTask, TaskChange
-from tocsin_api.tasks import Task, TaskList, TaskQuery
+from tocsin_api.task_rows import Task
+from tocsin_api.tasks import TaskList, TaskQuery
 
 JSON = "application/json"
 REF = "#/components/schemas/{name}"
@@ -32,11 +38,23 @@ ERRORS = {
     400: "The body, the query or the path is invalid; `errors` names each field.",
     401: "The API key is missing or wrong.",
     404: "There is no such task.",
+    409: "The task's runAt has passed.",
     413: "The body is larger than 1 MB.",
     415: "Content-Type is not application/json.",
+    422: f"The {KEY_HEADER} came with another request before.",
     500: "The server failed; its log tells more under the request's id.",
     503: "PostgreSQL is away for now; Retry-After says when to try again.",
 }
+KEY_PARAMETERS = (
+    {
+        "name": KEY_HEADER,
+        "in": "header",
+        "required": False,
+        "description": f"{ALLOWED}: what comes with the same key again within 24 hours is not done twice",
+        "schema": {"type": "string", "minLength": 1},
+        "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    },
+)
 PAGE = b"""<!doctype html>
 <html lang="en">
 <head>
@@ -72,19 +90,35 @@ class Operation(NamedTuple):
     body: type[msgspec.Struct] | None = None
     errors: tuple[int, ...] = ()
     public: bool = False
+    tag: str = "tasks"
+    has_key: bool = False
+    """Whether it takes an Idempotency-Key."""
 
 
 TASK = "/api/tasks/{task_id}"
+SCHEDULER = "/api/scheduler"
 OPERATIONS = (
     Operation("get", "/api/tasks", "listTasks", "List tasks", TaskList, query=TaskQuery, errors=(400,)),
     Operation(
         "post", "/api/tasks", "createTask", "Create a task", Task, 201, body=NewTask, errors=(400, 413, 415)
     ),
     Operation("get", TASK, "getTask", "Show a task", Task, errors=(400, 404)),
-    Operation("patch", TASK, "changeTask", "Change a task", Task, body=TaskChange, errors=(400, 404, 413, 415)),
+    Operation(
+        "patch", TASK, "changeTask", "Change a task", Task, body=TaskChange, errors=(400, 404, 409, 413, 415)
+    ),
     Operation("delete", TASK, "deleteTask", "Delete a task", Task, errors=(400, 404)),
     Operation(
-        "post", f"{TASK}/toggle", "toggleTask", "Stop an active task, start another", Task, errors=(400, 404)
+        "post", f"{TASK}/toggle", "toggleTask", "Stop an active task, start another", Task, errors=(400, 404, 409)
+    ),
+    Operation(
+        "post",
+        f"{TASK}/run",
+        "runTask",
+        "Run a task once now",
+        ManualExecution,
+        202,
+        errors=(400, 404, 413, 422),
+        has_key=True,
     ),
     Operation(
         "get",
@@ -94,10 +128,16 @@ OPERATIONS = (
         LogList,
         query=TaskLogQuery,
         errors=(400, 404),
+        tag="logs",
     ),
-    Operation("get", "/api/logs", "listLogs", "List all attempts", LogList, query=LogQuery, errors=(400,)),
-    Operation("get", "/health/live", "live", "Is the process alive?", Liveness, public=True),
-    Operation("get", "/health/ready", "ready", "Can requests be answered?", Readiness, public=True),
+    Operation(
+        "get", "/api/logs", "listLogs", "List all attempts", LogList, query=LogQuery, errors=(400,), tag="logs"
+    ),
+    Operation("get", SCHEDULER, "showScheduler", "Who schedules, and how far?", Scheduler, tag="scheduler"),
+    Operation("post", f"{SCHEDULER}/pause", "pauseScheduler", "Pause all schedules", Scheduler, tag="scheduler"),
+    Operation("post", f"{SCHEDULER}/resume", "resumeScheduler", "End the pause", Scheduler, tag="scheduler"),
+    Operation("get", "/health/live", "live", "Is the process alive?", Liveness, public=True, tag="health"),
+    Operation("get", "/health/ready", "ready", "Can requests be answered?", Readiness, public=True, tag="health"),
 )
 
 
@@ -117,14 +157,17 @@ def openapi() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
-    structs = (NewTask, TaskChange, Task, TaskList, LogList, Problem, Liveness, Readiness)
+    structs = (
+        *(NewTask, TaskChange, Task, TaskList, ManualExecution),
+        *(LogList, Scheduler, Problem, Liveness, Readiness),
+    )
     _, schemas = msgspec.json.schema_components(structs, ref_template=REF)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Tocsin",
             "version": version("tocsin-api"),
-            "description": "Schedules messages to webhooks. All times are UTC.",
+            "description": "Schedules messages to webhooks. All times in answers are UTC.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
@@ -141,8 +184,12 @@ def _describe(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "tags": ["health" if operation.public else "logs" if operation.answer is LogList else "tasks"],
-        "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
+        "tags": [operation.tag],
+        "parameters": [
+            *_path_parameters(operation),
+            *_query_parameters(operation),
+            *(KEY_PARAMETERS if operation.has_key else ()),
+        ],
         "responses": {str(operation.status): _content("The answer.", JSON, operation.answer)},
     }
     if operation.body is not None:
@@ -161,8 +208,10 @@ def _describe(operation: Operation) -> dict[str, Any]:
 
 
 def _content(description: str, media_type: str, kind: type[msgspec.Struct]) -> dict[str, Any]:
-    schema = {"$ref": REF.format(name=kind.__name__)}
-    return {"description": description, "content": {media_type: {"schema": schema}}}
+    content: dict[str, Any] = {"schema": {"$ref": REF.format(name=kind.__name__)}}
+    if kind in BODIES:
+        content["examples"] = {name: {"value": body} for name, body in BODIES[kind].items()}
+    return {"description": description, "content": {media_type: content}}
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:

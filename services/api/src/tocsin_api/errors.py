@@ -57,6 +57,18 @@ class NotFoundError(ProblemError):
     status = 404
 
 
+class ConflictError(ProblemError):
+    """What is asked for does not go with how the task is now."""
+
+    status = 409
+
+
+class KeyReusedError(ProblemError):
+    """The Idempotency-Key came with another request before."""
+
+    status = 422
+
+
 class UnsupportedMediaTypeError(ProblemError):
     """The body is no JSON by its Content-Type."""
 

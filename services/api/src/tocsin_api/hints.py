@@ -1,27 +1,44 @@
-"""ADAPTER. Tells the schedulers through RabbitMQ that a task has a new revision.
+"""ADAPTER. Tells through RabbitMQ what the api has committed: changes to the schedulers, jobs to the senders.
 
 A hint is sent by a task of its own, so no request waits for RabbitMQ: while a memory alarm blocks publishers,
-each write would otherwise take HINT_TIMEOUT_S. A hint may be lost, since the schedulers read the feed anyway.
+each write would otherwise take HINT_TIMEOUT_S. A hint may be lost: the schedulers read the feed anyway, and the
+sweeper announces again what nobody took.
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import uuid4
 
 import structlog
-from aio_pika import Message
+from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustConnection
 
 from tocsin_common import broker, topology
 from tocsin_common.identity import ANNOUNCES_CHANGES, process_name
-from tocsin_common.messages import ScheduleChange, encode
+from tocsin_common.messages import Job, JobMessage, ScheduleChange, encode, iso_utc
 
 MAX_PENDING = 1000  # hints under way; beyond that RabbitMQ is stuck and more would only pile up
 CONNECT_RETRY_S = 2  # the schedulers read the feed as often, so nothing is gained by more haste
 
 _log = structlog.get_logger(__name__)
+
+
+class _Line(NamedTuple):
+    """A channel for one exchange alone: an error on a channel takes down all else that is published on it."""
+
+    channel: AbstractRobustChannel
+    exchange: AbstractExchange
+
+
+class _Hint(NamedTuple):
+    line: str
+    routing_key: str
+    message: Message
+    facts: Mapping[str, object]
+    """What the log says of one that is lost."""
 
 
 class Hints:
@@ -31,8 +48,7 @@ class Hints:
         self._url = rabbitmq_url
         self._timeout_s = timeout_s
         self._connection: AbstractRobustConnection | None = None
-        self._channel: AbstractRobustChannel | None = None
-        self._exchange: AbstractExchange | None = None
+        self._lines: dict[str, _Line] = {}
         self._pending: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -51,48 +67,69 @@ class Hints:
 
     @property
     def connected(self) -> bool:
-        """Whether RabbitMQ would take a hint now."""
-        if self._connection is None or self._channel is None or self._exchange is None:
+        """Whether RabbitMQ would take the hint of a change now."""
+        line = self._lines.get(topology.CHANGES_EXCHANGE)
+        if self._connection is None or line is None:
             return False
-        return self._connection.connected.is_set() and not self._channel.is_closed
+        return self._connection.connected.is_set() and not line.channel.is_closed
 
     def announce(self, change: ScheduleChange) -> None:
-        """Send the hint in the background; never raises."""
+        """Send the hint of a change in the background; never raises."""
+        message = _message(encode(change))
+        facts = {"task_id": str(change.task_id), "revision": change.revision}
+        self._send_soon(_Hint(topology.CHANGES_EXCHANGE, "", message, facts))
+
+    def announce_job(self, job: Job) -> None:
+        """Send the senders one job in the background; never raises."""
+        message = _message(encode(JobMessage(jobs=[job])))
+        message.delivery_mode = DeliveryMode.PERSISTENT
+        message.headers = {"jobs": 1, "scheduled-for": iso_utc(job.scheduled_for)}
+        facts = {"task_id": str(job.task_id), "scheduled_for": iso_utc(job.scheduled_for)}
+        self._send_soon(_Hint(topology.JOBS_EXCHANGE, topology.WORK_QUEUE, message, facts))
+
+    def _send_soon(self, hint: _Hint) -> None:
         if len(self._pending) >= MAX_PENDING:
-            _log_loss(change, "too many hints are under way")
+            _log_loss(hint, "too many hints are under way")
             return
-        task = asyncio.create_task(self._send(change))
+        task = asyncio.create_task(self._send(hint))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
 
-    async def _send(self, change: ScheduleChange) -> None:
-        if self._exchange is None or self._channel is None:
-            _log_loss(change, "RabbitMQ was never connected")
+    async def _send(self, hint: _Hint) -> None:
+        line = self._lines.get(hint.line)
+        if line is None:
+            _log_loss(hint, "RabbitMQ was never connected")
             return
-        # A fresh message id each: two publishes under way with one id would swap their confirms.
-        message = Message(
-            encode(change), content_type="application/json", message_id=uuid4().hex, app_id="tocsin-api"
-        )
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._channel.ready()  # RabbitMQ may be back in time
-                await self._exchange.publish(message, routing_key="", mandatory=False)
+                await line.channel.ready()  # RabbitMQ may be back in time
+                # A hint of a change without a scheduler is nobody's; a job without the work queue is lost.
+                mandatory = hint.line == topology.JOBS_EXCHANGE
+                await line.exchange.publish(hint.message, routing_key=hint.routing_key, mandatory=mandatory)
         except broker.BROKER_ERRORS as error:
-            _log_loss(change, repr(error))
+            _log_loss(hint, repr(error))
 
     async def _connect(self) -> None:
         name = ANNOUNCES_CHANGES.name(process_name("api"))
-        while self._exchange is None:
+        while not self._lines:
             try:
                 self._connection = await broker.connect(
                     self._url, name=name, timeout_s=0, description=ANNOUNCES_CHANGES.description
                 )
-                self._channel = await self._connection.channel()
-                self._exchange = await topology.declare_changes(self._channel)
+                self._lines = await self._open_lines(self._connection)
             except Exception as error:  # the loop's edge: whatever it was, the next attempt may go better
                 _log.warning("broker.unavailable", error=repr(error.__cause__ or error))
                 await self._start_over()
         _log.info("broker.connected", name=name)
+
+    async def _open_lines(self, connection: AbstractRobustConnection) -> dict[str, _Line]:
+        """The queue of jobs is the dispatcher's to declare: until it has, they come back as unroutable."""
+        for_changes = await connection.channel()
+        for_jobs = await connection.channel(on_return_raises=True)
+        return {
+            topology.CHANGES_EXCHANGE: _Line(for_changes, await topology.declare_changes(for_changes)),
+            topology.JOBS_EXCHANGE: _Line(for_jobs, await topology.declare_jobs_exchange(for_jobs)),
+        }
 
     async def _start_over(self) -> None:
         if self._connection is not None:
@@ -101,5 +138,10 @@ class Hints:
         await asyncio.sleep(CONNECT_RETRY_S)
 
 
-def _log_loss(change: ScheduleChange, reason: str) -> None:
-    _log.warning("hint.lost", task_id=str(change.task_id), revision=change.revision, reason=reason)
+def _message(body: bytes) -> Message:
+    # A fresh message id each: two publishes under way with one id would swap their confirms.
+    return Message(body, content_type="application/json", message_id=uuid4().hex, app_id="tocsin-api")
+
+
+def _log_loss(hint: _Hint, reason: str) -> None:
+    _log.warning("hint.lost", **hint.facts, reason=reason)

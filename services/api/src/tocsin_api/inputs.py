@@ -3,7 +3,7 @@
 A field's `Meta(description=…)` says what is allowed. It stands in the errors and in the OpenAPI document alike.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -25,13 +25,23 @@ T = TypeVar("T", str, Raw)
 Checks = Mapping[str, Callable[[Any], Any]]
 """By field: returns the value, perhaps tidied, or raises a TocsinError that says what is wrong."""
 
+REFUSED = object()
+"""Stands for the value of a field that was given and is refused."""
+Rule = Callable[[Mapping[str, Any]], Iterable[Violation]]
+"""What must hold between fields: is given the values of those that were sent, REFUSED among them."""
 
-def read_body(content_type: str | None, body: bytes, kind: type[S], checks: Checks) -> S:
+
+def no_rule(_: Mapping[str, Any]) -> Iterable[Violation]:
+    """Each field stands for itself."""
+    return ()
+
+
+def read_body(content_type: str | None, body: bytes, kind: type[S], checks: Checks, rule: Rule = no_rule) -> S:
     """A JSON object as `kind`; raises UnsupportedMediaTypeError, InvalidBodyError or InvalidInputError."""
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaTypeError("Content-Type must be application/json")
-    return _read(_members(body), kind, checks, lambda raw, type_: msgspec.json.decode(raw, type=type_))
+    return _read(_members(body), kind, checks, lambda raw, type_: msgspec.json.decode(raw, type=type_), rule)
 
 
 def read_query(query: bytes, kind: type[S], checks: Checks) -> S:
@@ -67,7 +77,9 @@ def _members(body: bytes) -> dict[str, Raw]:
         raise InvalidBodyError(f"the body is not valid JSON: {error}") from error
 
 
-def _read(given: Mapping[str, T], kind: type[S], checks: Checks, convert: Callable[[T, Any], Any]) -> S:
+def _read(
+    given: Mapping[str, T], kind: type[S], checks: Checks, convert: Callable[[T, Any], Any], rule: Rule = no_rule
+) -> S:
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     violations = [
         Violation(_cut(name), f"is not known; allowed are {', '.join(fields)}")
@@ -80,6 +92,7 @@ def _read(given: Mapping[str, T], kind: type[S], checks: Checks, convert: Callab
             if field.required:
                 violations.append(Violation(name, f"is missing; it must be {_allowed(field.type)}"))
             continue
+        values[field.name] = REFUSED
         try:
             value = convert(given[name], field.type)
             values[field.name] = checks[field.name](value) if field.name in checks else value
@@ -88,6 +101,7 @@ def _read(given: Mapping[str, T], kind: type[S], checks: Checks, convert: Callab
             violations.append(Violation(name, message))
         except TocsinError as error:
             violations.append(Violation(name, str(error)))
+    violations += rule(values)
     if violations:
         raise InvalidInputError(violations)
     return kind(**values)

@@ -1,6 +1,7 @@
 """SHELL. What the composition root built and the handlers work with."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import NamedTuple, TypeAlias
 
 import asyncpg
@@ -21,6 +22,8 @@ class Resources(NamedTuple):
     parse_webhook: Callable[[str], Webhook]
     known_schema_revisions: tuple[str, ...]
     """Of this release, the newest first."""
+    give_up_after: timedelta
+    """So old an execution is given up."""
 
 
 Injected: TypeAlias = NamedDependency[SkipValidation[Resources]]

@@ -5,18 +5,23 @@ that is later than the last one by the database's clock, and appends the revisio
 answer nothing. Raises UnavailableError where PostgreSQL is away.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
+from tocsin_api.idempotency import RequestKey
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.errors import UnavailableError
 
 ACQUIRE_TIMEOUT_S = 5  # a request waits so long for a free connection, or for a new one
+KEY_LIFETIME = timedelta(hours=24)  # so long a request that is repeated with its key is the same one
+KEY_KEPT = KEY_LIFETIME + timedelta(hours=1)  # no key goes while a request with it is being answered
+MAX_OLD_KEYS = 100  # that one new key takes with it
 
 TASK_ORDERS = {
     "createdAt": "created_at, id",
@@ -27,62 +32,80 @@ TASK_ORDERS = {
     "-updatedAt": "updated_at DESC, id DESC",
 }
 
-_SHOWN = """id, name, schedule, webhook_url_masked, payload, max_retry, status, created_at, updated_at"""
+_SHOWN = """id, name, schedule, timezone, run_at, starts_at, ends_at, webhook_url_masked, payload, max_retry,
+jitter_s, catch_up, expires_after_s, overlap, status, status_reason, created_at, updated_at"""
 
+# What a client decides, the four columns of its webhook URL among them.
+_DECIDED = """name, schedule, timezone, run_at, starts_at, ends_at, webhook_url_sealed, webhook_url_hash,
+webhook_url_masked, destination, payload, max_retry, jitter_s, catch_up, expires_after_s, overlap, status"""
+
+_APPEND_REVISION = """
+INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination,
+                            run_at, starts_at, ends_at, jitter_s, catch_up)
+SELECT id, revision, effective_from, status, schedule, timezone, destination,
+       run_at, starts_at, ends_at, jitter_s, catch_up
+"""
+
+# No row comes back where the one-off instant has passed.
 _ADD_TASK = f"""
-WITH added AS (
-    INSERT INTO tasks (id, name, schedule, webhook_url_sealed, webhook_url_hash, webhook_url_masked, destination,
-                       payload, max_retry, status, revision, effective_from, created_at, updated_at)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, moment, moment, moment
-    FROM (SELECT clock_timestamp() AS moment) AS clock
+WITH wanted AS MATERIALIZED (
+    SELECT clock_timestamp() AS moment, w.* FROM json_populate_record(NULL::tasks, $1::json) AS w
+), added AS (
+    INSERT INTO tasks (id, {_DECIDED}, revision, effective_from, created_at, updated_at)
+    SELECT id, {_DECIDED}, 1, moment, moment, moment FROM wanted
+    WHERE (run_at <= moment) IS NOT TRUE
     RETURNING *
 ), appended AS (
-    INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination)
-    SELECT id, revision, effective_from, status, schedule, timezone, destination FROM added
+    {_APPEND_REVISION} FROM added
 )
 SELECT {_SHOWN}, revision FROM added
-"""  # noqa: S608 - the columns are a constant
+"""  # noqa: S608 - the columns are constants
 
-# A NULL keeps what is there; what changes nothing appends no revision. `old` waits for the row's lock and then
-# holds its newest state. All that follows is computed from `old`: `t` is the row as the statement's snapshot
-# saw it, which may lie before a change that was waited for.
+_TOGGLED = "json_build_object('status', CASE WHEN status = 'ACTIVE' THEN 'INACTIVE' ELSE 'ACTIVE' END)"
+
+# What the change does not name stays; what changes nothing appends no revision, nor does what is refused. `old`
+# waits for the row's lock and then holds its newest state. All that follows is computed from `old`: `t` is the row
+# as the statement's snapshot saw it, which may lie before a change that was waited for.
 _REVISE_TASK = f"""
 WITH old AS MATERIALIZED (
     SELECT * FROM tasks WHERE id = $1 AND status <> 'DELETED' FOR UPDATE
 ), wanted AS MATERIALIZED (
-    SELECT GREATEST(clock_timestamp(), effective_from + interval '1 microsecond') AS moment,
-           COALESCE($2, name) AS name, COALESCE($3, schedule) AS schedule,
-           COALESCE($4, webhook_url_sealed) AS webhook_url_sealed,
-           COALESCE($5, webhook_url_hash) AS webhook_url_hash,
-           COALESCE($6, webhook_url_masked) AS webhook_url_masked,
-           COALESCE($7, destination) AS destination, COALESCE($8, payload) AS payload,
-           COALESCE($9, max_retry) AS max_retry,
-           CASE WHEN $11 AND status = 'ACTIVE' THEN 'INACTIVE' WHEN $11 THEN 'ACTIVE'
-                ELSE COALESCE($10, status) END AS status
-    FROM old
+    SELECT GREATEST(clock_timestamp(), old.effective_from + interval '1 microsecond') AS moment, w.*
+    FROM old, json_populate_record(old::tasks, COALESCE($2::json, {_TOGGLED})) AS w
+), refused AS MATERIALIZED (
+    SELECT COALESCE(w.starts_at >= w.ends_at, false) AS window_is_empty,
+           w.run_at < w.starts_at IS TRUE OR w.run_at > w.ends_at IS TRUE AS run_at_is_outside,
+           COALESCE(w.run_at <= w.moment AND (w.run_at IS DISTINCT FROM old.run_at
+                                              OR (w.status = 'ACTIVE' AND old.status <> 'ACTIVE')),
+                    false) AS run_at_is_past
+    FROM old, wanted AS w
 ), changed AS (
     UPDATE tasks AS t
-    SET name = w.name, schedule = w.schedule, webhook_url_sealed = w.webhook_url_sealed,
-        webhook_url_hash = w.webhook_url_hash, webhook_url_masked = w.webhook_url_masked,
-        destination = w.destination, payload = w.payload, max_retry = w.max_retry, status = w.status,
+    SET ({_DECIDED}) = (SELECT {_DECIDED} FROM wanted),
         status_reason = CASE WHEN w.status = old.status THEN old.status_reason END,
         revision = old.revision + 1,
-        effective_from = CASE WHEN (w.schedule, w.status) = (old.schedule, old.status) THEN old.effective_from
-                              ELSE w.moment END,
+        effective_from =
+            CASE WHEN (w.schedule, w.timezone, w.run_at, w.starts_at, w.ends_at, w.status) IS DISTINCT FROM
+                      (old.schedule, old.timezone, old.run_at, old.starts_at, old.ends_at, old.status)
+                 THEN w.moment ELSE old.effective_from END,
         updated_at = w.moment
-    FROM old, wanted AS w
-    WHERE t.id = old.id
-      AND (w.name, w.schedule, w.webhook_url_hash, w.payload::text, w.max_retry, w.status)
-       <> (old.name, old.schedule, old.webhook_url_hash, old.payload::text, old.max_retry, old.status)
+    FROM old, wanted AS w, refused AS r
+    WHERE t.id = old.id AND NOT (r.window_is_empty OR r.run_at_is_outside OR r.run_at_is_past)
+      AND (w.name, w.schedule, w.timezone, w.run_at, w.starts_at, w.ends_at, w.webhook_url_hash, w.payload::text,
+           w.max_retry, w.jitter_s, w.catch_up, w.expires_after_s, w.overlap, w.status) IS DISTINCT FROM
+          (old.name, old.schedule, old.timezone, old.run_at, old.starts_at, old.ends_at, old.webhook_url_hash,
+           old.payload::text, old.max_retry, old.jitter_s, old.catch_up, old.expires_after_s, old.overlap,
+           old.status)
     RETURNING t.*
 ), appended AS (
-    INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination)
-    SELECT id, revision, effective_from, status, schedule, timezone, destination FROM changed
+    {_APPEND_REVISION} FROM changed
+), shown AS (
+    SELECT {_SHOWN}, revision FROM changed
+    UNION ALL
+    SELECT {_SHOWN}, NULL FROM old WHERE NOT EXISTS (SELECT FROM changed)
 )
-SELECT {_SHOWN}, revision, (SELECT status FROM old) AS old_status FROM changed
-UNION ALL
-SELECT {_SHOWN}, NULL, status FROM old WHERE NOT EXISTS (SELECT FROM changed)
-"""  # noqa: S608 - the columns are a constant
+SELECT shown.*, old.status AS old_status, refused.* FROM shown, old, refused
+"""  # noqa: S608 - the columns are constants
 
 _FIND_TASK = f"SELECT {_SHOWN} FROM tasks WHERE id = $1 AND status <> 'DELETED'"  # noqa: S608 - as above
 
@@ -99,33 +122,55 @@ WHERE t.status <> 'DELETED'
   AND ($3::timestamptz IS NULL OR l.created_at >= $3) AND ($4::timestamptz IS NULL OR l.created_at < $4)
 """
 
+# The function is the dispatcher's: the one way in which the api adds an execution.
+_RUN_TASK = """
+SELECT add_manual_execution(id, destination, $2) AS scheduled_for, id AS task_id, destination
+FROM tasks WHERE id = $1 AND status <> 'DELETED'
+"""
+
+# Whoever comes second waits here until the first has committed or failed, and then gets no row where the first
+# has committed. An old key is free.
+_TAKE_KEY = """
+INSERT INTO idempotency_keys AS k (scope, key, request_hash, task_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (scope, key) DO UPDATE
+SET request_hash = excluded.request_hash, task_id = excluded.task_id, scheduled_for = NULL,
+    created_at = clock_timestamp()
+WHERE k.created_at < clock_timestamp() - $5::interval
+RETURNING true
+"""
+
+_FIND_KEY = "SELECT request_hash, task_id, scheduled_for FROM idempotency_keys WHERE scope = $1 AND key = $2"
+
+_FORGET_KEY = "DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2"
+
+# Each new key takes some old ones with it. SKIP LOCKED: nobody waits for another's key.
+_KEEP_KEY = """
+WITH old AS (
+    SELECT scope, key FROM idempotency_keys WHERE created_at < clock_timestamp() - $4::interval
+    ORDER BY created_at LIMIT $5 FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM idempotency_keys AS k USING old WHERE (k.scope, k.key) = (old.scope, old.key)
+)
+UPDATE idempotency_keys SET scheduled_for = $3 WHERE scope = $1 AND key = $2
+"""
+
+_SCHEDULER = """
+SELECT CASE WHEN expires_at > now THEN holder END AS leader, epoch, watermark,
+       GREATEST(EXTRACT(EPOCH FROM now - watermark), 0)::float8 AS lag_seconds, tasks, schedules,
+       (SELECT paused_at FROM scheduler_pause) AS paused_at
+FROM scheduler_lease, (SELECT clock_timestamp() AS now) AS clock
+"""
+
+# Who pauses what is paused already does not begin anew.
+_PAUSE_SCHEDULER = "UPDATE scheduler_pause SET paused_at = clock_timestamp() WHERE paused_at IS NULL"
+
+_RESUME_SCHEDULER = "UPDATE scheduler_pause SET paused_at = NULL WHERE paused_at IS NOT NULL"
+
 Row = Any
 """asyncpg.Record, which ships no type information: columns by name."""
 
-
-class SealedUrl(NamedTuple):
-    """A webhook URL as the table holds it."""
-
-    sealed: bytes
-    hash: bytes
-    masked: str
-    destination: str
-
-
-class TaskValues(NamedTuple):
-    """The columns that a client decides; None leaves one alone."""
-
-    name: str | None = None
-    schedule: str | None = None
-    url: SealedUrl | None = None
-    payload: str | None = None
-    max_retry: int | None = None
-    status: str | None = None
-
-    def arguments(self) -> tuple[object, ...]:
-        """As the statements number them."""
-        url = self.url or (None, None, None, None)
-        return (self.name, self.schedule, *url, self.payload, self.max_retry, self.status)
+Columns = Mapping[str, object]
+"""Values by column: what is not named stays as it is, None clears."""
 
 
 class LogFilter(NamedTuple):
@@ -138,27 +183,31 @@ class LogFilter(NamedTuple):
     """Exclusive."""
 
 
-async def add_task(pool: asyncpg.Pool, task_id: UUID, values: TaskValues) -> Row:
-    """Create the task and its first revision."""
+async def add_task(pool: asyncpg.Pool, columns: Columns) -> Row | None:
+    """Create the task and its first revision. None where its one instant has passed."""
     async with _connection(pool) as connection:
-        return await connection.fetchrow(_ADD_TASK, task_id, *values.arguments())
+        return await connection.fetchrow(_ADD_TASK, _json(columns))
 
 
-async def change_task(pool: asyncpg.Pool, task_id: UUID, values: TaskValues) -> Row | None:
-    """The task after the change. Its `revision` is None where nothing changed."""
+async def change_task(pool: asyncpg.Pool, task_id: UUID, columns: Columns) -> Row | None:
+    """The task after the change of these columns; None where there is none.
+
+    Its `revision` is None where nothing changed: also where `window_is_empty`, `run_at_is_outside` that window or
+    `run_at_is_past` refuse it.
+    """
     async with _connection(pool) as connection:
-        return await connection.fetchrow(_REVISE_TASK, task_id, *values.arguments(), False)
+        return await connection.fetchrow(_REVISE_TASK, task_id, _json(columns))
 
 
 async def toggle_task(pool: asyncpg.Pool, task_id: UUID) -> Row | None:
-    """ACTIVE becomes INACTIVE, anything else ACTIVE."""
+    """ACTIVE becomes INACTIVE, anything else ACTIVE. Answers as `change_task`."""
     async with _connection(pool) as connection:
-        return await connection.fetchrow(_REVISE_TASK, task_id, *TaskValues().arguments(), True)
+        return await connection.fetchrow(_REVISE_TASK, task_id, None)
 
 
 async def delete_task(pool: asyncpg.Pool, task_id: UUID) -> Row | None:
     """The task, gone from here on, and the `old_status` it had. A delete is a status: executions refer to it."""
-    return await change_task(pool, task_id, TaskValues(status="DELETED"))
+    return await change_task(pool, task_id, {"status": "DELETED"})
 
 
 async def find_task(pool: asyncpg.Pool, task_id: UUID) -> Row | None:
@@ -192,6 +241,41 @@ async def list_logs(pool: asyncpg.Pool, which: LogFilter, *, page: int, limit: i
     return rows, total
 
 
+async def run_task(
+    pool: asyncpg.Pool, task_id: UUID, give_up_after: timedelta, key: RequestKey | None
+) -> tuple[Row | None, bool]:
+    """The execution of the task that is owed now, and whether it is new; None where there is no such task.
+
+    It is not new where the key was used within KEY_LIFETIME: then it is that request's, with its `request_hash`.
+    Only the key is locked meanwhile, so whoever is frozen here holds up none but the same request.
+    """
+    async with _connection(pool) as connection:
+        if key is None:
+            return await _add_execution(connection, task_id, give_up_after), True
+        async with connection.transaction():
+            if not await connection.fetchval(_TAKE_KEY, *key, task_id, KEY_LIFETIME):
+                return await connection.fetchrow(_FIND_KEY, key.scope, key.key), False
+            row = await _add_execution(connection, task_id, give_up_after)
+            if row is None:
+                await connection.execute(_FORGET_KEY, key.scope, key.key)
+            else:
+                kept = (key.scope, key.key, row["scheduled_for"], KEY_KEPT, MAX_OLD_KEYS)
+                await connection.execute(_KEEP_KEY, *kept)
+            return row, True
+
+
+async def show_scheduler(pool: asyncpg.Pool) -> Row:
+    """Who leads, how far everything owed has its row, and whether it is paused."""
+    async with _connection(pool) as connection:
+        return await connection.fetchrow(_SCHEDULER)
+
+
+async def pause_scheduler(pool: asyncpg.Pool, *, paused: bool) -> None:
+    """Let nothing be emitted from now on, or let it go on."""
+    async with _connection(pool) as connection:
+        await connection.execute(_PAUSE_SCHEDULER if paused else _RESUME_SCHEDULER)
+
+
 async def find_schema_revision(pool: asyncpg.Pool) -> str | None:
     """The migration that the database is at; None where it was never migrated."""
     async with _connection(pool) as connection:
@@ -201,6 +285,13 @@ async def find_schema_revision(pool: asyncpg.Pool) -> str | None:
         return revision
 
 
+async def _add_execution(connection: Any, task_id: UUID, give_up_after: timedelta) -> Row | None:
+    try:
+        return await connection.fetchrow(_RUN_TASK, task_id, give_up_after)
+    except asyncpg.CheckViolationError as error:
+        raise UnavailableError("executions have no partition for today: a scheduler makes it") from error
+
+
 @asynccontextmanager
 async def _connection(pool: asyncpg.Pool) -> AsyncIterator[Any]:
     try:
@@ -208,6 +299,12 @@ async def _connection(pool: asyncpg.Pool) -> AsyncIterator[Any]:
             yield connection
     except CONNECTION_ERRORS as error:
         raise UnavailableError(f"PostgreSQL does not answer: {type(error).__name__}") from error
+
+
+def _json(columns: Columns) -> str:
+    """As PostgreSQL reads a row from JSON. A payload's own spelling stays as it is."""
+    values = {name: f"\\x{value.hex()}" if isinstance(value, bytes) else value for name, value in columns.items()}
+    return msgspec.json.encode(values).decode()
 
 
 def _escape_like(text: str) -> str:

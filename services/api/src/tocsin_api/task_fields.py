@@ -1,21 +1,17 @@
-"""PURE. What a client may say about a task: the fields of requests and the rules of each."""
+"""PURE. What a client may say about a task: the fields of requests. `task_rules` holds the rules of each."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from tocsin_api.errors import InvalidValueError
-from tocsin_api.inputs import Checks
+from tocsin_api.payload import Payload
 from tocsin_common import schedule, webhook
-from tocsin_common.settings import ApiSettings
 
 MAX_NAME_LENGTH = 100
-MAX_PAYLOAD_BYTES = 262_144  # fifty jobs of one message are held in memory with their payloads
-MAX_PAYLOAD_DEPTH = 32  # Discord's deepest message has 8
-MASK = "…"  # stands in every masked webhook URL and in none that is accepted
+MAX_TIMEZONE_LENGTH = 64  # twice that of the longest
+FIRST_YEAR, LAST_YEAR = 2000, 2999
 
 Name = Annotated[
     str,
@@ -27,9 +23,26 @@ Name = Annotated[
 Schedule = Annotated[
     str,
     Meta(
-        description="a cron expression in UTC: 5 fields, or 6 with seconds first, or an alias such as @daily",
+        description="a cron expression: 5 fields, or 6 with seconds first, or an alias such as @daily; "
+        "null where runAt stands instead of it",
         examples=["*/5 * * * *"],
         extra_json_schema={"minLength": 1, "maxLength": schedule.MAX_LENGTH},
+    ),
+]
+Timezone = Annotated[
+    str,
+    Meta(
+        description="the IANA time zone that the schedule means, such as Europe/Berlin",
+        examples=["Europe/Berlin"],
+        extra_json_schema={"minLength": 1, "maxLength": MAX_TIMEZONE_LENGTH},
+    ),
+]
+Instant = Annotated[
+    datetime,
+    Meta(
+        tz=True,
+        description=f"an RFC 3339 time with its offset, of the years {FIRST_YEAR} to {LAST_YEAR}, "
+        "such as 2030-01-31T09:00:00Z",
     ),
 ]
 WebhookUrl = Annotated[
@@ -40,107 +53,78 @@ WebhookUrl = Annotated[
         extra_json_schema={"maxLength": webhook.MAX_URL_LENGTH},
     ),
 ]
-Payload = Annotated[
-    Raw,
+MaxRetry = Annotated[int, Meta(ge=0, le=10, description="a whole number from 0 to 10")]
+JitterSeconds = Annotated[
+    int,
     Meta(
-        description=f"a JSON object that is not empty, of at most {MAX_PAYLOAD_BYTES} bytes "
-        f"and {MAX_PAYLOAD_DEPTH} levels, without NUL characters",
-        examples=[{"content": "Good morning"}],
-        extra_json_schema={"type": "object", "minProperties": 1},
+        ge=0,
+        le=3600,
+        description="a whole number from 0 to 3600: each run begins up to so many seconds later, "
+        "by a delay that its instant decides",
     ),
 ]
-MaxRetry = Annotated[int, Meta(ge=0, le=10, description="a whole number from 0 to 10")]
+CatchUp = Annotated[
+    Literal["latest", "all", "skip"],
+    Meta(
+        description="latest, all or skip: what of a longer outage runs late", extra_json_schema={"type": "string"}
+    ),
+]
+ExpiresAfterSeconds = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=604_800,
+        description="a whole number from 1 to 604800: what would begin later than that is not sent; null: never",
+    ),
+]
+Overlap = Annotated[
+    Literal["allow", "skip"],
+    Meta(
+        description="allow or skip: whether a run begins while an earlier one has retries to go",
+        extra_json_schema={"type": "string"},
+    ),
+]
 WantedStatus = Annotated[
     Literal["ACTIVE", "INACTIVE"], Meta(description="ACTIVE or INACTIVE", extra_json_schema={"type": "string"})
 ]
 
 
 class NewTask(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """The body that creates a task."""
+    """The body that creates a task, with exactly one of `schedule` and `runAt`."""
 
     name: Name
-    schedule: Schedule
+    schedule: Schedule | None = None
+    timezone: Timezone = "UTC"
+    run_at: Instant | None = None
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
     webhook_url: WebhookUrl
     payload: Payload
     max_retry: MaxRetry = 3
+    jitter_seconds: JitterSeconds = 0
+    catch_up: CatchUp = "latest"
+    expires_after_seconds: ExpiresAfterSeconds | None = None
+    overlap: Overlap = "allow"
     status: WantedStatus = "ACTIVE"
 
 
 class TaskChange(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """The body that changes a task: any of its fields. A masked webhook URL leaves the URL alone."""
+    """The body that changes a task: any of its fields; null clears one that may be missing.
+
+    `schedule` and `runAt` replace each other. A masked webhook URL leaves the URL alone.
+    """
 
     name: Name | UnsetType = UNSET
-    schedule: Schedule | UnsetType = UNSET
+    schedule: Schedule | UnsetType | None = UNSET
+    timezone: Timezone | UnsetType = UNSET
+    run_at: Instant | UnsetType | None = UNSET
+    starts_at: Instant | UnsetType | None = UNSET
+    ends_at: Instant | UnsetType | None = UNSET
     webhook_url: WebhookUrl | UnsetType = UNSET
     payload: Payload | UnsetType = UNSET
     max_retry: MaxRetry | UnsetType = UNSET
+    jitter_seconds: JitterSeconds | UnsetType = UNSET
+    catch_up: CatchUp | UnsetType = UNSET
+    expires_after_seconds: ExpiresAfterSeconds | UnsetType | None = UNSET
+    overlap: Overlap | UnsetType = UNSET
     status: WantedStatus | UnsetType = UNSET
-
-
-def parser(settings: ApiSettings) -> Callable[[str], webhook.Webhook]:
-    """What accepts webhook URLs under this operator's settings."""
-    return partial(webhook.parse, allowed_hosts=settings.webhook_hosts, allow_local=settings.allow_local_webhooks)
-
-
-def checks(parse: Callable[[str], webhook.Webhook], *, allow_masked: bool = False) -> Checks:
-    """The rules of NewTask's and TaskChange's fields; a masked URL can only be compared with the task's own."""
-
-    def check_webhook_url(url: str) -> str:
-        return url if allow_masked and MASK in url else parse(url).url
-
-    return {
-        "name": _check_name,
-        "schedule": _check_schedule,
-        "webhook_url": check_webhook_url,
-        "payload": _check_payload,
-    }
-
-
-def _check_name(name: str) -> str:
-    name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME_LENGTH:
-        raise InvalidValueError(f"has {len(name)} characters, 1 to {MAX_NAME_LENGTH} are allowed")
-    if any(ord(char) < 32 or 127 <= ord(char) < 160 for char in name):
-        raise InvalidValueError("must not hold control characters")
-    return name
-
-
-def _check_schedule(expression: str) -> str:
-    # One spelling: tasks with the same expression share an entry in the scheduler's heap.
-    expression = " ".join(expression.split())
-    schedule.validate(expression)
-    return expression
-
-
-def _check_payload(payload: Raw) -> Raw:
-    json = bytes(payload)
-    if len(json) > MAX_PAYLOAD_BYTES:
-        raise InvalidValueError(f"has {len(json)} bytes, at most {MAX_PAYLOAD_BYTES} are allowed")
-    try:
-        value = msgspec.json.decode(json)
-    except msgspec.DecodeError as error:
-        raise InvalidValueError(f"cannot be read: {error}") from error
-    except RecursionError as error:
-        raise InvalidValueError(f"is nested deeper than {MAX_PAYLOAD_DEPTH} levels") from error
-    if not isinstance(value, dict) or not value:
-        raise InvalidValueError("must be a JSON object that is not empty")
-    _check_nesting(value)
-    return payload
-
-
-def _check_nesting(payload: dict[str, Any]) -> None:
-    level: list[Any] = [payload]
-    for _ in range(MAX_PAYLOAD_DEPTH):
-        inner: list[Any] = []
-        for value in level:
-            if isinstance(value, dict):
-                inner += value.keys()
-                inner += value.values()
-            elif isinstance(value, list):
-                inner += value
-            elif isinstance(value, str) and "\0" in value:
-                raise InvalidValueError(r"must not hold NUL characters (\u0000)")
-        if not inner:
-            return
-        level = inner
-    raise InvalidValueError(f"is nested deeper than {MAX_PAYLOAD_DEPTH} levels")

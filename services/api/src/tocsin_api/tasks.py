@@ -1,30 +1,40 @@
 """SHELL. The routes under /api/tasks: people manage their tasks here."""
 
-from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from litestar import Request, delete, get, patch, post
 from litestar.params import FromPath
-from msgspec import Meta, Raw, UnsetType
+from msgspec import Meta, UnsetType
 from uuid_utils.compat import uuid7
 
 from tocsin_api import sql
-from tocsin_api.errors import InvalidInputError, InvalidValueError, NotFoundError, Violation
+from tocsin_api.errors import (
+    ConflictError,
+    InvalidInputError,
+    InvalidValueError,
+    NotFoundError,
+    Violation,
+)
 from tocsin_api.inputs import read_body, read_id, read_query
 from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
 from tocsin_api.resources import Injected, Resources
-from tocsin_api.task_fields import MASK, MAX_NAME_LENGTH, NewTask, TaskChange, checks
+from tocsin_api.task_fields import MAX_NAME_LENGTH, NewTask, TaskChange
+from tocsin_api.task_rows import Status, Task, columns, shown
+from tocsin_api.task_rules import (
+    EMPTY_WINDOW,
+    MASK,
+    RUN_AT_IS_OUTSIDE,
+    RUN_AT_IS_PAST,
+    change_rule,
+    checks,
+    new_task_rule,
+)
 from tocsin_common import failpoints
 from tocsin_common.messages import ScheduleChange
 
 AnyRequest = Request[Any, Any, Any]
-T = TypeVar("T")
-Status = Annotated[
-    Literal["ACTIVE", "INACTIVE", "FAILED"],
-    Meta(description="ACTIVE, INACTIVE or FAILED", extra_json_schema={"type": "string"}),
-]
 Search = Annotated[
     str,
     Meta(
@@ -40,20 +50,6 @@ Sort = Annotated[
         extra_json_schema={"type": "string"},
     ),
 ]
-
-
-class Task(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A task as answers show it."""
-
-    id: UUID
-    name: str
-    schedule: str
-    webhook_url: Annotated[str, Meta(description="masked: the URL itself is a secret")]
-    payload: Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
-    max_retry: int
-    status: Status
-    created_at: datetime
-    updated_at: datetime
 
 
 class TaskList(msgspec.Struct, frozen=True):
@@ -77,18 +73,19 @@ class TaskQuery(msgspec.Struct, frozen=True, rename="camel"):
 async def create_task(request: AnyRequest, resources: Injected) -> Task:
     """Create a task; it is scheduled from now on unless its status is INACTIVE."""
     new = read_body(
-        request.headers.get("content-type"), await request.body(), NewTask, checks(resources.parse_webhook)
+        request.headers.get("content-type"),
+        await request.body(),
+        NewTask,
+        checks(resources.parse_webhook),
+        new_task_rule,
     )
     task_id = uuid7()
-    values = sql.TaskValues(
-        new.name,
-        new.schedule,
-        _seal(resources, task_id, new.webhook_url),
-        bytes(new.payload).decode(),
-        new.max_retry,
-        new.status,
+    row = await sql.add_task(
+        resources.pool, {"id": task_id, **columns(new), **_sealed(resources, task_id, new.webhook_url)}
     )
-    return _announced(resources, await sql.add_task(resources.pool, task_id, values))
+    if row is None:
+        raise InvalidInputError(RUN_AT_IS_PAST)
+    return _announced(resources, row)
 
 
 @get("/api/tasks")
@@ -96,13 +93,13 @@ async def list_tasks(request: AnyRequest, resources: Injected) -> TaskList:
     """List the tasks, one page at a time."""
     query = read_query(request.scope["query_string"], TaskQuery, {"search": _check_search})
     rows, total = await sql.list_tasks(resources.pool, **msgspec.structs.asdict(query))
-    return TaskList([_shown(row) for row in rows], describe(query.page, query.limit, total))
+    return TaskList([shown(row) for row in rows], describe(query.page, query.limit, total))
 
 
 @get("/api/tasks/{task_id:str}")
 async def get_task(task_id: FromPath[str], resources: Injected) -> Task:
     """Show one task."""
-    return _shown(_found(await sql.find_task(resources.pool, read_id(task_id))))
+    return shown(_found(await sql.find_task(resources.pool, read_id(task_id))))
 
 
 @patch("/api/tasks/{task_id:str}")
@@ -114,16 +111,12 @@ async def change_task(request: AnyRequest, task_id: FromPath[str], resources: In
         await request.body(),
         TaskChange,
         checks(resources.parse_webhook, allow_masked=True),
+        change_rule,
     )
-    values = sql.TaskValues(
-        _given(change.name),
-        _given(change.schedule),
-        await _changed_url(resources, id_, change.webhook_url),
-        None if isinstance(change.payload, UnsetType) else bytes(change.payload).decode(),
-        _given(change.max_retry),
-        _given(change.status),
-    )
-    return _announced(resources, await sql.change_task(resources.pool, id_, values))
+    wanted = columns(change) | await _changed_url(resources, id_, change.webhook_url)
+    row = _found(await sql.change_task(resources.pool, id_, wanted))
+    _refuse_what_does_not_fit(row, is_another_run_at=wanted.get("run_at") is not None)
+    return _announced(resources, row)
 
 
 @delete("/api/tasks/{task_id:str}", status_code=200)
@@ -136,16 +129,30 @@ async def delete_task(task_id: FromPath[str], resources: Injected) -> Task:
 @post("/api/tasks/{task_id:str}/toggle", status_code=200)
 async def toggle_task(task_id: FromPath[str], resources: Injected) -> Task:
     """Stop an ACTIVE task, start an INACTIVE or FAILED one."""
-    return _announced(resources, await sql.toggle_task(resources.pool, read_id(task_id)))
+    row = _found(await sql.toggle_task(resources.pool, read_id(task_id)))
+    _refuse_what_does_not_fit(row, is_another_run_at=False)
+    return _announced(resources, row)
 
 
-def _announced(resources: Resources, row: sql.Row | None) -> Task:
+def _refuse_what_does_not_fit(row: sql.Row, *, is_another_run_at: bool) -> None:
+    """What only the whole task shows: the request named a part of it."""
+    if row["run_at_is_past"] and not is_another_run_at:
+        raise ConflictError("the task's runAt has passed: change it before the task is started again")
+    violations = (
+        *(EMPTY_WINDOW if row["window_is_empty"] else ()),
+        *(RUN_AT_IS_OUTSIDE if row["run_at_is_outside"] and not row["window_is_empty"] else ()),
+        *(RUN_AT_IS_PAST if row["run_at_is_past"] else ()),
+    )
+    if violations:
+        raise InvalidInputError(violations)
+
+
+def _announced(resources: Resources, row: sql.Row) -> Task:
     """The answer to a change, after its hint is under way."""
-    row = _found(row)
     if row["revision"] is not None:
         failpoints.reach("api.task_committed")
         resources.hints.announce(ScheduleChange(task_id=row["id"], revision=row["revision"]))
-    return _shown(row)
+    return shown(row)
 
 
 def _found(row: sql.Row | None) -> sql.Row:
@@ -154,45 +161,27 @@ def _found(row: sql.Row | None) -> sql.Row:
     return row
 
 
-def _shown(row: sql.Row) -> Task:
-    return Task(
-        id=row["id"],
-        name=row["name"],
-        schedule=row["schedule"],
-        webhook_url=row["webhook_url_masked"],
-        payload=Raw(row["payload"].encode()),
-        max_retry=row["max_retry"],
-        status=row["status"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
-
-
-def _seal(resources: Resources, task_id: UUID, url: str) -> sql.SealedUrl:
+def _sealed(resources: Resources, task_id: UUID, url: str) -> dict[str, object]:
     webhook = resources.parse_webhook(url)
-    return sql.SealedUrl(
-        resources.sealer.seal(url, context=task_id.bytes),
-        resources.sealer.hash(url),
-        webhook.masked,
-        webhook.destination,
-    )
+    return {
+        "webhook_url_sealed": resources.sealer.seal(url, context=task_id.bytes),
+        "webhook_url_hash": resources.sealer.hash(url),
+        "webhook_url_masked": webhook.masked,
+        "destination": webhook.destination,
+    }
 
 
-async def _changed_url(resources: Resources, task_id: UUID, url: str | UnsetType) -> sql.SealedUrl | None:
-    """None leaves the URL alone: nothing was sent, or the masked form that answers show."""
+async def _changed_url(resources: Resources, task_id: UUID, url: str | UnsetType) -> dict[str, object]:
+    """Empty where the URL stays: nothing was sent, or the masked form that answers show."""
     if isinstance(url, UnsetType):
-        return None
+        return {}
     if MASK not in url:
-        return _seal(resources, task_id, url)
+        return _sealed(resources, task_id, url)
     task = _found(await sql.find_task(resources.pool, task_id))
     if task["webhook_url_masked"] != url:
         message = "is not this task's masked URL; send the whole URL, or leave the field out"
         raise InvalidInputError([Violation("webhookUrl", message)])
-    return None
-
-
-def _given(value: T | UnsetType) -> T | None:
-    return None if isinstance(value, UnsetType) else value
+    return {}
 
 
 def _check_search(search: str) -> str:

@@ -1,0 +1,126 @@
+"""PURE. What must hold of a task's fields beyond their types: of each, and between them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from functools import cache, partial
+from typing import Any, TypeVar
+from zoneinfo import available_timezones
+
+from tocsin_api.errors import InvalidValueError, Violation
+from tocsin_api.inputs import Checks
+from tocsin_api.payload import check_payload
+from tocsin_api.task_fields import FIRST_YEAR, LAST_YEAR, MAX_NAME_LENGTH, MAX_TIMEZONE_LENGTH
+from tocsin_common import schedule, webhook
+from tocsin_common.settings import ApiSettings
+
+T = TypeVar("T")
+
+FIRST_INSTANT = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+INSTANTS_END = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
+EMPTY_WINDOW = (
+    Violation("startsAt", "must lie before endsAt"),
+    Violation("endsAt", "must lie after startsAt"),
+)
+RUN_AT_IS_OUTSIDE = (
+    Violation("runAt", "must not lie before startsAt or after endsAt: there it would never come"),
+)
+RUN_AT_IS_PAST = (Violation("runAt", "must lie in the future"),)
+MASK = "…"  # stands in every masked webhook URL and in none that is accepted
+
+
+def parser(settings: ApiSettings) -> Callable[[str], webhook.Webhook]:
+    """What accepts webhook URLs under this operator's settings."""
+    return partial(webhook.parse, allowed_hosts=settings.webhook_hosts, allow_local=settings.allow_local_webhooks)
+
+
+def checks(parse: Callable[[str], webhook.Webhook], *, allow_masked: bool = False) -> Checks:
+    """The rules of NewTask's and TaskChange's fields; a masked URL can only be compared with the task's own."""
+
+    def check_webhook_url(url: str) -> str:
+        return url if allow_masked and MASK in url else parse(url).url
+
+    return {
+        "name": _check_name,
+        "schedule": _optional(_check_schedule),
+        "timezone": _check_timezone,
+        "run_at": _optional(_check_instant),
+        "starts_at": _optional(_check_instant),
+        "ends_at": _optional(_check_instant),
+        "webhook_url": check_webhook_url,
+        "payload": check_payload,
+    }
+
+
+def new_task_rule(given: Mapping[str, Any]) -> Iterator[Violation]:
+    """What must hold between the fields of a new task."""
+    yield from _check_when(given)
+    yield from _check_window(given)
+
+
+def change_rule(given: Mapping[str, Any]) -> Iterator[Violation]:
+    """What must hold between the fields of a change, whatever the task is now."""
+    if "schedule" in given or "run_at" in given:
+        yield from _check_when(given)
+    yield from _check_window(given)
+
+
+def _check_when(given: Mapping[str, Any]) -> tuple[Violation, ...]:
+    if (given.get("schedule") is None) != (given.get("run_at") is None):
+        return ()
+    message = "exactly one of schedule and runAt is needed"
+    return (Violation("schedule", message), Violation("runAt", message))
+
+
+def _check_window(given: Mapping[str, Any]) -> tuple[Violation, ...]:
+    starts_at = _instant(given, "starts_at", datetime.min.replace(tzinfo=UTC))
+    ends_at = _instant(given, "ends_at", datetime.max.replace(tzinfo=UTC))
+    if starts_at >= ends_at:
+        return EMPTY_WINDOW
+    if not starts_at <= _instant(given, "run_at", starts_at) <= ends_at:
+        return RUN_AT_IS_OUTSIDE
+    return ()
+
+
+def _instant(given: Mapping[str, Any], name: str, otherwise: datetime) -> datetime:
+    """What was given; `otherwise` where that is nothing, or was refused."""
+    value = given.get(name)
+    return value if isinstance(value, datetime) else otherwise
+
+
+def _optional(check: Callable[[T], T]) -> Callable[[T | None], T | None]:
+    return lambda value: None if value is None else check(value)
+
+
+def _check_name(name: str) -> str:
+    name = name.strip()
+    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+        raise InvalidValueError(f"has {len(name)} characters, 1 to {MAX_NAME_LENGTH} are allowed")
+    if any(ord(char) < 32 or 127 <= ord(char) < 160 for char in name):
+        raise InvalidValueError("must not hold control characters")
+    return name
+
+
+def _check_schedule(expression: str) -> str:
+    # One spelling: tasks with the same expression share an entry in the scheduler's heap.
+    expression = " ".join(expression.split())
+    schedule.validate(expression)
+    return expression
+
+
+_timezones = cache(available_timezones)  # it walks through folders
+
+
+def _check_timezone(name: str) -> str:
+    if name not in _timezones():
+        near = get_close_matches(name[:MAX_TIMEZONE_LENGTH], sorted(_timezones()))
+        hint = f"; near are {', '.join(near)}" if near else ""
+        raise InvalidValueError(f"must be an IANA time zone such as Europe/Berlin{hint}")
+    return name
+
+
+def _check_instant(instant: datetime) -> datetime:
+    # Compared as they are: near the ends of the calendar an offset leads out of it.
+    if not FIRST_INSTANT <= instant < INSTANTS_END:
+        raise InvalidValueError(f"must be of the years {FIRST_YEAR} to {LAST_YEAR}")
+    return instant.astimezone(UTC)
