@@ -60,7 +60,7 @@ def instants(expression: str, timezone: str, *, start: datetime) -> Iterator[dat
     if expression.lower() == REBOOT:
         return
     fields = parse(expression)
-    after = _in_utc(start - timedelta(microseconds=1)).replace(microsecond=0)
+    after = (_in_utc(start) - timedelta(microseconds=1)).replace(microsecond=0)
     while (found := _from(fields, timezone, after + _SECOND)) is not None:
         yield found.replace(tzinfo=UTC)
         after = found

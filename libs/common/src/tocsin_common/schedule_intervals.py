@@ -28,11 +28,11 @@ def check_interval(expression: str, *, at_least_s: int) -> None:
 def shortest_interval_s(expression: str) -> int:
     """Between two times of a valid schedule other than REBOOT, on a clock that is never shifted."""
     fields = parse(expression)
-    within_a_day = min(_intervals_s(fields), default=DAY_S)
+    within_a_day = list(_intervals_s(fields))
     over_midnight = DAY_S - _length_s(fields)
-    if within_a_day <= over_midnight:  # else it depends on the days, which takes longer to find
-        return within_a_day
-    return min([over_midnight + DAY_S * (_fewest_days(fields.days) - 1), *_intervals_s(fields)])
+    if not within_a_day or over_midnight < min(within_a_day):  # the days take longer to find
+        within_a_day.append(over_midnight + DAY_S * (_fewest_days(fields.days) - 1))
+    return min(within_a_day)
 
 
 def _intervals_s(fields: Fields) -> Iterator[int]:

@@ -15,7 +15,7 @@ FIRST_YEAR, LAST_YEAR = 2, 9998
 """Within these an instant's neighbours are in the calendar too."""
 _OF_A_MACHINE = {"localtime", "Factory"}  # each machine may mean another zone
 _SECOND = timedelta(seconds=1)
-_STEP = timedelta(days=2)  # since 1970 no zone was shifted twice within a week
+_STEP = timedelta(days=5)  # no zone was shifted twice within it since 1970
 
 
 class Period(NamedTuple):
@@ -73,20 +73,21 @@ def _periods(timezone: str, year: int) -> tuple[Period, ...]:
     return tuple(
         Period(begin, until, _offset(zone, begin), _offset(zone, begin - _SECOND))
         for begin, until in pairwise(edges)
-        if begin < until
     )
 
 
 def _shifts(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[datetime]:
+    old = _offset(zone, start)
     while start < end:
         until = min(start + _STEP, end)
-        if _offset(zone, start) != _offset(zone, until):
-            yield _shift(zone, start, until)
-        start = until
+        new = _offset(zone, until)
+        if new != old and (shift := _first_with_another_offset(zone, start, until)) < end:
+            yield shift
+        start, old = until, new
 
 
-def _shift(zone: ZoneInfo, start: datetime, end: datetime) -> datetime:
-    """The first second with another offset than `start`; `end` is one."""
+def _first_with_another_offset(zone: ZoneInfo, start: datetime, end: datetime) -> datetime:
+    """The first second whose offset is not that of `start`; `end` is one."""
     old = _offset(zone, start)
     while end - start > _SECOND:
         middle = start + (end - start) // _SECOND // 2 * _SECOND
@@ -95,4 +96,4 @@ def _shift(zone: ZoneInfo, start: datetime, end: datetime) -> datetime:
 
 
 def _offset(zone: ZoneInfo, at: datetime) -> timedelta:
-    return at.replace(tzinfo=UTC).astimezone(zone).utcoffset() or timedelta(0)
+    return zone.fromutc(at.replace(tzinfo=zone)).replace(tzinfo=None) - at
