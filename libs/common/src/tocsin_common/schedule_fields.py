@@ -34,7 +34,9 @@ class Fields(NamedTuple):
     """Neither its minute nor its hour begins with a star: it means times of day, not a rhythm."""
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
+    """What a field may hold."""
+
     name: str
     low: int
     high: int
@@ -43,15 +45,15 @@ class _Field(NamedTuple):
 
 _MONTHS = {name.lower(): n for n, name in enumerate(calendar.month_abbr) if name}
 _DAYS = {name: n for n, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])}
-_FIELDS = (
-    _Field("second", 0, 59, {}),
-    _Field("minute", 0, 59, {}),
-    _Field("hour", 0, 23, {}),
-    _Field("day of month", 1, 31, {}),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of week", 0, 7, _DAYS),
+FIELDS = (
+    Field("second", 0, 59, {}),
+    Field("minute", 0, 59, {}),
+    Field("hour", 0, 23, {}),
+    Field("day of month", 1, 31, {}),
+    Field("month", 1, 12, _MONTHS),
+    Field("day of week", 0, 7, _DAYS),
 )
-_DAY_OF_MONTH, _DAY_OF_WEEK = _FIELDS[3], _FIELDS[5]
+_DAY_OF_MONTH, _DAY_OF_WEEK = FIELDS[3], FIELDS[5]
 _ITEM = re.compile(r"(?P<base>\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d{1,4}))?", re.ASCII)
 _NTH_DAY = re.compile(r"(?P<day>\w+)#[1-5]", re.ASCII)
 
@@ -81,35 +83,35 @@ def parse(expression: str) -> Fields:
         raise InvalidScheduleError(f"has {len(expression)} characters, at most {MAX_LENGTH} are allowed")
     if not expression.isascii():
         raise InvalidScheduleError("must be ASCII")
-    values = meaning(expression).lower().split()
-    if len(values) not in (5, 6):
-        raise InvalidScheduleError(f"has {len(values)} fields; allowed are 5, or 6 with seconds first")
-    if len(values) == 5:
-        values.insert(0, "0")
-    seconds, minutes, hours = (_values(n, values[n]) for n in range(3))
-    days = _checked_days(*values[3:])
-    return Fields(hours, minutes, seconds, days, not (values[1].startswith("*") or values[2].startswith("*")))
+    texts = meaning(expression).lower().split()
+    if len(texts) not in (5, 6):
+        raise InvalidScheduleError(f"has {len(texts)} fields; allowed are 5, or 6 with seconds first")
+    if len(texts) == 5:
+        texts.insert(0, "0")
+    seconds, minutes, hours = (values(number, texts[number]) for number in range(3))
+    days = _checked_days(*texts[3:])
+    return Fields(hours, minutes, seconds, days, not (texts[1].startswith("*") or texts[2].startswith("*")))
 
 
 # Cached for speed, and so that all schedules share what is equal: a hundred thousand are held in memory.
 @lru_cache(maxsize=4096)
-def _values(number: int, text: str) -> tuple[int, ...]:
-    """What the field with this number allows, in order."""
-    field = _FIELDS[number]
+def values(number: int, text: str) -> tuple[int, ...]:
+    """The numbers that the field at this place in FIELDS allows, in order; `text` is in lower case."""
+    field = FIELDS[number]
     return tuple(sorted({value for item in text.split(",") for value in _values_of_item(field, item)}))
 
 
 @lru_cache(maxsize=4096)
 def _checked_days(of_month: str, month: str, of_week: str) -> str:
     """The three fields as one, checked."""
-    for field, text in zip(_FIELDS[3:], (of_month, month, of_week), strict=True):
+    for field, text in zip(FIELDS[3:], (of_month, month, of_week), strict=True):
         for item in text.split(","):
             _values_of_item(field, item)
     _check_days(of_month, of_week)
     return f"{of_month} {month} {of_week}"
 
 
-def _values_of_item(field: _Field, item: str) -> range:
+def _values_of_item(field: Field, item: str) -> range:
     if len(item) > MAX_ECHO:
         raise _refusal(field, item)
     if field is _DAY_OF_MONTH and item == "l":
@@ -136,7 +138,7 @@ def _check_days(of_month: str, of_week: str) -> None:
         raise _refusal(_DAY_OF_WEEK, of_week, "a day with # needs a day of month that begins with *")
 
 
-def _values_of_range(field: _Field, item: str, match: re.Match[str]) -> range:
+def _values_of_range(field: Field, item: str, match: re.Match[str]) -> range:
     low, high = field.low, field.high
     if match["first"] is not None:
         low = _number(field, match["first"])
@@ -154,7 +156,7 @@ def _values_of_range(field: _Field, item: str, match: re.Match[str]) -> range:
     return range(low, high + 1, step)
 
 
-def _number(field: _Field, text: str) -> int:
+def _number(field: Field, text: str) -> int:
     if text in field.names:
         return field.names[text]
     if not text.isdigit() or len(text) > 2 or not field.low <= int(text) <= field.high:
@@ -162,7 +164,7 @@ def _number(field: _Field, text: str) -> int:
     return int(text)
 
 
-def _refusal(field: _Field, value: str, why: str = "") -> InvalidScheduleError:
+def _refusal(field: Field, value: str, why: str = "") -> InvalidScheduleError:
     allowed = f"allowed are {field.low} to {field.high}"
     if field.names:
         allowed += f" or {'/'.join(field.names)}"

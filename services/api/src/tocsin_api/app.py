@@ -9,7 +9,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
 
-from tocsin_api import auth, docs, health, logs, problems, task_fields, tasks
+from tocsin_api import auth, docs, health, logs, problems, schedules, task_fields, tasks
 from tocsin_api.hints import Hints
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
@@ -33,6 +33,7 @@ def create_app(settings: ApiSettings) -> Litestar:
             tasks.toggle_task,
             logs.list_logs,
             logs.list_task_logs,
+            schedules.preview_schedule,
             health.live,
             health.ready,
             *docs.handlers(),

@@ -15,7 +15,9 @@ from litestar.handlers import HTTPRouteHandler
 from tocsin_api.auth import HEADER
 from tocsin_api.health import Liveness, Readiness
 from tocsin_api.logs import LogList, LogQuery, TaskLogQuery
+from tocsin_api.preview import Preview
 from tocsin_api.problems import MEDIA_TYPE, Problem
+from tocsin_api.schedules import PreviewQuery
 from tocsin_api.task_fields import NewTask, TaskChange
 from tocsin_api.tasks import Task, TaskList, TaskQuery
 
@@ -72,6 +74,7 @@ class Operation(NamedTuple):
     body: type[msgspec.Struct] | None = None
     errors: tuple[int, ...] = ()
     public: bool = False
+    tag: str = "tasks"
 
 
 TASK = "/api/tasks/{task_id}"
@@ -96,6 +99,16 @@ OPERATIONS = (
         errors=(400, 404),
     ),
     Operation("get", "/api/logs", "listLogs", "List all attempts", LogList, query=LogQuery, errors=(400,)),
+    Operation(
+        "get",
+        "/api/schedules/preview",
+        "previewSchedule",
+        "Show when a schedule comes",
+        Preview,
+        query=PreviewQuery,
+        errors=(400,),
+        tag="schedules",
+    ),
     Operation("get", "/health/live", "live", "Is the process alive?", Liveness, public=True),
     Operation("get", "/health/ready", "ready", "Can requests be answered?", Readiness, public=True),
 )
@@ -117,14 +130,14 @@ def openapi() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
-    structs = (NewTask, TaskChange, Task, TaskList, LogList, Problem, Liveness, Readiness)
+    structs = (NewTask, TaskChange, Task, TaskList, LogList, Preview, Problem, Liveness, Readiness)
     _, schemas = msgspec.json.schema_components(structs, ref_template=REF)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Tocsin",
             "version": version("tocsin-api"),
-            "description": "Schedules messages to webhooks. All times are UTC.",
+            "description": "Schedules messages to webhooks. All times are UTC where they do not say otherwise.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
@@ -141,7 +154,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "tags": ["health" if operation.public else "logs" if operation.answer is LogList else "tasks"],
+        "tags": ["health" if operation.public else "logs" if operation.answer is LogList else operation.tag],
         "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
         "responses": {str(operation.status): _content("The answer.", JSON, operation.answer)},
     }
@@ -177,10 +190,11 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
         return []
     _, schemas = msgspec.json.schema_components([operation.query])
     parameters = []
+    required = schemas[operation.query.__name__].get("required", ())
     for name, property_ in schemas[operation.query.__name__]["properties"].items():
         schema = _without_null(property_)
         described = {"description": schema.pop("description"), "schema": schema}
-        parameters.append({"name": name, "in": "query", "required": False, **described})
+        parameters.append({"name": name, "in": "query", "required": name in required, **described})
     return parameters
 
 
