@@ -1,4 +1,4 @@
-"""The root of Tocsin's own errors, and those that both services raise."""
+"""PURE. The root of Tocsin's own errors, and those that both services raise."""
 
 MAX_ECHO = 15
 """Characters that an error repeats of what was sent: fewer than an API key or a webhook's token has."""

@@ -88,16 +88,16 @@ def local_times(expression: str, *, start: datetime) -> Iterator[datetime]:
 def _from(fields: Fields, timezone: str, at: datetime) -> datetime | None:
     """The first instant at or after `at`, both in UTC without tzinfo."""
     last_year = min(at.year + YEARS, LAST_YEAR)
+    asked = found = datetime.max  # noqa: DTZ901 - what a clock shows
     while FIRST_YEAR <= at.year <= last_year:
         period = period_at(timezone, at)
         wall = at + period.offset
         if fields.is_fixed:  # what lies before `reached` has been shown; a clock put forward skips from there on
             reached = period.start + period.before
             wall = reached if at == period.start else max(wall, reached)
-        found = _wall_from(fields, wall)
-        if found is None:
-            return None
-        if found - period.offset < period.end:
+        if not asked <= wall <= found:  # else the answer is the same, and a rare day takes long to find
+            asked, found = wall, _wall_from(fields, wall) or datetime.max  # noqa: DTZ901 - as above
+        if found < period.end + period.offset:
             return max(found - period.offset, period.start)
         at = period.end
     return None
@@ -106,11 +106,12 @@ def _from(fields: Fields, timezone: str, at: datetime) -> datetime | None:
 def _until(fields: Fields, timezone: str, at: datetime) -> datetime | None:
     """The last instant at or before `at`, both in UTC without tzinfo."""
     first_year = max(at.year - YEARS, FIRST_YEAR)
+    asked = found = datetime.min  # noqa: DTZ901 - what a clock shows
     while first_year <= at.year <= LAST_YEAR:
         period = period_at(timezone, at)
-        found = _wall_until(fields, at + period.offset)
-        if found is None:
-            return None
+        wall = at + period.offset
+        if not found <= wall <= asked:
+            asked, found = wall, _wall_until(fields, wall) or datetime.min  # noqa: DTZ901 - as above
         if found >= period.start + (period.before if fields.is_fixed else period.offset):
             return max(found - period.offset, period.start)
         at = period.start - _SECOND

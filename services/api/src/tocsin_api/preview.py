@@ -1,5 +1,6 @@
 """PURE. What a schedule comes to: its next instants, and what shifts of its zone's clock do to them."""
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from tocsin_api.words import in_words
 from tocsin_common import schedule
 from tocsin_common.timezones import Period, shifts
 
-YEARS = 50  # that are looked at
+YEARS = 30  # that are looked at: a zone's shifts of a year take a millisecond to find
 LONGEST_SHIFT = timedelta(days=1)
 
 
@@ -56,35 +57,37 @@ def preview(expression: str, timezone: str, *, now: datetime, count: int) -> Pre
 def _why_so_few(expression: str, found: list[datetime]) -> str:
     if expression.lower() == schedule.REBOOT:
         return "it comes whenever scheduling starts anew, not at instants that are known before"
-    if not found:
-        return f"it does not come within {YEARS} years: the zone's clock skips its times whenever they would come"
-    return f"no more come within {YEARS} years"
+    return f"no more come within {YEARS} years" if found else f"none comes within {YEARS} years"
 
 
 def _remark(expression: str, timezone: str, after: datetime, at: datetime) -> str | None:
     """About the instant `at`, which follows `after`."""
     is_fixed = schedule.is_fixed(expression)
     remarks = [
-        _about_gap(shift, is_moved=is_fixed and _in_utc(shift.start) == at)
-        for shift in shifts(timezone, after, at)
-        if _skips(expression, shift)
+        _about_gap(gap, is_moved=is_fixed and _in_utc(gap.start) == at)
+        for gap in _gaps_with_times(expression, shifts(timezone, after, at))
     ]
     if is_fixed and any(_repeats(shift, at) for shift in shifts(timezone, at, at + LONGEST_SHIFT)):
         remarks.append("the clock shows this time twice; it comes the first time only")
     return "; ".join(remarks) or None
 
 
-def _skips(expression: str, shift: Period) -> bool:
-    """Whether the schedule has a time in the gap that the shift makes."""
-    first = next(schedule.local_times(expression, start=shift.start + shift.before), None)
-    return first is not None and first < shift.start + shift.offset
+def _gaps_with_times(expression: str, shifted: Iterable[Period]) -> Iterator[Period]:
+    """The shifts that skip times of the schedule."""
+    first: datetime | None = None
+    for shift in shifted:
+        begin, end = shift.start + shift.before, shift.start + shift.offset
+        if first is None or first < begin:
+            first = next(schedule.local_times(expression, start=begin), end)
+        if first < end:
+            yield shift
 
 
 def _about_gap(shift: Period, *, is_moved: bool) -> str:
     begin, end = shift.start + shift.before, shift.start + shift.offset
     until = f"{end:%H:%M}" if begin.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
     gap = f"the clock skips {begin:%Y-%m-%d %H:%M} to {until}"
-    return f"{gap}; what is due then comes now" if is_moved else f"{gap}; what is due then is left out"
+    return f"{gap}; what is due then comes right after" if is_moved else f"{gap}; what is due then is left out"
 
 
 def _repeats(shift: Period, at: datetime) -> bool:
