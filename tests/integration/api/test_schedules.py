@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
-from integration.api.serving import send_without_key
+from integration.api.serving import send_without_key, serve
+from tocsin_common.settings import ApiSettings
 
 PATH = "/api/schedules/preview"
 
@@ -102,6 +104,29 @@ async def test_near_names_of_a_wrong_time_zone_are_given(shared_client: httpx.As
     answer = await shared_client.get(PATH, params={"schedule": "@daily", "timezone": "Berlin"})
 
     assert "Europe/Berlin" in answer.json()["errors"][0]["message"].partition("; near are ")[2]
+
+
+async def test_a_schedule_that_comes_more_often_than_the_setting_allows_is_refused(
+    settings: ApiSettings, new_task: dict[str, Any]
+) -> None:
+    message = "comes again after 60 s; at least 300 s must lie between its instants"
+    async with serve(msgspec.structs.replace(settings, min_interval_s=300)) as client:
+        task = (await client.post("/api/tasks", json=new_task | {"schedule": "*/5 * * * *"})).json()
+
+        created = await client.post("/api/tasks", json=new_task | {"schedule": "* * * * *"})
+        changed = await client.patch(f"/api/tasks/{task['id']}", json={"schedule": "* * * * *"})
+        previewed = await client.get(PATH, params={"schedule": "* * * * *"})
+
+    for answer in (created, changed, previewed):
+        assert answer.status_code == 400
+        assert answer.json()["errors"] == [{"field": "schedule", "message": message}]
+
+
+async def test_an_alias_has_one_spelling(client: httpx.AsyncClient, new_task: dict[str, Any]) -> None:
+    created = await client.post("/api/tasks", json=new_task | {"schedule": " @Reboot "})
+
+    assert created.status_code == 201
+    assert created.json()["schedule"] == "@reboot"
 
 
 async def test_preview_needs_the_key(shared_client: httpx.AsyncClient) -> None:

@@ -57,6 +57,8 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     api_key: Annotated[str, Meta(min_length=16, extra={"secret": True})]
     hint_timeout_s: Seconds = 2
     """How long a schedule change waits for RabbitMQ to take its hint; the feed makes up for a lost one."""
+    min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 1
+    """A schedule that comes more often is refused; those that tasks have already stay."""
 
 
 class DispatcherSettings(Settings, frozen=True, kw_only=True):

@@ -88,7 +88,14 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
             hints = await stack.enter_async_context(
                 Hints(settings.rabbitmq_url, timeout_s=settings.hint_timeout_s)
             )
-            app.state.resources = Resources(pool, hints, sealer, parse_webhook, migrations.known_revisions())
+            app.state.resources = Resources(
+                pool,
+                hints,
+                sealer,
+                parse_webhook,
+                migrations.known_revisions(),
+                min_interval_s=settings.min_interval_s,
+            )
             yield
 
     return lifespan

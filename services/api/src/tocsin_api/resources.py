@@ -21,6 +21,8 @@ class Resources(NamedTuple):
     parse_webhook: Callable[[str], Webhook]
     known_schema_revisions: tuple[str, ...]
     """Of this release, the newest first."""
+    min_interval_s: int
+    """What a schedule that comes more often is refused by."""
 
 
 Injected: TypeAlias = NamedDependency[SkipValidation[Resources]]

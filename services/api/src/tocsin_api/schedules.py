@@ -1,14 +1,17 @@
 """SHELL. The route that shows what a schedule comes to before a task has it."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, get
 from msgspec import Meta
 
-from tocsin_api.inputs import read_query
+from tocsin_api.inputs import Checks, read_query
 from tocsin_api.preview import Preview, preview
+from tocsin_api.resources import Injected
+from tocsin_api.task_fields import check_schedule
 from tocsin_common import schedule, timezones
 
 
@@ -35,16 +38,11 @@ class PreviewQuery(msgspec.Struct, frozen=True):
 
 
 @get("/api/schedules/preview", sync_to_thread=False)
-def preview_schedule(request: Request[Any, Any, Any]) -> Preview:
-    """Show a schedule's next instants."""
-    query = read_query(request.scope["query_string"], PreviewQuery, _CHECKS)
+def preview_schedule(request: Request[Any, Any, Any], resources: Injected) -> Preview:
+    """Show the next instants of a schedule that a task could have."""
+    checks: Checks = {
+        "schedule": partial(check_schedule, min_interval_s=resources.min_interval_s),
+        "timezone": timezones.check_timezone,
+    }
+    query = read_query(request.scope["query_string"], PreviewQuery, checks)
     return preview(query.schedule, query.timezone, now=datetime.now(UTC), count=query.count)
-
-
-def _check_schedule(expression: str) -> str:
-    expression = schedule.normal(expression)
-    schedule.validate(expression)
-    return expression
-
-
-_CHECKS = {"schedule": _check_schedule, "timezone": timezones.check_timezone}

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from tocsin_api.errors import InvalidValueError
 from tocsin_api.inputs import Checks
 from tocsin_common import schedule, webhook
+from tocsin_common.schedule_intervals import check_interval
 from tocsin_common.settings import ApiSettings
 
 MAX_NAME_LENGTH = 100
@@ -82,7 +83,9 @@ def parser(settings: ApiSettings) -> Callable[[str], webhook.Webhook]:
     return partial(webhook.parse, allowed_hosts=settings.webhook_hosts, allow_local=settings.allow_local_webhooks)
 
 
-def checks(parse: Callable[[str], webhook.Webhook], *, allow_masked: bool = False) -> Checks:
+def checks(
+    parse: Callable[[str], webhook.Webhook], *, min_interval_s: int = 1, allow_masked: bool = False
+) -> Checks:
     """The rules of NewTask's and TaskChange's fields; a masked URL can only be compared with the task's own."""
 
     def check_webhook_url(url: str) -> str:
@@ -90,7 +93,7 @@ def checks(parse: Callable[[str], webhook.Webhook], *, allow_masked: bool = Fals
 
     return {
         "name": _check_name,
-        "schedule": _check_schedule,
+        "schedule": partial(check_schedule, min_interval_s=min_interval_s),
         "webhook_url": check_webhook_url,
         "payload": _check_payload,
     }
@@ -105,10 +108,11 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _check_schedule(expression: str) -> str:
-    # One spelling: tasks with the same expression share an entry in the scheduler's heap.
-    expression = " ".join(expression.split())
+def check_schedule(expression: str, *, min_interval_s: int = 1) -> str:
+    """The expression in its one spelling; raises InvalidScheduleError."""
+    expression = schedule.normal(expression)
     schedule.validate(expression)
+    check_interval(expression, at_least_s=min_interval_s)
     return expression
 
 

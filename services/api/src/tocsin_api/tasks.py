@@ -77,7 +77,10 @@ class TaskQuery(msgspec.Struct, frozen=True, rename="camel"):
 async def create_task(request: AnyRequest, resources: Injected) -> Task:
     """Create a task; it is scheduled from now on unless its status is INACTIVE."""
     new = read_body(
-        request.headers.get("content-type"), await request.body(), NewTask, checks(resources.parse_webhook)
+        request.headers.get("content-type"),
+        await request.body(),
+        NewTask,
+        checks(resources.parse_webhook, min_interval_s=resources.min_interval_s),
     )
     task_id = uuid7()
     values = sql.TaskValues(
@@ -113,7 +116,7 @@ async def change_task(request: AnyRequest, task_id: FromPath[str], resources: In
         request.headers.get("content-type"),
         await request.body(),
         TaskChange,
-        checks(resources.parse_webhook, allow_masked=True),
+        checks(resources.parse_webhook, min_interval_s=resources.min_interval_s, allow_masked=True),
     )
     values = sql.TaskValues(
         _given(change.name),
