@@ -8,6 +8,7 @@ asked in each such case, and must be what we answer.
   Santiago). Then it names a time that the clock does not show, or passes by some that it does.
 - *odd shift*: it goes from hour to hour. Where a clock is shifted by half an hour, or not at a full hour of its
   zone or of UTC (Lord Howe, Chatham), it passes by what lies between.
+- *no answer*: where midnight is repeated it may go round for ever.
 - *before the start*: it takes a start that is the second of two equal times for the first, or comes back to the
   first after a midnight that is repeated, and answers with what is before.
 """
@@ -32,6 +33,7 @@ from tocsin_common.errors import InvalidScheduleError
 from tocsin_common.schedule import instants, validate
 
 INSTANTS = 6  # that are compared in each case
+MAX_TICKS = 10_000  # of cronsim for these, which take it some hundred
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -54,6 +56,19 @@ class Difference(NamedTuple):
     """What both answers come at or after."""
 
 
+class Bounded(CronSim):
+    """Ends where it would go round for ever."""
+
+    ticks = 0
+
+    def tick(self, seconds: int = 1) -> None:
+        """Called by cronsim with each move."""
+        self.ticks += 1
+        if self.ticks > MAX_TICKS:
+            raise StopIteration
+        super().tick(seconds)
+
+
 def case(seed: int) -> Case | None:
     """Each zone's turn comes; None where the expression names a date that never comes."""
     random = seeded(seed)
@@ -71,7 +86,7 @@ def compare(case: Case) -> Difference | None:
     """None where both give the same instants."""
     zone = ZoneInfo(case.timezone)
     ours = islice(instants(case.expression, case.timezone, start=case.start), INSTANTS)
-    theirs = islice(CronSim(case.expression, (case.start - MICROSECOND).astimezone(zone)), INSTANTS)
+    theirs = islice(Bounded(case.expression, (case.start - MICROSECOND).astimezone(zone)), INSTANTS)
     start = case.start
     for our, their in zip_longest(ours, (each.astimezone(UTC) for each in theirs)):
         if our != their:
@@ -85,11 +100,13 @@ def explain(case: Case, difference: Difference) -> str | None:
     ours, theirs, start = difference
     if ours is None or not _is_right(case, ours, start):
         return None
-    if theirs is not None and theirs < start:
+    if theirs is None:
+        return "no answer"
+    if theirs < start:
         return "before the start"
     if len(case.expression.split()) == 6 and read(case.expression).is_fixed:
         return "six fields"
-    return _kind_of_shift(case, start, max(ours, theirs or ours))
+    return _kind_of_shift(case, start, max(ours, theirs))
 
 
 def _is_right(case: Case, ours: datetime, start: datetime) -> bool:
