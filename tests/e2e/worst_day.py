@@ -86,6 +86,10 @@ class WorstDay:
         await self._create_broken(client, "wrong key", lambda task_id, url: wrong.seal(url, context=task_id.bytes))
         await self._create_broken(client, "changed row", lambda task_id, url: self._sealed(url, uuid4()))
         await until(self._all_are_logged, "an attempt of each task")
+        # Or what comes again and again would grow to more than a busy machine can do beside the rest.
+        for name in self.ids.keys() - {"200", "204"}:
+            answer = await client.patch(f"/api/tasks/{self.ids[name]}", json={"status": "INACTIVE"})
+            assert answer.status_code == 200, answer.text
 
     async def misuse_api(self, client: httpx.AsyncClient) -> None:
         """Requests that put a secret where it does not belong, or have no right to anything."""

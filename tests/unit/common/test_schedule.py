@@ -1,68 +1,33 @@
 """What a schedule means: what is accepted, what is refused and why, and when it comes."""
 
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import dropwhile, islice, pairwise
-from random import Random
 
 import pytest
-from cronsim import CronSim, CronSimError
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from random_schedules import random_expression, seeded
 from tocsin_common.errors import InvalidScheduleError, TocsinError
-from tocsin_common.schedule import ALIASES, MAX_LENGTH, instants, validate
+from tocsin_common.schedule import (
+    ALIASES,
+    MAX_LENGTH,
+    REBOOT,
+    instants,
+    instants_before,
+    is_fixed,
+    local_times,
+    normal,
+    validate,
+)
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)  # a Thursday
 MICROSECOND = timedelta(microseconds=1)
-MONTHS = ("jan", "FEB", "Mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "DEC")
-DAYS = ("sun", "MON", "Tue", "wed", "thu", "fri", "sat")
-FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
-    ("second", 0, 59, ()),
-    ("minute", 0, 59, ()),
-    ("hour", 0, 23, ()),
-    ("day", 1, 31, ("L",)),
-    ("month", 1, 12, MONTHS),
-    ("week", 0, 7, DAYS),
-)
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia")
 
 
 def first(count: int, expression: str, start: datetime = NEW_YEAR, timezone: str = "UTC") -> list[datetime]:
     return list(islice(instants(expression, timezone, start=start), count))
-
-
-def random_expression(seed: int) -> str:
-    """Drawn from what we and cronsim both know; a strategy of hypothesis would take ten times as long."""
-    random = Random(seed)  # noqa: S311 - no secret
-    fields = FIELDS if random.random() < 0.5 else FIELDS[1:]
-    parts = [random_field(random, *field) for field in fields]
-    if parts[-3].startswith("*") and random.random() < 0.1:
-        parts[-1] = ",".join(f"{random.randint(0, 7)}#{random.randint(1, 5)}" for _ in range(random.randint(1, 2)))
-    return " ".join(parts)
-
-
-def random_field(random: Random, name: str, low: int, high: int, words: tuple[str, ...]) -> str:
-    if random.random() < 0.3:
-        return "*"
-    items = [random_item(random, low, high, words) for _ in range(random.choice([1, 1, 1, 2, 3]))]
-    # The two day fields mean something else where one begins with a star, so there it may only come first.
-    star_comes_first = name in ("day", "week")
-    return ",".join(sorted(items) if star_comes_first else items)
-
-
-def random_item(random: Random, low: int, high: int, words: tuple[str, ...]) -> str:
-    kind = random.choice(["number", "range", "range with step", "star with step", "word"])
-    if kind == "star with step":
-        return f"*/{random.randint(1, high - low + 1)}"
-    if kind == "word" and words:
-        return random.choice(words)
-    begin, end = sorted(random.sample(range(low, high + 1), 2))
-    if kind == "range":
-        return f"{begin}-{end}"
-    if kind == "range with step":
-        return f"{begin}-{end}/{random.randint(1, end - begin + 1)}"
-    return str(random.randint(low, high))
 
 
 seeds = st.integers(0, 2**32)
@@ -94,7 +59,7 @@ starts = st.datetimes(datetime(2024, 1, 1), datetime(2036, 1, 1), timezones=st.j
         "0 0 29 2 *",
         "0 0 30 2 1",  # the 30th never comes in February, Mondays do
         "\t0  0 * * *\n",
-        *ALIASES,
+        *(alias for alias in ALIASES if alias != REBOOT),
         "@Daily",
     ],
 )
@@ -199,14 +164,14 @@ def test_another_number_of_fields_is_refused(number_of_fields):
     assert str(caught.value) == f"has {number_of_fields} fields; allowed are 5, or 6 with seconds first"
 
 
-@pytest.mark.parametrize("alias", ["@", "@reboot", "@every 5m", "@daily ", "@secondly"])
+@pytest.mark.parametrize("alias", ["@", "@rebooted", "@every 5m", "@daily ", "@secondly"])
 def test_an_unknown_alias_is_refused_with_those_that_are_known(alias):
     with pytest.raises(InvalidScheduleError) as caught:
         validate(alias)
 
     assert str(caught.value) == (
         f"{alias!r} is no known alias; "
-        "allowed are @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly"
+        "allowed are @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly, @reboot"
     )
 
 
@@ -253,6 +218,44 @@ def test_a_date_that_never_comes_is_refused_each_time(expression):
         assert str(caught.value) == f"{expression!r} names a date that never comes"
 
 
+@pytest.mark.parametrize("alias", ["@reboot", "@Reboot", "@REBOOT"])
+def test_reboot_is_a_schedule_without_instants(alias):
+    validate(alias)
+
+    assert first(1, alias) == []
+    assert list(instants_before(alias, "UTC", end=NEW_YEAR)) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "spelling"),
+    [
+        ("\t0  9 * * Mon\n", "0 9 * * Mon"),
+        (" @Daily", "@daily"),
+        ("@REBOOT ", "@reboot"),
+    ],
+)
+def test_an_expression_has_one_spelling(expression, spelling):
+    assert normal(expression) == spelling
+
+
+@pytest.mark.parametrize(
+    ("expression", "fixed"),
+    [
+        ("30 2 * * *", True),
+        ("0 30 2 * * *", True),
+        ("* 30 2 * * *", True),
+        ("0-59 0-23 * * *", True),
+        ("@daily", True),
+        ("*/5 2 * * *", False),
+        ("0 */2 * * *", False),
+        ("0 0 * * * *", False),
+        ("@hourly", False),
+    ],
+)
+def test_a_schedule_is_fixed_unless_its_minute_or_hour_begins_with_a_star(expression, fixed):
+    assert is_fixed(expression) is fixed
+
+
 def test_a_refusal_is_an_error_of_tocsin_and_a_value_error():
     assert issubclass(InvalidScheduleError, TocsinError)
     assert issubclass(InvalidScheduleError, ValueError)
@@ -269,7 +272,7 @@ def test_whatever_is_written_is_accepted_or_refused_and_nothing_else(text):
     except InvalidScheduleError as error:
         assert str(error)  # noqa: PT017 - either way is right
     else:
-        assert len(first(2, text)) == 2
+        assert text.lower() == REBOOT or len(first(2, text)) == 2
 
 
 @pytest.mark.parametrize(
@@ -336,7 +339,7 @@ def test_a_schedule_is_read_on_the_clock_of_its_zone():
 @settings(max_examples=50, deadline=None)
 @given(seeds, starts, st.sampled_from(ZONES))
 def test_instants_rise_from_the_start_on_in_whole_seconds_of_utc(seed, start, timezone):
-    expression = accepted(random_expression(seed))
+    expression = accepted(random_expression(seeded(seed)))
 
     found = first(20, expression, start, timezone)
 
@@ -348,7 +351,7 @@ def test_instants_rise_from_the_start_on_in_whole_seconds_of_utc(seed, start, ti
 @settings(max_examples=50, deadline=None)
 @given(seeds, starts, st.integers(0, 14), st.integers(-1, 1), st.sampled_from(ZONES))
 def test_whoever_starts_later_sees_the_same_instants(seed, start, skipped, microseconds, timezone):
-    expression = accepted(random_expression(seed))
+    expression = accepted(random_expression(seeded(seed)))
     seen = first(20, expression, start, timezone)
     later = max(start, seen[skipped] + microseconds * MICROSECOND)
 
@@ -357,20 +360,40 @@ def test_whoever_starts_later_sees_the_same_instants(seed, start, skipped, micro
     assert found == list(islice(dropwhile(lambda instant: instant < later, seen), 5))
 
 
-@settings(max_examples=300, deadline=None)
-@given(seeds, starts)
-def test_cronsim_finds_the_same_instants_in_utc(seed, start):
-    expression = random_expression(seed)
-    before = start - MICROSECOND  # strictly after, in whole seconds
-    try:
-        validate(expression)
-    except InvalidScheduleError:
-        with suppress(CronSimError):  # some dates that never come are refused there too
-            assert next(CronSim(expression, before), None) is None, expression
-        return
+@settings(max_examples=60)
+@given(seeds, starts, st.sampled_from(ZONES))
+def test_backwards_the_same_instants_come(seed, start, timezone):
+    expression = accepted(random_expression(seeded(seed)))
+    seen = first(20, expression, start, timezone)
 
-    theirs = CronSim(expression, before)
-    assert first(8, expression, start) == list(islice(theirs, 8)), expression
+    found = list(islice(instants_before(expression, timezone, end=seen[-1]), 20))
+
+    assert found == seen[::-1]
+
+
+def test_the_last_instant_is_the_end_itself_or_the_one_before_it():
+    def last(end: datetime) -> datetime:
+        return next(instants_before("*/5 * * * * *", "UTC", end=end))
+
+    assert last(NEW_YEAR) == NEW_YEAR
+    assert last(NEW_YEAR + MICROSECOND) == NEW_YEAR
+    assert last(NEW_YEAR - MICROSECOND) == NEW_YEAR - timedelta(seconds=5)
+
+
+def test_local_times_know_no_zone():
+    start = datetime(2026, 3, 29, 1, 45)  # noqa: DTZ001 - what a clock shows
+
+    found = list(islice(local_times("*/30 2 * * *", start=start), 3))
+
+    assert [str(time) for time in found] == ["2026-03-29 02:00:00", "2026-03-29 02:30:00", "2026-03-30 02:00:00"]
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_at_the_ends_of_the_calendar_nothing_comes(year):
+    edge = datetime(year, 6, 1, tzinfo=UTC)
+
+    assert list(islice(instants("@daily", "UTC", start=edge), 1)) == []
+    assert list(islice(instants_before("@daily", "UTC", end=edge), 1)) == []
 
 
 def accepted(expression: str) -> str:

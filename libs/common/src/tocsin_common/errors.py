@@ -1,4 +1,4 @@
-"""The root of Tocsin's own errors, and those that both services raise."""
+"""PURE. The root of Tocsin's own errors, and those that both services raise."""
 
 MAX_ECHO = 15
 """Characters that an error repeats of what was sent: fewer than an API key or a webhook's token has."""
@@ -16,6 +16,10 @@ class InvalidScheduleError(TocsinError, ValueError):
     """A cron expression that Tocsin refuses; the text names the field, the value and what is allowed."""
 
 
+class InvalidTimezoneError(TocsinError, ValueError):
+    """A name that is no time zone; the text names those that are near."""
+
+
 class InvalidWebhookUrlError(TocsinError, ValueError):
     """A webhook URL that Tocsin refuses to post to; the text never repeats the URL, which is a secret."""
 
@@ -26,3 +30,8 @@ class SealingError(TocsinError):
 
 class UnavailableError(TocsinError):
     """PostgreSQL or RabbitMQ could not be reached within the time that was allowed."""
+
+
+def shown(text: str) -> str:
+    """`text` as an error may repeat it: somebody may put a secret there by mistake, and none is so short."""
+    return repr(text) if len(text) <= MAX_ECHO else "a longer text"

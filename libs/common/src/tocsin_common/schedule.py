@@ -1,161 +1,173 @@
-"""PURE. What a schedule means: the only module that knows croniter.
+"""PURE. When a schedule comes: the only module that knows croniter.
 
-A schedule is five cron fields, or six with seconds first, or an alias such as `@daily`. What croniter accepts
-but cron does not mean is refused with the field, the value and what is allowed.
+A schedule is five cron fields, or six with seconds first, or an alias such as `@daily`, in a time zone. croniter
+says on which days it comes. The times of a day, and what becomes of them when clocks are shifted, are said here:
+croniter's own answers are not what cron does then, and take twenty times as long.
 """
 
-import calendar
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from copy import copy
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from croniter import CroniterError, croniter  # noqa: TID251 - this is the module that may
 
-from tocsin_common.errors import MAX_ECHO, InvalidScheduleError
+from tocsin_common.errors import InvalidScheduleError
+from tocsin_common.schedule_fields import ALIASES, EVERY_DAY, MAX_LENGTH, REBOOT, Fields, meaning, normal, parse
+from tocsin_common.schedule_times import Time, first_time, last_time, time_from, time_until
+from tocsin_common.timezones import FIRST_YEAR, LAST_YEAR, period_at
 
-MAX_LENGTH = 128  # a longer list costs seconds only to be read
-ALIASES = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+__all__ = [
+    "ALIASES",
+    "MAX_LENGTH",
+    "REBOOT",
+    "instants",
+    "instants_before",
+    "is_fixed",
+    "local_times",
+    "meaning",
+    "normal",
+    "validate",
+]
 
-
-class _Field(NamedTuple):
-    name: str
-    low: int
-    high: int
-    names: dict[str, int]
-
-
-_MONTHS = {name.lower(): n for n, name in enumerate(calendar.month_abbr) if name}
-_DAYS = {name: n for n, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])}
-_FIELDS = (
-    _Field("second", 0, 59, {}),
-    _Field("minute", 0, 59, {}),
-    _Field("hour", 0, 23, {}),
-    _Field("day of month", 1, 31, {}),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of week", 0, 7, _DAYS),
-)
-_DAY_OF_MONTH, _DAY_OF_WEEK = _FIELDS[3], _FIELDS[5]
-_ITEM = re.compile(r"(?P<base>\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d{1,4}))?", re.ASCII)
-_NTH_DAY = re.compile(r"(?P<day>\w+)#[1-5]", re.ASCII)
+YEARS = 50  # what does not come within them never comes; a 29 February that is a Monday may take 40
+_DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
+_LEAP_YEAR = date(2024, 1, 1)
 
 
 def validate(expression: str) -> None:
-    """Raise InvalidScheduleError unless `expression` is a schedule that comes again."""
-    if len(expression) > MAX_LENGTH:
-        raise InvalidScheduleError(f"has {len(expression)} characters, at most {MAX_LENGTH} are allowed")
-    if not expression.isascii():
-        raise InvalidScheduleError("must be ASCII")
-    if expression.startswith("@"):
-        if expression.lower() not in ALIASES:
-            raise InvalidScheduleError(f"{_shown(expression)} is no known alias; allowed are {', '.join(ALIASES)}")
+    """Raise InvalidScheduleError unless `expression` is a schedule that comes again, or REBOOT."""
+    if expression.lower() == REBOOT:
         return
-    values = expression.split()
-    if len(values) not in (5, 6):
-        raise InvalidScheduleError(f"has {len(values)} fields; allowed are 5, or 6 with seconds first")
-    for field, value in zip(_FIELDS[-len(values) :], values, strict=True):
-        _check_field(field, value)
-    _check_days(values[-3].lower(), values[-1].lower())
-    _check_that_it_comes(expression)
+    if _day_from(parse(expression).days, _LEAP_YEAR) is None:
+        raise InvalidScheduleError(f"{expression!r} names a date that never comes")
+
+
+def is_fixed(expression: str) -> bool:
+    """Whether it means times of day. Else, with a star first in its minute or hour, it means a rhythm."""
+    return parse(expression).is_fixed
 
 
 def instants(expression: str, timezone: str, *, start: datetime) -> Iterator[datetime]:
-    """The schedule's instants at or after `start`, in order, aware and in UTC."""
-    # croniter answers what lies strictly after its start, in whole seconds: begin just before.
-    before = (start - timedelta(microseconds=1)).astimezone(ZoneInfo(timezone))
-    source = _croniter(expression, before)
-    while True:
-        yield source.get_next(datetime).astimezone(UTC)
+    """The schedule's instants at or after `start`, in order, aware and in UTC.
+
+    They end where none comes for YEARS. REBOOT has none.
+
+    A fixed schedule comes when the zone's clock first reaches its time: right after a gap that skips the time, and
+    only the first time where a time is repeated. One with a rhythm comes whenever the clock shows such a time:
+    never in a gap, and again where it is repeated.
+    """
+    if expression.lower() == REBOOT:
+        return
+    fields = parse(expression)
+    after = (_in_utc(start) - timedelta(microseconds=1)).replace(microsecond=0)
+    while (found := _from(fields, timezone, after + _SECOND)) is not None:
+        yield found.replace(tzinfo=UTC)
+        after = found
 
 
 def instants_before(expression: str, timezone: str, *, end: datetime) -> Iterator[datetime]:
-    """The schedule's instants at or before `end`, latest first, aware and in UTC."""
-    after = (end + timedelta(microseconds=1)).astimezone(ZoneInfo(timezone))
-    source = _croniter(expression, after)
-    while True:
-        yield source.get_prev(datetime).astimezone(UTC)
+    """The schedule's instants at or before `end`, latest first, aware and in UTC: `instants` backwards."""
+    if expression.lower() == REBOOT:
+        return
+    fields = parse(expression)
+    at = _in_utc(end).replace(microsecond=0)
+    while (found := _until(fields, timezone, at)) is not None:
+        yield found.replace(tzinfo=UTC)
+        at = found - _SECOND
 
 
-def _croniter(expression: str, start: datetime) -> croniter:
-    return croniter(
-        expression.lower(),
-        start,
-        second_at_beginning=True,
-        implement_cron_bug=True,  # Vixie's rule where a day field begins with a star
-    )
+def local_times(expression: str, *, start: datetime) -> Iterator[datetime]:
+    """The times at or after `start` that a clock shows which is never shifted; all without tzinfo."""
+    fields = parse(expression)
+    while (found := _wall_from(fields, start)) is not None:
+        yield found
+        start = found + _SECOND
+
+
+def _from(fields: Fields, timezone: str, at: datetime) -> datetime | None:
+    """The first instant at or after `at`, both in UTC without tzinfo."""
+    last_year = min(at.year + YEARS, LAST_YEAR)
+    asked = found = datetime.max  # noqa: DTZ901 - what a clock shows
+    while FIRST_YEAR <= at.year <= last_year:
+        period = period_at(timezone, at)
+        wall = at + period.offset
+        if fields.is_fixed:  # what lies before `reached` has been shown; a clock put forward skips from there on
+            reached = period.start + period.before
+            wall = reached if at == period.start else max(wall, reached)
+        if not asked <= wall <= found:  # else the answer is the same, and a rare day takes long to find
+            asked, found = wall, _wall_from(fields, wall) or datetime.max  # noqa: DTZ901 - as above
+        if found < period.end + period.offset:
+            return max(found - period.offset, period.start)
+        at = period.end
+    return None
+
+
+def _until(fields: Fields, timezone: str, at: datetime) -> datetime | None:
+    """The last instant at or before `at`, both in UTC without tzinfo."""
+    first_year = max(at.year - YEARS, FIRST_YEAR)
+    asked = found = datetime.min  # noqa: DTZ901 - what a clock shows
+    while first_year <= at.year <= LAST_YEAR:
+        period = period_at(timezone, at)
+        wall = at + period.offset
+        if not found <= wall <= asked:
+            asked, found = wall, _wall_until(fields, wall) or datetime.min  # noqa: DTZ901 - as above
+        if found >= period.start + (period.before if fields.is_fixed else period.offset):
+            return max(found - period.offset, period.start)
+        at = period.start - _SECOND
+    return None
+
+
+def _wall_from(fields: Fields, at: datetime) -> datetime | None:
+    day, time = _day_from(fields.days, at.date()), None
+    if day == at.date():
+        time = time_from(fields, at)
+        if time is None:
+            day = _day_from(fields.days, day + _DAY)
+    return None if day is None else _at(day, time or first_time(fields))
+
+
+def _wall_until(fields: Fields, at: datetime) -> datetime | None:
+    day, time = _day_until(fields.days, at.date()), None
+    if day == at.date():
+        time = time_until(fields, at)
+        if time is None:
+            day = _day_until(fields.days, day - _DAY)
+    return None if day is None else _at(day, time or last_time(fields))
+
+
+def _at(day: date, time: Time) -> datetime:
+    return datetime(day.year, day.month, day.day, *time)  # noqa: DTZ001 - what a clock shows
+
+
+def _day_from(days: str, day: date) -> date | None:
+    """The first day at or after `day` that `days` allows."""
+    return day if days == EVERY_DAY else _found_day(days, day, back=False)
+
+
+def _day_until(days: str, day: date) -> date | None:
+    return day if days == EVERY_DAY else _found_day(days, day, back=True)
+
+
+@lru_cache(maxsize=16384)  # many schedules ask for the same day
+def _found_day(days: str, day: date, *, back: bool) -> date | None:
+    source = copy(_calendar(days))  # it remembers where it is
+    midnight = _at(day, (0, 0, 0))
+    try:
+        if back:
+            found = source.get_prev(datetime, start_time=midnight + _SECOND)
+        else:
+            found = source.get_next(datetime, start_time=midnight - _SECOND)
+    except (CroniterError, OverflowError):
+        return None
+    return found.date()
 
 
 @lru_cache(maxsize=1024)
-def _check_that_it_comes(expression: str) -> None:
-    try:
-        _croniter(expression, datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
-    except (CroniterError, ValueError) as error:
-        raise InvalidScheduleError(f"{expression!r} names a date that never comes") from error
+def _calendar(days: str) -> croniter:
+    # The cron "bug" is Vixie's rule where a day field begins with a star.
+    return croniter(f"0 0 {days}", _at(_LEAP_YEAR, (0, 0, 0)), implement_cron_bug=True)
 
 
-def _check_field(field: _Field, value: str) -> None:
-    for item in value.lower().split(","):
-        if len(item) > MAX_ECHO:
-            raise _refusal(field, item)
-        if field.name == "day of month" and item == "l":
-            continue
-        nth = _NTH_DAY.fullmatch(item)
-        if field.name == "day of week" and nth is not None:
-            _number(field, nth["day"])
-            continue
-        match = _ITEM.fullmatch(item)
-        if match is None:
-            raise _refusal(field, item)
-        _check_range(field, item, match)
-
-
-def _check_days(of_month: str, of_week: str) -> None:
-    """Refuse what croniter joins in another way than cron does: days of the month *or* of the week."""
-    for field, value in ((_DAY_OF_MONTH, of_month), (_DAY_OF_WEEK, of_week)):
-        if ",*" in value and not value.startswith("*"):
-            raise _refusal(field, value, "in a list * comes first")
-    nth = ["#" in day for day in of_week.split(",")]
-    if any(nth) and not all(nth):
-        raise _refusal(_DAY_OF_WEEK, of_week, "days with # do not mix with others")
-    if any(nth) and not of_month.startswith("*"):
-        raise _refusal(_DAY_OF_WEEK, of_week, "a day with # needs a day of month that begins with *")
-
-
-def _check_range(field: _Field, item: str, match: re.Match[str]) -> None:
-    low, high = field.low, field.high
-    if match["first"] is not None:
-        low = _number(field, match["first"])
-        if match["last"] is not None:
-            high = _number(field, match["last"])
-            if low >= high:
-                raise _refusal(field, item, "a range must rise")
-        elif match["step"] is None:
-            return
-        elif field is _DAY_OF_WEEK:  # up to Saturday or to Sunday? croniter and cron differ
-            raise _refusal(field, item, "a step needs a range, such as 1-5/2")
-    if match["step"] is not None and not 1 <= int(match["step"]) <= high - low + 1:
-        raise _refusal(field, item, f"a step here is 1 to {high - low + 1}")
-
-
-def _number(field: _Field, text: str) -> int:
-    if text in field.names:
-        return field.names[text]
-    if not text.isdigit() or len(text) > 2 or not field.low <= int(text) <= field.high:
-        raise _refusal(field, text)
-    return int(text)
-
-
-def _refusal(field: _Field, value: str, why: str = "") -> InvalidScheduleError:
-    allowed = f"allowed are {field.low} to {field.high}"
-    if field.names:
-        allowed += f" or {'/'.join(field.names)}"
-    allowed += ", *, lists, ranges a-b and steps */n"
-    reason = f": {why}" if why else ""
-    return InvalidScheduleError(f"the {field.name} field does not allow {_shown(value)}{reason}; {allowed}")
-
-
-def _shown(text: str) -> str:
-    """Somebody may put a secret here by mistake, and none is as short as what is shown."""
-    return repr(text) if len(text) <= MAX_ECHO else "a longer text"
+def _in_utc(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(tzinfo=None)

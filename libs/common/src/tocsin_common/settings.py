@@ -59,6 +59,8 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """How long a schedule change waits for RabbitMQ to take its hint; the feed makes up for a lost one."""
     give_up_after_s: Seconds = 86400
     """As the scheduler's: so old an execution that was asked for by hand is given up."""
+    min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 1
+    """A schedule that comes more often is refused; those that tasks have already stay."""
 
 
 class DispatcherSettings(Settings, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
 
-from tocsin_api import auth, docs, executions, health, logs, problems, scheduler, task_rules, tasks
+from tocsin_api import auth, docs, executions, health, logs, problems, scheduler, schedules, task_rules, tasks
 from tocsin_api.hints import Hints
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
@@ -38,6 +38,7 @@ def create_app(settings: ApiSettings) -> Litestar:
             scheduler.show_scheduler,
             scheduler.pause_scheduler,
             scheduler.resume_scheduler,
+            schedules.preview_schedule,
             health.live,
             health.ready,
             *docs.handlers(),
@@ -99,6 +100,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 parse_webhook,
                 migrations.known_revisions(),
                 timedelta(seconds=settings.give_up_after_s),
+                min_interval_s=settings.min_interval_s,
             )
             yield
 

@@ -19,8 +19,10 @@ from tocsin_api.health import Liveness, Readiness
 from tocsin_api.idempotency import ALLOWED
 from tocsin_api.idempotency import HEADER as KEY_HEADER
 from tocsin_api.logs import LogList, LogQuery, TaskLogQuery
+from tocsin_api.preview import Preview
 from tocsin_api.problems import MEDIA_TYPE, Problem
 from tocsin_api.scheduler import Scheduler
+from tocsin_api.schedules import PreviewQuery
 from tocsin_api.task_fields import NewTask, TaskChange
 from tocsin_api.task_rows import Task
 from tocsin_api.tasks import TaskList, TaskQuery
@@ -133,6 +135,16 @@ OPERATIONS = (
     Operation(
         "get", "/api/logs", "listLogs", "List all attempts", LogList, query=LogQuery, errors=(400,), tag="logs"
     ),
+    Operation(
+        "get",
+        "/api/schedules/preview",
+        "previewSchedule",
+        "Show when a schedule comes",
+        Preview,
+        query=PreviewQuery,
+        errors=(400,),
+        tag="schedules",
+    ),
     Operation("get", SCHEDULER, "showScheduler", "Who schedules, and how far?", Scheduler, tag="scheduler"),
     Operation("post", f"{SCHEDULER}/pause", "pauseScheduler", "Pause all schedules", Scheduler, tag="scheduler"),
     Operation("post", f"{SCHEDULER}/resume", "resumeScheduler", "End the pause", Scheduler, tag="scheduler"),
@@ -159,7 +171,7 @@ def openapi() -> dict[str, Any]:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
     structs = (
         *(NewTask, TaskChange, Task, TaskList, ManualExecution),
-        *(LogList, Scheduler, Problem, Liveness, Readiness),
+        *(LogList, Preview, Scheduler, Problem, Liveness, Readiness),
     )
     _, schemas = msgspec.json.schema_components(structs, ref_template=REF)
     return {
@@ -167,7 +179,7 @@ def openapi() -> dict[str, Any]:
         "info": {
             "title": "Tocsin",
             "version": version("tocsin-api"),
-            "description": "Schedules messages to webhooks. All times in answers are UTC.",
+            "description": "Schedules messages to webhooks. All times are UTC where they do not say otherwise.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
@@ -226,10 +238,11 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
         return []
     _, schemas = msgspec.json.schema_components([operation.query])
     parameters = []
+    required = schemas[operation.query.__name__].get("required", ())
     for name, property_ in schemas[operation.query.__name__]["properties"].items():
         schema = _without_null(property_)
         described = {"description": schema.pop("description"), "schema": schema}
-        parameters.append({"name": name, "in": "query", "required": False, **described})
+        parameters.append({"name": name, "in": "query", "required": name in required, **described})
     return parameters
 
 

@@ -24,6 +24,8 @@ class Resources(NamedTuple):
     """Of this release, the newest first."""
     give_up_after: timedelta
     """So old an execution is given up."""
+    min_interval_s: int
+    """What a schedule that comes more often is refused by."""
 
 
 Injected: TypeAlias = NamedDependency[SkipValidation[Resources]]

@@ -7,10 +7,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tocsin_api.payload import Payload
-from tocsin_common import schedule, webhook
+from tocsin_common import schedule, timezones, webhook
 
 MAX_NAME_LENGTH = 100
-MAX_TIMEZONE_LENGTH = 64  # twice that of the longest
 FIRST_YEAR, LAST_YEAR = 2000, 2999
 
 Name = Annotated[
@@ -34,7 +33,7 @@ Timezone = Annotated[
     Meta(
         description="the IANA time zone that the schedule means, such as Europe/Berlin",
         examples=["Europe/Berlin"],
-        extra_json_schema={"minLength": 1, "maxLength": MAX_TIMEZONE_LENGTH},
+        extra_json_schema={"minLength": 1, "maxLength": timezones.MAX_LENGTH},
     ),
 ]
 Instant = Annotated[

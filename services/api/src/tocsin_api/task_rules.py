@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from difflib import get_close_matches
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeVar
-from zoneinfo import available_timezones
 
 from tocsin_api.errors import InvalidValueError, Violation
 from tocsin_api.inputs import Checks
 from tocsin_api.payload import check_payload
-from tocsin_api.task_fields import FIRST_YEAR, LAST_YEAR, MAX_NAME_LENGTH, MAX_TIMEZONE_LENGTH
-from tocsin_common import schedule, webhook
+from tocsin_api.task_fields import FIRST_YEAR, LAST_YEAR, MAX_NAME_LENGTH
+from tocsin_common import schedule, timezones, webhook
+from tocsin_common.schedule_intervals import check_interval
 from tocsin_common.settings import ApiSettings
 
 T = TypeVar("T")
@@ -34,7 +33,9 @@ def parser(settings: ApiSettings) -> Callable[[str], webhook.Webhook]:
     return partial(webhook.parse, allowed_hosts=settings.webhook_hosts, allow_local=settings.allow_local_webhooks)
 
 
-def checks(parse: Callable[[str], webhook.Webhook], *, allow_masked: bool = False) -> Checks:
+def checks(
+    parse: Callable[[str], webhook.Webhook], *, min_interval_s: int = 1, allow_masked: bool = False
+) -> Checks:
     """The rules of NewTask's and TaskChange's fields; a masked URL can only be compared with the task's own."""
 
     def check_webhook_url(url: str) -> str:
@@ -42,8 +43,8 @@ def checks(parse: Callable[[str], webhook.Webhook], *, allow_masked: bool = Fals
 
     return {
         "name": _check_name,
-        "schedule": _optional(_check_schedule),
-        "timezone": _check_timezone,
+        "schedule": _optional(partial(check_schedule, min_interval_s=min_interval_s)),
+        "timezone": timezones.check_timezone,
         "run_at": _optional(_check_instant),
         "starts_at": _optional(_check_instant),
         "ends_at": _optional(_check_instant),
@@ -92,30 +93,21 @@ def _optional(check: Callable[[T], T]) -> Callable[[T | None], T | None]:
     return lambda value: None if value is None else check(value)
 
 
+def check_schedule(expression: str, *, min_interval_s: int = 1) -> str:
+    """The expression in its one spelling; raises InvalidScheduleError."""
+    # One spelling: tasks with the same expression share an entry in the scheduler's heap.
+    expression = schedule.normal(expression)
+    schedule.validate(expression)
+    check_interval(expression, at_least_s=min_interval_s)
+    return expression
+
+
 def _check_name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
         raise InvalidValueError(f"has {len(name)} characters, 1 to {MAX_NAME_LENGTH} are allowed")
     if any(ord(char) < 32 or 127 <= ord(char) < 160 for char in name):
         raise InvalidValueError("must not hold control characters")
-    return name
-
-
-def _check_schedule(expression: str) -> str:
-    # One spelling: tasks with the same expression share an entry in the scheduler's heap.
-    expression = " ".join(expression.split())
-    schedule.validate(expression)
-    return expression
-
-
-_timezones = cache(available_timezones)  # it walks through folders
-
-
-def _check_timezone(name: str) -> str:
-    if name not in _timezones():
-        near = get_close_matches(name[:MAX_TIMEZONE_LENGTH], sorted(_timezones()))
-        hint = f"; near are {', '.join(near)}" if near else ""
-        raise InvalidValueError(f"must be an IANA time zone such as Europe/Berlin{hint}")
     return name
 
 

@@ -76,7 +76,7 @@ async def create_task(request: AnyRequest, resources: Injected) -> Task:
         request.headers.get("content-type"),
         await request.body(),
         NewTask,
-        checks(resources.parse_webhook),
+        checks(resources.parse_webhook, min_interval_s=resources.min_interval_s),
         new_task_rule,
     )
     task_id = uuid7()
@@ -110,7 +110,7 @@ async def change_task(request: AnyRequest, task_id: FromPath[str], resources: In
         request.headers.get("content-type"),
         await request.body(),
         TaskChange,
-        checks(resources.parse_webhook, allow_masked=True),
+        checks(resources.parse_webhook, min_interval_s=resources.min_interval_s, allow_masked=True),
         change_rule,
     )
     wanted = columns(change) | await _changed_url(resources, id_, change.webhook_url)
