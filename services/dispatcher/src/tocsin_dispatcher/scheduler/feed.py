@@ -7,6 +7,7 @@ still has an xid at or after X, so none can hide.
 import asyncio
 
 import asyncpg
+import structlog
 
 from tocsin_dispatcher import sql
 from tocsin_dispatcher.clock import DatabaseClock
@@ -16,6 +17,8 @@ from tocsin_dispatcher.scheduler.lease import Standing
 # A schedule that is new to the heap takes up to 0.4 ms. Between two looks at the database the transaction is idle,
 # for 2 s at most, and the lease must be renewed in time.
 CURSOR_ROWS = 500
+
+_log = structlog.get_logger(__name__)
 
 
 class Feed:
@@ -56,6 +59,7 @@ class Feed:
         heap.forget_inactive(keep={revision.task_id for revision in revisions})
         self.position = rows[0]["next_xid"]
         self._clock.sample(rows[0]["now"])
+        _log.debug("changes.applied", revisions=len(revisions), position=self.position)
         return late
 
 
