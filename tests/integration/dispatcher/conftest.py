@@ -74,11 +74,14 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
     async def add(
         *,
         status: str = "ACTIVE",
-        cron: str = "*/5 * * * * *",
+        cron: str | None = "*/5 * * * * *",
         destination: str = "discord.com/1",
         effective_from: datetime = DAY,
         max_retry: int = 3,
         url: str = "https://discord.com/api/webhooks/1/token",
+        run_at: datetime | None = None,
+        jitter_s: int = 0,
+        catch_up: str = "latest",
     ) -> UUID:
         task_id = uuid4()
         await pool.execute(
@@ -86,12 +89,16 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
             WITH task AS (
                 INSERT INTO tasks (id, name, schedule, webhook_url_sealed, webhook_url_hash, webhook_url_masked,
                                    destination, payload, max_retry, status, revision, effective_from, created_at,
-                                   updated_at)
-                VALUES ($1, 'a task', $2, $3, $4, 'masked', $5, '{"content": "hello"}', $6, $7, 1, $8, $8, $8)
+                                   updated_at, run_at, jitter_s, catch_up)
+                VALUES ($1, 'a task', $2, $3, $4, 'masked', $5, '{"content": "hello"}', $6, $7, 1, $8, $8, $8,
+                        $9, $10, $11)
                 RETURNING *
             )
-            INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination)
-            SELECT id, revision, effective_from, status, schedule, timezone, destination FROM task
+            INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination,
+                                        run_at, jitter_s, catch_up)
+            SELECT id, revision, effective_from, status, schedule, timezone, destination,
+                   run_at, jitter_s, catch_up
+            FROM task
             """,
             task_id,
             cron,
@@ -101,6 +108,9 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
             max_retry,
             status,
             effective_from,
+            run_at,
+            jitter_s,
+            catch_up,
         )
         return task_id
 

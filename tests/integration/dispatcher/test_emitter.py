@@ -15,9 +15,9 @@ from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.emitter import Emitter
-from tocsin_dispatcher.scheduler.heap import Revision, Span
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
+from tocsin_dispatcher.scheduler.revision import Owed, Revision, Span, When
 
 from .conftest import DAY, announced
 
@@ -26,7 +26,7 @@ LATER = DAY + timedelta(days=400)  # beyond the watermark that a fresh database 
 
 @pytest.fixture
 async def lease(pool: asyncpg.Pool) -> Lease:
-    lease = Lease(pool, DatabaseClock(), holder="leader", ttl_s=30, renew_s=1, hold_s=20)
+    lease = Lease(pool, DatabaseClock(), holder="leader", ttl_s=30, renew_s=1, hold_s=20, reboot_after_s=60)
     await lease.take()
     return lease
 
@@ -43,8 +43,8 @@ def emitter(
     return Emitter(pool, lease, clock, Partitions(pool), publisher, settings)
 
 
-def jobs(count: int) -> list[Job]:
-    return [Job(uuid4(), LATER, f"discord.com/{n % 2}") for n in range(count)]
+def owed_jobs(count: int) -> list[Owed]:
+    return [Owed(Job(uuid4(), LATER, f"discord.com/{n % 2}"), "schedule", 0) for n in range(count)]
 
 
 async def watermark(pool: asyncpg.Pool):
@@ -54,20 +54,22 @@ async def watermark(pool: asyncpg.Pool):
 async def test_every_job_gets_a_row_and_is_announced(
     emitter: Emitter, pool: asyncpg.Pool, connection: AbstractRobustConnection
 ):
-    owed = jobs(5)
+    owed = owed_jobs(5)
 
     await emitter.emit(owed, position=0, watermark=LATER)
 
     rows = await pool.fetch("SELECT task_id, state, next_at, destination FROM executions")
     assert {(row["task_id"], row["state"], row["next_at"], row["destination"]) for row in rows} == {
-        (job.task_id, "due", LATER, job.destination) for job in owed
+        (job.task_id, "due", LATER, job.destination) for job, _, _ in owed
     }
-    assert sorted(job.task_id for job in await announced(connection, 5)) == sorted(job.task_id for job in owed)
+    assert sorted(job.task_id for job in await announced(connection, 5)) == sorted(
+        owing.job.task_id for owing in owed
+    )
     assert await watermark(pool) == LATER
 
 
 async def test_emitting_again_adds_nothing(emitter: Emitter, pool: asyncpg.Pool):
-    owed = jobs(3)
+    owed = owed_jobs(3)
     await emitter.emit(owed, position=0)
     await pool.execute("UPDATE executions SET state = 'succeeded'")
 
@@ -80,8 +82,8 @@ async def test_emitting_again_adds_nothing(emitter: Emitter, pool: asyncpg.Pool)
 async def test_the_watermark_moves_only_with_the_last_chunk(emitter: Emitter, pool: asyncpg.Pool):
     before = await watermark(pool)
 
-    def broken_off() -> Iterator[Job]:
-        yield from jobs(3)
+    def broken_off() -> Iterator[Owed]:
+        yield from owed_jobs(3)
         raise ConnectionError("the process dies here")
 
     with pytest.raises(ConnectionError):
@@ -106,7 +108,7 @@ async def test_a_scheduler_that_leads_no_more_leaves_no_row(emitter: Emitter, po
     await pool.execute("UPDATE scheduler_lease SET holder = 'another', epoch = epoch + 1")
 
     with pytest.raises(LeaseLostError):
-        await emitter.emit(jobs(1), position=0, watermark=LATER)
+        await emitter.emit(owed_jobs(1), position=0, watermark=LATER)
 
     assert await pool.fetchval("SELECT count(*) FROM executions") == 0
     assert await watermark(pool) == before
@@ -116,14 +118,14 @@ async def test_an_expired_lease_counts_as_lost_even_if_nobody_took_it(emitter: E
     await pool.execute("UPDATE scheduler_lease SET expires_at = clock_timestamp() - interval '1 ms'")
 
     with pytest.raises(LeaseLostError):
-        await emitter.emit(jobs(1), position=0)
+        await emitter.emit(owed_jobs(1), position=0)
 
     assert await pool.fetchval("SELECT count(*) FROM executions") == 0
 
 
 async def test_a_gap_leaves_a_row_for_what_fires_and_one_for_what_is_missed(emitter: Emitter, pool: asyncpg.Pool):
     task_id = uuid4()
-    owner = Revision(task_id, 1, LATER, "ACTIVE", "*/10 * * * *", "UTC", "discord.com/1")
+    owner = Revision(task_id, 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
     gap_end = LATER + timedelta(minutes=25)
     await emitter.freeze_gap(gap_end)
 
@@ -143,10 +145,10 @@ async def test_a_gap_leaves_a_row_for_what_fires_and_one_for_what_is_missed(emit
 async def test_what_was_emitted_before_the_gap_was_decided_does_not_count_as_missed(
     emitter: Emitter, pool: asyncpg.Pool
 ):
-    owner = Revision(uuid4(), 1, LATER, "ACTIVE", "*/10 * * * *", "UTC", "discord.com/1")
+    owner = Revision(uuid4(), 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
     gap_end = LATER + timedelta(minutes=45)
     # The last leader died between two chunks of LATER, so the watermark lies before it.
-    await emitter.emit([Job(owner.task_id, LATER, owner.destination)], position=0)
+    await emitter.emit([owner.owed_at(LATER)], position=0)
 
     await emitter.emit_spans([Span(owner, LATER, gap_end)], decided_at=gap_end, position=0)
 
@@ -162,7 +164,7 @@ async def test_what_was_emitted_before_the_gap_was_decided_does_not_count_as_mis
 async def test_after_a_crash_in_the_middle_of_a_late_change_a_later_decision_accounts_for_every_instant(
     emitter: Emitter, pool: asyncpg.Pool, lost: str
 ):
-    owner = Revision(uuid4(), 1, LATER, "ACTIVE", "*/10 * * * * *", "UTC", "discord.com/1")
+    owner = Revision(uuid4(), 1, LATER, True, "discord.com/1", When("*/10 * * * * *"))
     span = Span(owner, LATER, LATER + timedelta(seconds=100))
     await pool.execute(
         f"""
@@ -195,7 +197,9 @@ async def test_a_gap_that_was_not_worked_off_is_inherited(emitter: Emitter, pool
     await emitter.freeze_gap(LATER)
     await pool.execute("UPDATE scheduler_lease SET expires_at = '-infinity'")
 
-    standing = await Lease(pool, DatabaseClock(), holder="next", ttl_s=30, renew_s=1, hold_s=20).take()
+    standing = await Lease(
+        pool, DatabaseClock(), holder="next", ttl_s=30, renew_s=1, hold_s=20, reboot_after_s=60
+    ).take()
 
     assert standing is not None
     assert (standing.watermark, standing.gap_until) == (before, LATER)
@@ -215,6 +219,6 @@ async def test_a_work_queue_that_an_operator_deleted_is_made_anew_and_gets_the_j
     channel = await connection.channel()
     await (await channel.get_underlay_channel()).queue_delete(topology.WORK_QUEUE)
 
-    await asyncio.wait_for(emitter.emit(jobs(2), position=0), 20)
+    await asyncio.wait_for(emitter.emit(owed_jobs(2), position=0), 20)
 
     assert len(await announced(connection, 2)) == 2

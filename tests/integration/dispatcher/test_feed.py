@@ -1,16 +1,17 @@
 """Following the tasks on a real database: no commit can hide."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 import pytest
 
 from tocsin_dispatcher.clock import DatabaseClock
-from tocsin_dispatcher.scheduler.feed import Feed
-from tocsin_dispatcher.scheduler.heap import TICK, Heap, Revision, Span
+from tocsin_dispatcher.scheduler.feed import DatabaseChangedError, Feed
+from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
+from tocsin_dispatcher.scheduler.revision import TICK, Change, Revision
 
 from .conftest import DAY
 
@@ -30,89 +31,189 @@ FROM generate_series(1, 100) AS n
 """
 
 
+SET_LEASE = """
+UPDATE scheduler_lease
+SET watermark = $1, feed_xid = $2::xid8,
+    database_id = COALESCE($3, (SELECT system_identifier FROM pg_control_system()) || '/00000001')
+RETURNING database_id
+"""
+
+
 @pytest.fixture
 def feed(pool: asyncpg.Pool) -> Feed:
     return Feed(pool, DatabaseClock())
 
 
+@pytest.fixture
+def set_lease(pool: asyncpg.Pool):
+    """What the last leader left: the watermark, and a position in this database unless it is another's."""
+
+    async def set_lease(watermark: datetime = DAY, xid: int = 0, *, database_id: str | None = None) -> Standing:
+        row = await pool.fetchrow(SET_LEASE, watermark, xid, database_id)
+        return Standing(2, watermark, xid, row["database_id"], None, None)
+
+    return set_lease
+
+
 def members(heap: Heap) -> set[UUID]:
     head = heap.head()
-    return {job.task_id for job in heap.jobs_at(head)} if head is not None else set()
+    return {owed.job.task_id for owed in heap.owed_at(head)} if head is not None else set()
 
 
-async def test_a_snapshot_holds_the_active_tasks(feed: Feed, add_task):
+def late(feed: Feed) -> set[tuple[UUID, datetime, datetime]]:
+    return {(span.revision.task_id, span.start, span.end) for span in feed.heap.late(feed.unsettled)}
+
+
+async def test_a_snapshot_holds_the_active_tasks(feed: Feed, set_lease, add_task):
+    await set_lease()
     active = await add_task()
     await add_task(status="INACTIVE")
     await add_task(status="DELETED")
 
-    heap, _ = await feed.load(Standing(1, DAY, 0, None))
+    await feed.load()
 
-    assert members(heap) == {active}
+    assert members(feed.heap) == {active}
 
 
-async def test_the_feed_brings_what_commits_after_the_snapshot(feed: Feed, add_task):
-    heap, _ = await feed.load(Standing(1, DAY, 0, None))
+async def test_the_feed_brings_what_commits_after_the_snapshot(feed: Feed, set_lease, add_task):
+    await set_lease()
+    await feed.load()
     added = await add_task()
 
-    await feed.read(heap)
+    await feed.read()
 
-    assert members(heap) == {added}
+    assert members(feed.heap) == {added}
 
 
 async def test_a_transaction_that_commits_late_is_not_missed(
-    feed: Feed, add_task, pool: asyncpg.Pool, database: asyncpg.Connection
+    feed: Feed, set_lease, add_task, pool: asyncpg.Pool, database: asyncpg.Connection
 ):
+    await set_lease()
     slow_task = await add_task(status="INACTIVE")
-    heap, _ = await feed.load(Standing(1, DAY, 0, None))
+    await feed.load()
     slow = database.transaction()
     await slow.start()
     await database.execute(NEXT_REVISION, slow_task, "ACTIVE", "discord.com/1", DAY)
     quick_task = await add_task()
-    await feed.read(heap)
-    assert members(heap) == {quick_task}
+    await feed.read()
+    assert members(feed.heap) == {quick_task}
 
     await slow.commit()
-    await feed.read(heap)
+    await feed.read()
 
-    assert members(heap) == {quick_task, slow_task}
-
-
-async def test_reading_again_owes_nothing_twice(feed: Feed, add_task):
-    heap, _ = await feed.load(Standing(1, DAY + timedelta(seconds=7), 0, None))
-    await add_task()
-
-    first = await feed.read(heap)
-    second = await feed.read(heap)
-
-    assert [(span.start, span.end) for span in first] == [(DAY, DAY + timedelta(seconds=7))]
-    assert second == []
+    assert members(feed.heap) == {quick_task, slow_task}
 
 
+async def test_what_was_settled_is_owed_no_second_time(feed: Feed, set_lease, add_task):
+    await feed.take_over(await set_lease(DAY + timedelta(seconds=7)))
+    task_id = await add_task()
+    await feed.read()
+    assert late(feed) == {(task_id, DAY, DAY + timedelta(seconds=7))}
+
+    feed.settled()
+    await feed.read()
+
+    assert late(feed) == set()
+
+
+@pytest.mark.parametrize("stood_by", [False, True], ids=["a process that has just started", "a standby"])
 async def test_a_change_that_the_last_leader_did_not_apply_is_late_for_the_next(
-    feed: Feed, add_task, pool: asyncpg.Pool
+    feed: Feed, set_lease, add_task, pool: asyncpg.Pool, stood_by: bool
 ):
     old = await add_task()
     position = await pool.fetchval("SELECT pg_current_xact_id()")  # others work on this server, too
+    standing = await set_lease(DAY + timedelta(seconds=5), position)
+    if stood_by:
+        await feed.load()
     await pool.execute(NEXT_REVISION, old, "INACTIVE", "discord.com/1", DAY + timedelta(seconds=12))
     new = await add_task(effective_from=DAY + timedelta(seconds=1))
+    if stood_by:
+        await feed.follow()
 
-    heap, late = await feed.load(Standing(2, DAY + timedelta(seconds=5), position, None))
+    await feed.take_over(standing)
 
     watermark, ended, began = (DAY + timedelta(seconds=second) for second in (5, 12, 1))
-    assert {(span.revision.task_id, span.start, span.end) for span in late} == {
-        (old, watermark + TICK, ended - TICK),
-        (new, began, watermark),
-    }
-    assert members(heap) == {new}
+    assert late(feed) == {(old, watermark + TICK, ended - TICK), (new, began, watermark)}
+    assert members(feed.heap) == {new}
 
 
-async def test_what_changed_before_the_position_is_not_late(feed: Feed, add_task, pool: asyncpg.Pool):
+async def test_what_the_last_leader_had_taken_in_is_not_late(feed: Feed, set_lease, add_task, pool: asyncpg.Pool):
+    await set_lease()
+    await feed.load()
     await add_task()
+    await feed.follow()
     position = await pool.fetchval("SELECT pg_current_xact_id()")  # others work on this server, too
 
-    _, late = await feed.load(Standing(2, DAY + timedelta(seconds=30), position, None))
+    await feed.take_over(await set_lease(DAY + timedelta(seconds=30), position))
 
-    assert late == []
+    assert late(feed) == set()
+
+
+async def test_a_standby_keeps_no_more_than_the_next_leader_needs(
+    feed: Feed, set_lease, add_task, pool: asyncpg.Pool
+):
+    await set_lease()
+    await feed.load()
+    await add_task()
+    await feed.follow()
+    assert len(feed._recent) == 1
+    position = await pool.fetchval("SELECT pg_current_xact_id()")
+
+    await set_lease(DAY + timedelta(seconds=9), position)
+    await feed.follow()
+
+    assert feed._recent == []
+    assert feed.heap.watermark == DAY + timedelta(seconds=9)
+
+
+async def test_a_position_in_another_database_says_nothing_and_effective_from_decides(
+    feed: Feed, set_lease, add_task
+):
+    watermark = DAY + timedelta(seconds=20)
+    standing = await set_lease(watermark, 2**40, database_id="7/00000001")
+    before = await add_task(effective_from=DAY)
+    after = await add_task(effective_from=watermark + timedelta(seconds=1))
+
+    await feed.take_over(standing)
+
+    assert members(feed.heap) == {before, after}
+    assert [change.new.task_id for change in feed.unsettled] == [after]
+
+
+async def test_a_feed_of_another_database_is_no_feed(feed: Feed, set_lease, add_task):
+    await set_lease()
+    await feed.load()
+    feed.database_id = "7/00000001"
+
+    with pytest.raises(DatabaseChangedError):
+        await feed.read()
+
+    assert feed.database_id is None
+
+
+async def test_a_pause_is_seen_with_the_feed(feed: Feed, set_lease, pool: asyncpg.Pool):
+    await set_lease()
+    await feed.load()
+    assert not feed.is_paused
+    await pool.execute("UPDATE scheduler_pause SET paused_at = clock_timestamp()")
+
+    await feed.read()
+
+    assert feed.is_paused
+
+
+async def test_tasks_that_drifted_are_found_and_read_again(feed: Feed, set_lease, add_task, pool: asyncpg.Pool):
+    await set_lease()
+    known, stopped, appeared = await add_task(), await add_task(), await add_task(status="INACTIVE")
+    await feed.load()
+    # What no revision tells: a restored table, or a hand at work.
+    await pool.execute("UPDATE tasks SET status = 'INACTIVE' WHERE id = $1", stopped)
+    await pool.execute("UPDATE tasks SET status = 'ACTIVE' WHERE id = $1", appeared)
+
+    first, second = await feed.find_drift(), await feed.find_drift()
+
+    assert (first, second) == (2, 0)
+    assert members(feed.heap) == {known, appeared}
 
 
 class WatchedHeap(Heap):
@@ -123,12 +224,14 @@ class WatchedHeap(Heap):
         self.turns_of_others = turns
         self.seen: list[int] = []
 
-    def apply(self, revision: Revision) -> list[Span]:
+    def apply(self, revision: Revision) -> Change | None:
         self.seen.append(len(self.turns_of_others))
         return super().apply(revision)
 
 
-async def test_taking_in_many_changes_gives_way_to_what_renews_the_lease(feed: Feed, pool: asyncpg.Pool):
+async def test_taking_in_many_changes_gives_way_to_what_renews_the_lease(
+    feed: Feed, set_lease, pool: asyncpg.Pool
+):
     turns: list[int] = []
 
     async def take_turns() -> None:
@@ -136,11 +239,13 @@ async def test_taking_in_many_changes_gives_way_to_what_renews_the_lease(feed: F
             turns.append(1)
             await asyncio.sleep(0)
 
+    await set_lease()
+    await feed.load()
     await pool.execute(MANY_REVISIONS)
-    heap = WatchedHeap(turns)
+    feed.heap = heap = WatchedHeap(turns)
     others = asyncio.create_task(take_turns())
 
-    await feed.read(heap)
+    await feed.read()
 
     others.cancel()
     assert len(heap) == 100

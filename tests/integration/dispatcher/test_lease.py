@@ -16,7 +16,15 @@ NewLease = Callable[..., Lease]
 @pytest.fixture
 def new_lease(pool: asyncpg.Pool) -> NewLease:
     def build(holder: str, *, ttl_s: float = 30, renew_s: float = 0.01, hold_s: float = 20) -> Lease:
-        return Lease(pool, DatabaseClock(), holder=holder, ttl_s=ttl_s, renew_s=renew_s, hold_s=hold_s)
+        return Lease(
+            pool,
+            DatabaseClock(),
+            holder=holder,
+            ttl_s=ttl_s,
+            renew_s=renew_s,
+            hold_s=hold_s,
+            reboot_after_s=60,
+        )
 
     return build
 
@@ -99,3 +107,45 @@ async def test_a_holder_that_cannot_renew_stops_by_itself(new_lease: NewLease, p
 
     with pytest.raises(LeaseLostError, match="not renewed in time"):
         await asyncio.wait_for(lease.keep(), 5)
+
+
+async def test_scheduling_starts_anew_where_nobody_led_for_a_minute_or_ever(
+    new_lease: NewLease, pool: asyncpg.Pool
+):
+    first = await new_lease("first").take()
+    await pool.execute("UPDATE scheduler_lease SET expires_at = clock_timestamp() - interval '59 s'")
+    soon_after = await new_lease("second").take()
+    await pool.execute("UPDATE scheduler_lease SET expires_at = clock_timestamp() - interval '61 s'")
+
+    later = await new_lease("third").take()
+
+    assert first is not None
+    assert soon_after is not None
+    assert later is not None
+    assert first.reboot_at is not None
+    assert soon_after.reboot_at == first.reboot_at
+    assert later.reboot_at is not None
+    assert later.reboot_at > first.reboot_at
+
+
+async def test_a_restart_by_the_book_does_not_start_scheduling_anew(new_lease: NewLease):
+    first, second = new_lease("first"), new_lease("second")
+    began = await first.take()
+    await first.release()
+
+    went_on = await second.take()
+
+    assert began is not None
+    assert went_on is not None
+    assert went_on.reboot_at == began.reboot_at
+
+
+async def test_each_renewal_shows_what_the_leader_holds(new_lease: NewLease, pool: asyncpg.Pool):
+    lease = new_lease("holder")
+    await lease.take()
+    lease.show(tasks=7, schedules=3)
+    keeping = asyncio.create_task(lease.keep())
+
+    await becomes_true(pool, "SELECT (tasks, schedules) = (7, 3) FROM scheduler_lease")
+
+    keeping.cancel()

@@ -26,7 +26,7 @@ def new_sweeper(
     pool: asyncpg.Pool, publisher: Publisher, scheduler_settings: Callable[..., SchedulerSettings]
 ) -> Callable[..., Sweeper]:
     async def build(*, leads: bool = True, **settings: float) -> Sweeper:
-        lease = Lease(pool, DatabaseClock(), holder="leader", ttl_s=30, renew_s=1, hold_s=20)
+        lease = Lease(pool, DatabaseClock(), holder="leader", ttl_s=30, renew_s=1, hold_s=20, reboot_after_s=60)
         if leads:
             await lease.take()
         return Sweeper(pool, lease, publisher, scheduler_settings(sweep_patience_s=PATIENCE_S, **settings))

@@ -66,12 +66,18 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     lease_renew_s: Seconds = 1.5
     lease_hold_s: Seconds = 4
     """The holder stops by itself this long after it sent its last successful renewal."""
-    standby_poll_s: Seconds = 0.5
+    reboot_after_s: Seconds = 60
+    """Where nobody has led for so long, scheduling starts anew: each @reboot task fires once."""
+    standby_poll_s: Seconds = 0.25
     """How often a standby asks whether the lease is free."""
     feed_poll_s: Seconds = 2
     """The feed is read this often where no hint came."""
+    drift_check_s: Seconds = 600
+    """How often the tasks in memory are compared with the table."""
     catch_up_grace_s: Annotated[float, Meta(ge=5)] = 60
-    """After an outage instants up to this old all fire; of older ones only the newest of each task."""
+    """After an outage instants up to this old all fire; of older ones what each task's policy says."""
+    catch_up_limit: Count = 100
+    """How many older instants of a task its policy `all` fires after an outage."""
     emission_chunk: Count = 2000
     """Execution rows a statement."""
     jobs_per_message: Annotated[int, Meta(ge=1, le=50)] = 50

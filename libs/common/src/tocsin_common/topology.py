@@ -37,6 +37,12 @@ def tier_queue(seconds: int) -> str:
     return f"{WORK_QUEUE}.retry.{seconds}s"
 
 
+def tier_for(wait_s: float) -> int | None:
+    """The largest tier that fits into `wait_s`, in seconds; None where none does."""
+    fitting = [tier for tier in TIERS_S if tier <= wait_s]
+    return fitting[-1] if fitting else None
+
+
 def queue_arguments() -> dict[str, dict[str, Any]]:
     """Every shared queue with its arguments; all are durable and bound to JOBS_EXCHANGE by their name."""
     quorum = {"x-queue-type": "quorum"}

@@ -63,14 +63,14 @@ class Publisher:
             answer = await plain.queue_declare(queue, passive=True)
         return answer.message_count or 0
 
-    async def insist(self, messages: Iterable[JobMessage]) -> None:
-        """Publish to the work queue until every message is confirmed, however long the broker is away."""
-        pending = await self.publish_all(messages)
+    async def insist(self, messages: Iterable[JobMessage], queue: str = topology.WORK_QUEUE) -> None:
+        """Publish to `queue` until every message is confirmed, however long the broker is away."""
+        pending = await self.publish_all(messages, queue)
         while pending:
             await asyncio.sleep(RETRY_S)
             await self.ready()
             await self._mend()
-            pending = await self.publish_all(pending)
+            pending = await self.publish_all(pending, queue)
 
     async def publish_all(
         self,

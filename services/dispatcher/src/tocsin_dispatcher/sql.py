@@ -5,50 +5,93 @@ for each other in a circle and a frozen one blocks nobody. Where a statement loc
 order is: destinations, executions, tasks, task_state.
 """
 
+from typing import NamedTuple
+
 # --- The scheduler: lease -----------------------------------------------------------------------------------
+
+# A transaction id means something in this database only, and not after a copy of it went on by itself.
+_DATABASE_ID = """
+(SELECT system_identifier FROM pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+"""
+
+LEASE = f"""
+SELECT watermark, feed_xid, database_id, reboot_at, {_DATABASE_ID} AS current_database_id FROM scheduler_lease
+"""  # noqa: S608 - built from a constant above
 
 TAKE_LEASE = """
 UPDATE scheduler_lease
-SET holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2::interval
-WHERE expires_at < clock_timestamp() OR holder = $1
-RETURNING epoch, watermark, feed_xid, gap_until, clock_timestamp() AS now
+SET holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2::interval,
+    reboot_at = CASE WHEN expires_at < clock_timestamp() - $3::interval THEN clock_timestamp() ELSE reboot_at END
+WHERE expires_at <= clock_timestamp() OR holder = $1
+RETURNING epoch, watermark, feed_xid, database_id, gap_until, reboot_at, clock_timestamp() AS now
 """
 
 RENEW_LEASE = """
-UPDATE scheduler_lease SET expires_at = clock_timestamp() + $3::interval
+UPDATE scheduler_lease SET expires_at = clock_timestamp() + $3::interval, tasks = $4, schedules = $5
 WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
 RETURNING clock_timestamp() AS now
 """
 
 RELEASE_LEASE = """
-UPDATE scheduler_lease SET expires_at = '-infinity', holder = NULL WHERE holder = $1 AND epoch = $2
+UPDATE scheduler_lease SET expires_at = LEAST(expires_at, clock_timestamp()), holder = NULL
+WHERE holder = $1 AND epoch = $2
 """
 
 # --- The scheduler: snapshot and feed -----------------------------------------------------------------------
 
-_REVISION = "task_id, revision, effective_from, status, schedule, timezone, destination"
-
-UNCHANGED_ACTIVE_TASKS = """
-SELECT id AS task_id, revision, effective_from, status, schedule, timezone, destination
-FROM tasks
-WHERE status = 'ACTIVE'
-  AND NOT EXISTS (SELECT FROM task_revisions r WHERE r.task_id = tasks.id AND r.xid >= $1)
+REVISION_COLUMNS = 12
+_REVISION = """
+revision, effective_from, status = 'ACTIVE', destination, schedule, timezone, run_at, starts_at, ends_at,
+catch_up, jitter_s
 """
 
-# What the tasks that changed at or after the feed's position were before.
-REVISIONS_BEFORE = f"""
-SELECT DISTINCT ON (task_id) {_REVISION}
-FROM task_revisions JOIN (SELECT DISTINCT task_id FROM task_revisions WHERE xid >= $1) changed USING (task_id)
-WHERE xid < $1
-ORDER BY task_id, revision DESC
-"""  # noqa: S608 - built from a constant above
+
+class Snapshot(NamedTuple):
+    """How to read all tasks in one transaction; each statement takes where to begin."""
+
+    changes: str
+    """What changed since then, as FEED shows it."""
+    before: str
+    """What the tasks that changed were before."""
+    unchanged: str
+    """The active tasks that did not change."""
+
 
 # `next_xid` belongs to the same snapshot as the rows, so whatever commits later has an xid at or after it.
 # One row without a task comes back where nothing changed.
-FEED = f"""
-SELECT pg_snapshot_xmin(pg_current_snapshot()) AS next_xid, clock_timestamp() AS now, {_REVISION}
-FROM (VALUES (true)) always LEFT JOIN task_revisions ON xid >= $1
+_CHANGES = f"""
+SELECT task_id, {_REVISION}, xid, pg_snapshot_xmin(pg_current_snapshot()) AS next_xid, clock_timestamp() AS now,
+       {_DATABASE_ID} AS database_id, (SELECT paused_at IS NOT NULL FROM scheduler_pause) AS is_paused
+FROM (VALUES (true)) always LEFT JOIN task_revisions ON %(since)s
 ORDER BY task_id, revision
+"""  # noqa: S608 - built from constants above
+
+_BEFORE = f"""
+SELECT DISTINCT ON (task_id) task_id, {_REVISION}
+FROM task_revisions JOIN (SELECT DISTINCT task_id FROM task_revisions WHERE %(since)s) changed USING (task_id)
+WHERE NOT %(since)s
+ORDER BY task_id, revision DESC
+"""  # noqa: S608 - built from constants above
+
+_UNCHANGED = f"""
+SELECT id, {_REVISION} FROM tasks
+WHERE status = 'ACTIVE' AND NOT EXISTS (SELECT FROM task_revisions r WHERE r.task_id = tasks.id AND r.%(since)s)
+"""  # noqa: S608 - built from constants above
+
+
+SNAPSHOT_BY_XID, SNAPSHOT_BY_EFFECTIVE_FROM = (
+    Snapshot(*(statement % {"since": since} for statement in (_CHANGES, _BEFORE, _UNCHANGED)))
+    for since in ("xid >= $1", "effective_from > $1")
+)
+FEED = SNAPSHOT_BY_XID.changes
+
+TALLY = """
+SELECT get_byte(uuid_send(id), 15) AS bucket, count(*) AS tasks, sum(revision)::bigint AS total
+FROM tasks WHERE status = 'ACTIVE' GROUP BY 1
+"""
+
+TASKS_IN_BUCKETS = f"""
+SELECT id, {_REVISION} FROM tasks WHERE get_byte(uuid_send(id), 15) = ANY($1::integer[])
 """  # noqa: S608 - built from a constant above
 
 # --- The scheduler: emission and sweep ----------------------------------------------------------------------
@@ -61,14 +104,23 @@ WITH lease AS (
     WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
     RETURNING true
 ), emitted AS (
-    INSERT INTO executions (scheduled_for, task_id, destination, next_at, give_up_at)
-    SELECT j.scheduled_for, j.task_id, j.destination, j.scheduled_for, clock_timestamp() + $8::interval
-    FROM lease, unnest($5::timestamptz[], $6::uuid[], $7::text[]) AS j (scheduled_for, task_id, destination)
+    INSERT INTO executions (scheduled_for, task_id, destination, kind, jitter_ms, next_at, give_up_at)
+    SELECT scheduled_for, task_id, destination, kind, jitter_ms,
+           scheduled_for + jitter_ms * interval '1 millisecond', clock_timestamp() + $10::interval
+    FROM lease, unnest($5::timestamptz[], $6::uuid[], $7::text[], $8::text[], $9::integer[])
+        AS j (scheduled_for, task_id, destination, kind, jitter_ms)
     ORDER BY 1, 2
     ON CONFLICT DO NOTHING
     RETURNING true
 )
 SELECT EXISTS (SELECT FROM lease) AS held, (SELECT count(*) FROM emitted) AS emitted, clock_timestamp() AS now
+"""
+
+# Once all that a heap loaded from another database's position made owed was emitted.
+ADOPT_POSITION = """
+UPDATE scheduler_lease SET feed_xid = $3::xid8, database_id = $4
+WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+RETURNING true
 """
 
 # The decision on a gap is frozen before the first row of it is written, so that a crash changes nothing of it.
@@ -87,18 +139,18 @@ RETURNING true
 # A leader that died in the middle left rows: what it emitted is not missed, and what it counted as missed is not
 # counted again.
 RECORD_MISSED = """
-INSERT INTO executions (scheduled_for, task_id, state, destination, next_at, give_up_at, finished_at,
+INSERT INTO executions (scheduled_for, task_id, kind, state, destination, next_at, give_up_at, finished_at,
                         missed_from, missed_count)
-SELECT m.newest, m.task_id, 'missed', m.destination, m.newest, m.newest, clock_timestamp(),
+SELECT m.newest, m.task_id, m.kind, 'missed', m.destination, m.newest, m.newest, clock_timestamp(),
        COALESCE(known.missed_until + interval '1 microsecond', m.oldest), m.count - known.count
-FROM unnest($3::timestamptz[], $4::uuid[], $5::text[], $6::timestamptz[], $7::integer[])
-    AS m (newest, task_id, destination, oldest, count)
+FROM unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::integer[])
+    AS m (task_id, destination, kind, newest, oldest, count)
 CROSS JOIN LATERAL (
     SELECT max(scheduled_for) FILTER (WHERE state = 'missed') AS missed_until,
            CASE WHEN bool_or(state = 'missed' AND missed_count IS NULL) THEN NULL
                 ELSE COALESCE(sum(CASE WHEN state = 'missed' THEN missed_count ELSE 1 END), 0) END AS count
     FROM executions
-    WHERE task_id = m.task_id AND kind = 'schedule' AND scheduled_for BETWEEN m.oldest AND m.newest
+    WHERE task_id = m.task_id AND kind = m.kind AND scheduled_for BETWEEN m.oldest AND m.newest
 ) AS known
 WHERE EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
   AND (m.count - known.count > 0) IS NOT FALSE

@@ -9,16 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin_common import schedule
-from tocsin_dispatcher.scheduler.catch_up import COUNT_LIMIT, resolve
-from tocsin_dispatcher.scheduler.heap import Revision, Span
+from tocsin_dispatcher.scheduler.catch_up import COUNT_LIMIT, Resolution, Terms, resolve
+from tocsin_dispatcher.scheduler.revision import Policy, Revision, Span, When
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GRACE = timedelta(seconds=60)
+TERMS = Terms(NOON, GRACE, limit=3)
 TASK = UUID(int=1)
 
 
-def span(cron: str, start: datetime, end: datetime) -> Span:
-    return Span(Revision(TASK, 1, start, "ACTIVE", cron, "UTC", "discord.com/1"), start, end)
+def span(cron: str, start: datetime, end: datetime, catch_up: str = "latest") -> Span:
+    policy = Policy(catch_up)
+    return Span(Revision(TASK, 1, start, True, "discord.com/1", When(cron), policy), start, end)
+
+
+def fired(resolution: Resolution) -> list[datetime]:
+    return [owed.job.scheduled_for for owed in resolution.fire]
 
 
 def minutes_ago(*minutes: float) -> list[datetime]:
@@ -26,7 +32,7 @@ def minutes_ago(*minutes: float) -> list[datetime]:
 
 
 @pytest.mark.parametrize(
-    ("cron", "since_min", "fired", "missed"),
+    ("cron", "since_min", "expected", "missed"),
     [
         pytest.param("*/20 * * * * *", 0.9, [2 / 3, 1 / 3, 0], None, id="within the grace everything fires"),
         pytest.param("* * * * *", 10, [0], (1, 10, 10), id="one within the grace: all older ones are missed"),
@@ -35,12 +41,12 @@ def minutes_ago(*minutes: float) -> list[datetime]:
         pytest.param("0 0 1 1 *", 200, [], None, id="nothing was owed"),
     ],
 )
-def test_a_gap_is_resolved_by_age(cron, since_min, fired, missed):
+def test_a_gap_is_resolved_by_age(cron, since_min, expected, missed):
     [start] = minutes_ago(since_min)
 
-    resolution = resolve(span(cron, start, NOON), decided_at=NOON, grace=GRACE)
+    resolution = resolve(span(cron, start, NOON), TERMS)
 
-    assert [job.scheduled_for for job in resolution.fire] == minutes_ago(*fired)
+    assert fired(resolution) == minutes_ago(*expected)
     if missed is None:
         assert resolution.missed is None
     else:
@@ -53,7 +59,7 @@ def test_a_gap_is_resolved_by_age(cron, since_min, fired, missed):
 def test_instants_too_many_to_count_have_a_range_and_no_count():
     start = NOON - timedelta(days=30)
 
-    resolution = resolve(span("* * * * * *", start, NOON), decided_at=NOON, grace=GRACE)
+    resolution = resolve(span("* * * * * *", start, NOON), TERMS)
 
     assert len(resolution.fire) == 60
     assert resolution.missed is not None
@@ -65,31 +71,73 @@ def test_instants_too_many_to_count_have_a_range_and_no_count():
 def test_a_span_that_ended_long_ago_fires_its_newest():
     start, end = minutes_ago(200, 100)
 
-    resolution = resolve(span("*/30 * * * *", start, end), decided_at=NOON, grace=GRACE)
+    resolution = resolve(span("*/30 * * * *", start, end), TERMS)
 
-    assert [job.scheduled_for for job in resolution.fire] == minutes_ago(120)
+    assert fired(resolution) == minutes_ago(120)
     assert resolution.missed is not None
     assert resolution.missed.total == 2
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "expected", "missed"),
+    [
+        pytest.param("latest", [20], (40, 100, 4), id="latest: the newest"),
+        pytest.param("all", [60, 40, 20], (80, 100, 2), id="all: up to the limit, the newest of them"),
+        pytest.param("skip", [], (20, 100, 5), id="skip: none"),
+    ],
+)
+def test_the_policy_decides_on_instants_older_than_the_grace(catch_up, expected, missed):
+    [start, end] = minutes_ago(101, 10)
+
+    resolution = resolve(span("*/20 * * * *", start, end, catch_up), TERMS)
+
+    newest, oldest, count = missed
+    assert fired(resolution) == minutes_ago(*expected)
+    assert resolution.missed is not None
+    assert [resolution.missed.newest, resolution.missed.oldest] == minutes_ago(newest, oldest)
+    assert resolution.missed.total == count
+
+
+@pytest.mark.parametrize(("catch_up", "fires"), [("latest", True), ("all", True), ("skip", False)])
+def test_a_one_off_that_was_not_emitted_in_time_fires_unless_its_task_skips(catch_up: str, fires: bool):
+    [start, run_at] = minutes_ago(101, 90)
+    task = Revision(TASK, 1, start, True, "discord.com/1", When(None, run_at=run_at), Policy(catch_up))
+
+    resolution = resolve(Span(task, start, NOON), TERMS)
+
+    assert fired(resolution) == ([run_at] if fires else [])
+    assert (resolution.missed is None) == fires
+    assert {owed.kind for owed in resolution.fire} <= {"once"}
 
 
 @given(
     st.sampled_from(["*/7 * * * * *", "*/20 * * * * *", "* * * * *", "*/3 * * * *", "5 12 * * *"]),
     st.floats(0, 3000),
     st.floats(0, 3000),
+    st.sampled_from(["latest", "all", "skip"]),
 )
-def test_every_instant_fires_or_is_counted_as_missed(cron: str, back_s: float, length_s: float):
+def test_every_instant_fires_or_is_counted_as_missed(cron: str, back_s: float, length_s: float, catch_up: str):
     start = NOON - timedelta(seconds=round(back_s, 6))
     end = min(NOON, start + timedelta(seconds=round(length_s, 6)))
     owed = list(takewhile(lambda at: at <= end, schedule.instants(cron, "UTC", start=start)))
 
-    resolution = resolve(span(cron, start, end), decided_at=NOON, grace=GRACE)
+    resolution = resolve(span(cron, start, end, catch_up), TERMS)
 
-    fired = [job.scheduled_for for job in resolution.fire]
-    missed = [at for at in owed if at not in fired]
-    assert set(fired) <= set(owed)
-    assert all(at in fired for at in owed if at > NOON - GRACE)
-    assert bool(fired) == bool(owed)
+    fires = fired(resolution)
+    missed = [at for at in owed if at not in fires]
+    assert fires == sorted(fires)
+    assert set(fires) <= set(owed)
+    assert all(at in fires for at in owed if at > NOON - GRACE)
+    assert len([at for at in fires if at <= NOON - GRACE]) == old_that_fire(catch_up, owed)
     assert (resolution.missed is None) == (not missed)
     if resolution.missed is not None:
         assert (resolution.missed.oldest, resolution.missed.newest) == (missed[0], missed[-1])
         assert resolution.missed.total == len(missed) <= COUNT_LIMIT
+
+
+def old_that_fire(catch_up: str, owed: list[datetime]) -> int:
+    """Straight from the definition of the policies."""
+    old = [at for at in owed if at <= NOON - GRACE]
+    if catch_up == "all":
+        return min(len(old), TERMS.limit)
+    return int(catch_up == "latest" and bool(old) and len(old) == len(owed))

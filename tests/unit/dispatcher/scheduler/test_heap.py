@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin_common import schedule
-from tocsin_dispatcher.scheduler.heap import SPARE_ENTRIES, TICK, Heap, Revision, Span, split
+from tocsin_common.messages import Job
+from tocsin_dispatcher.scheduler.heap import SPARE_ENTRIES, Heap
+from tocsin_dispatcher.scheduler.revision import REBOOT, TICK, Policy, Revision, Span, When, split
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 A, B = UUID(int=1), UUID(int=2)
@@ -29,7 +30,13 @@ def revision(
     status: str = "ACTIVE",
     destination: str = "discord.com/1",
 ) -> Revision:
-    return Revision(task_id, number, at(since), status, cron, "UTC", destination)
+    return Revision(task_id, number, at(since), status == "ACTIVE", destination, When(cron))
+
+
+def apply(heap: Heap, revision: Revision) -> list[Span]:
+    """Take in one change; returns what that makes owed outside the usual order."""
+    change = heap.apply(revision)
+    return heap.late([change]) if change is not None else []
 
 
 def owed_in(spans: list[Span]) -> list[datetime]:
@@ -38,15 +45,19 @@ def owed_in(spans: list[Span]) -> list[datetime]:
         for span in spans
         for instant in takewhile(
             lambda instant: instant <= span.end,  # noqa: B023 - used up at once
-            schedule.instants(span.revision.schedule, span.revision.timezone, start=span.start),
+            span.revision.when.instants(span.start),
         )
     ]
+
+
+def jobs_at(heap: Heap, instant: datetime) -> list[Job]:
+    return [owed.job for owed in heap.owed_at(instant)]
 
 
 def emit_until(heap: Heap, now: datetime) -> list[tuple[UUID, datetime]]:
     emitted = []
     while (instant := heap.head()) is not None and instant <= now:
-        emitted += [(job.task_id, job.scheduled_for) for job in heap.jobs_at(instant)]
+        emitted += [(job.task_id, job.scheduled_for) for job in jobs_at(heap, instant)]
         heap.advance(instant)
     return emitted
 
@@ -72,7 +83,7 @@ def test_tasks_of_one_schedule_are_owed_together():
     heap.load(revision(A, destination="discord.com/1"))
     heap.load(revision(B, destination="discord.com/2"))
 
-    jobs = list(heap.jobs_at(at(5)))
+    jobs = jobs_at(heap, at(5))
 
     assert [(job.task_id, job.scheduled_for, job.destination) for job in jobs] == [
         (A, at(5), "discord.com/1"),
@@ -86,8 +97,9 @@ def test_different_schedules_that_meet_are_owed_together():
     heap.load(revision(B, cron=EVERY_SECOND))
     for second in range(1, 5):
         heap.advance(at(second))
+    assert heap.head() == at(5)
 
-    jobs = list(heap.jobs_at(at(5)))
+    jobs = jobs_at(heap, at(5))
 
     assert {job.task_id for job in jobs} == {A, B}
 
@@ -96,8 +108,8 @@ def test_what_was_not_committed_is_owed_again():
     heap = Heap(NOON)
     heap.load(revision())
 
-    first = list(heap.jobs_at(at(5)))
-    again = list(heap.jobs_at(at(5)))
+    first = jobs_at(heap, at(5))
+    again = jobs_at(heap, at(5))
 
     assert first == again
     assert heap.head() == at(5)
@@ -127,7 +139,7 @@ def test_the_watermark_moves_through_idle_time():
 def test_a_task_owes_nothing_before_its_effective_from():
     heap = Heap(NOON)
 
-    late = heap.apply(revision(since=7))
+    late = apply(heap, revision(since=7))
 
     assert late == []
     assert emit_until(heap, at(15)) == [(A, at(10)), (A, at(15))]
@@ -147,7 +159,7 @@ def test_a_new_task_owes_at_once_what_the_watermark_has_passed_since_its_effecti
 ):
     heap = Heap(at(10))
 
-    late = heap.apply(revision(since=since))
+    late = apply(heap, revision(since=since))
 
     assert owed_in(late) == [at(second) for second in expected]
     assert heap.head() == at(15)
@@ -157,17 +169,17 @@ def test_an_edit_that_keeps_effective_from_makes_nothing_late_and_is_used_from_t
     heap = Heap(NOON)
     heap.load(revision(destination="discord.com/1"))
 
-    late = heap.apply(revision(number=2, destination="discord.com/2"))
+    late = apply(heap, revision(number=2, destination="discord.com/2"))
 
     assert late == []
-    assert [job.destination for job in heap.jobs_at(at(5))] == ["discord.com/2"]
+    assert [job.destination for job in jobs_at(heap, at(5))] == ["discord.com/2"]
 
 
 def test_a_change_of_schedule_owes_the_old_instants_before_it_and_the_new_ones_after():
     heap = Heap(NOON)
     heap.load(revision(cron=EVERY_5_S))
 
-    late = heap.apply(revision(number=2, cron="*/4 * * * * *", since=11))
+    late = apply(heap, revision(number=2, cron="*/4 * * * * *", since=11))
 
     assert owed_in(late) == [at(5), at(10)]
     assert emit_until(heap, at(16)) == [(A, at(12)), (A, at(16))]
@@ -178,7 +190,7 @@ def test_a_change_seen_late_owes_the_new_instants_beside_what_the_old_ones_emitt
     heap.load(revision(cron=EVERY_5_S))
     emitted = emit_until(heap, at(12))
 
-    late = heap.apply(revision(number=2, cron="*/4 * * * * *", since=7))
+    late = apply(heap, revision(number=2, cron="*/4 * * * * *", since=7))
 
     assert emitted == [(A, at(5)), (A, at(10))]
     assert owed_in(late) == [at(8)]
@@ -190,7 +202,7 @@ def test_a_task_that_stops_owes_its_instants_up_to_then(status: str):
     heap = Heap(NOON)
     heap.load(revision())
 
-    late = heap.apply(revision(number=2, since=11, status=status))
+    late = apply(heap, revision(number=2, since=11, status=status))
 
     assert owed_in(late) == [at(5), at(10)]
     assert heap.head() is None
@@ -202,7 +214,7 @@ def test_a_task_that_starts_again_owes_nothing_of_the_pause():
     heap.load(revision(status="INACTIVE"))
     heap.advance(at(12))
 
-    late = heap.apply(revision(number=2, since=9))
+    late = apply(heap, revision(number=2, since=9))
 
     assert owed_in(late) == [at(10)]
     assert heap.head() == at(15)
@@ -210,9 +222,9 @@ def test_a_task_that_starts_again_owes_nothing_of_the_pause():
 
 def test_a_revision_that_is_known_changes_nothing():
     heap = Heap(NOON)
-    heap.apply(revision(number=2, since=3, status="INACTIVE"))
+    apply(heap, revision(number=2, since=3, status="INACTIVE"))
 
-    late = heap.apply(revision(number=1, since=-10))
+    late = apply(heap, revision(number=1, since=-10))
 
     assert late == []
     assert heap.head() is None
@@ -224,16 +236,16 @@ def test_inactive_tasks_are_forgotten_once_the_feed_cannot_show_them_again():
 
     heap.forget_inactive(keep=set())
 
-    assert owed_in(heap.apply(revision(number=1, since=0))) == [at(0)]
+    assert owed_in(apply(heap, revision(number=1, since=0))) == [at(0)]
 
 
 def test_a_schedule_that_was_left_by_all_starts_afresh_for_the_next_task():
     heap = Heap(NOON)
     heap.load(revision(A))
-    heap.apply(revision(A, 2, since=1, status="DELETED"))
+    apply(heap, revision(A, 2, since=1, status="DELETED"))
     heap.advance(at(22))
 
-    heap.apply(revision(B, since=22))
+    apply(heap, revision(B, since=22))
 
     assert heap.head() == at(25)
     assert emit_until(heap, at(30)) == [(B, at(25)), (B, at(30))]
@@ -243,8 +255,8 @@ def test_tasks_that_come_and_go_leave_nothing_behind():
     heap = Heap(NOON)
     heap.load(revision(B))
     for number in range(1, 10_001, 2):
-        heap.apply(revision(A, number, since=number / 1e6, cron="0 0 1 1 *"))
-        heap.apply(revision(A, number + 1, since=(number + 1) / 1e6, status="DELETED"))
+        apply(heap, revision(A, number, since=number / 1e6, cron="0 0 1 1 *"))
+        apply(heap, revision(A, number + 1, since=(number + 1) / 1e6, status="DELETED"))
 
     assert len(heap._order) < 2 * SPARE_ENTRIES
     assert emit_until(heap, at(10)) == [(B, at(5)), (B, at(10))]
@@ -254,7 +266,7 @@ def test_a_gap_holds_what_every_task_owes_in_it():
     heap = Heap(NOON)
     heap.load(revision(A))
     heap.load(revision(B, since=9, cron="*/4 * * * * *"))
-    heap.apply(revision(UUID(int=3), since=30))
+    apply(heap, revision(UUID(int=3), since=30))
 
     spans = list(heap.gap(at(20)))
 
@@ -287,10 +299,95 @@ def test_skipping_a_gap_goes_on_after_it():
     heap.load(revision(A))
     heap.load(revision(B, cron=DAILY))
 
-    heap.skip_to(at(20))
+    heap.advance(at(20))
 
     assert heap.watermark == at(20)
     assert emit_until(heap, at(30)) == [(A, at(25)), (A, at(30))]
+
+
+def test_tasks_with_a_window_owe_what_lies_in_it_both_ends_included():
+    heap = Heap(NOON)
+    when = When(EVERY_5_S, starts_at=at(10), ends_at=at(20))
+    heap.load(Revision(A, 1, NOON, True, "discord.com/1", when))
+
+    assert emit_until(heap, at(60)) == [(A, at(10)), (A, at(15)), (A, at(20))]
+    assert heap.head() is None
+    assert len(heap) == 1
+
+
+def test_a_one_off_is_owed_once():
+    heap = Heap(NOON)
+    heap.load(Revision(A, 1, NOON, True, "discord.com/1", When(None, run_at=at(7.25))))
+
+    kinds = [owed.kind for owed in heap.owed_at(at(7.25))]
+
+    assert kinds == ["once"]
+    assert emit_until(heap, at(60)) == [(A, at(7.25))]
+
+
+def test_a_reboot_is_owed_at_the_moment_when_scheduling_starts_anew_and_no_second_time():
+    heap = Heap(NOON)
+    heap.load(revision(A, cron=REBOOT))
+    heap.load(revision(B, since=2, cron=REBOOT))  # it was not there yet
+
+    assert emit_until(heap, at(1)) == []
+    heap.reboot(at(1))
+
+    assert [owed.kind for owed in heap.owed_at(at(1))] == ["reboot"]
+    assert emit_until(heap, at(60)) == [(A, at(1))]
+    heap.reboot(at(1))
+    assert emit_until(heap, at(120)) == []
+
+
+def test_a_reboot_that_is_heard_of_late_is_owed_all_the_same():
+    heap = Heap(at(10), reboot_at=at(5))
+
+    late = apply(heap, revision(since=3, cron=REBOOT))
+
+    assert owed_in(late) == [at(5)]
+
+
+def test_a_task_that_changes_twice_before_the_leader_hears_of_it_owes_each_schedule_its_own_time():
+    heap = Heap(NOON)
+    heap.load(revision(cron=EVERY_5_S))
+    changes = [
+        heap.apply(revision(number=2, since=7, cron="*/4 * * * * *")),
+        heap.apply(revision(number=3, since=13, status="INACTIVE")),
+    ]
+    heap.advance(at(20))
+
+    late = heap.late([change for change in changes if change is not None])
+
+    assert owed_in(late) == [at(8), at(12)]
+
+
+def test_jitter_is_the_same_whenever_it_is_asked_for_and_differs_between_tasks_and_instants():
+    policy = Policy(jitter_s=10)
+    tasks = [Revision(UUID(int=n), 1, NOON, True, "discord.com/1", When(EVERY_5_S), policy) for n in range(300)]
+
+    jitters = [task.owed_at(at(5)).jitter_ms for task in tasks]
+
+    assert jitters == [task.owed_at(at(5)).jitter_ms for task in tasks]
+    assert jitters != [task.owed_at(at(10)).jitter_ms for task in tasks]
+    assert all(0 <= jitter < 10_000 for jitter in jitters)
+    assert len(set(jitters)) > 200
+    assert min(jitters) < 1000
+    assert max(jitters) >= 9000
+
+
+def test_the_tally_follows_every_change():
+    heap, afresh = Heap(NOON), Heap(NOON)
+    heap.load(revision(A))
+    heap.load(revision(B))
+    heap.apply(revision(A, 2, status="INACTIVE"))
+    heap.apply(revision(B, 5, cron=DAILY))
+    heap.apply(revision(A, 3))
+
+    afresh.load(revision(A, 3))
+    afresh.load(revision(B, 5))
+
+    assert heap.tally() == afresh.tally() == {1: (1, 3), 2: (1, 5)}
+    assert heap.revisions_in({1}) == {A: 3}
 
 
 CRONS = st.sampled_from([EVERY_SECOND, EVERY_5_S, "*/7 * * * * *", "3 * * * * *", "* * * * *"])
@@ -321,7 +418,7 @@ def test_every_owed_instant_is_emitted_whenever_the_leader_hears_of_the_changes(
     for change, second in zip(revisions, heard, strict=True):
         emitted += [instant for _, instant in emit_until(heap, at(second))]
         heap.advance(min(at(second), (heap.head() or at(second + 1)) - TICK))
-        emitted += owed_in(heap.apply(change))
+        emitted += owed_in(apply(heap, change))
 
     emitted += [instant for _, instant in emit_until(heap, at(end))]
 
@@ -348,5 +445,4 @@ def owed_by(revisions: list[Revision], end: datetime) -> set[datetime]:
 def instants_of(owner: Revision, start: datetime, end: datetime) -> set[datetime]:
     if not owner.is_active:
         return set()
-    source = schedule.instants(owner.schedule, owner.timezone, start=start)
-    return set(takewhile(lambda instant: instant <= end, source))
+    return set(takewhile(lambda instant: instant <= end, owner.when.instants(start)))

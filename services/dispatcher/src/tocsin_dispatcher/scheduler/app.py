@@ -13,12 +13,12 @@ from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.identity import ANNOUNCES_JOBS, HEARS_CHANGES, process_name
 from tocsin_common.settings import SchedulerSettings
-from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler import hints
 from tocsin_dispatcher.scheduler.emitter import Emitter
-from tocsin_dispatcher.scheduler.feed import Feed
+from tocsin_dispatcher.scheduler.feed import DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
 from tocsin_dispatcher.scheduler.partitions import Partitions
@@ -42,10 +42,10 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
             return
         wake = asyncio.Event()
         await hints.listen(connections.consuming, wake, process=name)
-        lease, leader, beside = await _build(settings, connections, name, wake)
-        _log.info("scheduler.started", holder=lease.holder)
+        scheduler = await _build(settings, connections, name, wake)
+        _log.info("scheduler.started", holder=scheduler.lease.holder)
         async with asyncio.TaskGroup() as group:
-            turns = group.create_task(_take_turns(lease, leader, beside, stop, settings.standby_poll_s))
+            turns = group.create_task(scheduler.take_turns(stop))
             await stop.wait()
             wake.set()
             await asyncio.wait({turns}, timeout=settings.drain_timeout_s)
@@ -57,7 +57,7 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
 
 async def _build(
     settings: SchedulerSettings, connections: Connections, name: str, wake: asyncio.Event
-) -> tuple[Lease, Leader, list[Loop]]:
+) -> "Scheduler":
     pool, clock = connections.pool, DatabaseClock()
     publisher = await Publisher.open(
         connections.publishing, window=settings.publish_window, timeout_s=settings.publish_timeout_s
@@ -69,43 +69,84 @@ async def _build(
         ttl_s=settings.lease_ttl_s,
         renew_s=settings.lease_renew_s,
         hold_s=settings.lease_hold_s,
+        reboot_after_s=settings.reboot_after_s,
     )
     partitions = Partitions(pool)
     emitter = Emitter(pool, lease, clock, partitions, publisher, settings)
-    leader = Leader(Feed(pool, clock), emitter, publisher, clock, wake, settings)
+    feed = Feed(pool, clock)
+    leader = Leader(lease, feed, emitter, publisher, clock, wake, settings)
     sweeper = Sweeper(pool, lease, publisher, settings)
     keep_ahead = partial(partitions.keep_ahead, clock, settings.partition_days_ahead)
-    return lease, leader, [lease.keep, sweeper.run, keep_ahead]
+    return Scheduler(lease, feed, leader, [lease.keep, sweeper.run, keep_ahead], wake, settings)
 
 
-async def _take_turns(
-    lease: Lease, leader: Leader, beside: list[Loop], stop: asyncio.Event, standby_poll_s: float
-) -> None:
-    while not stop.is_set():
-        try:
-            standing = await lease.take()
+class Scheduler:
+    """One process: it leads whenever it may, and else it stands by."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        feed: Feed,
+        leader: Leader,
+        beside: list[Loop],
+        wake: asyncio.Event,
+        settings: SchedulerSettings,
+    ) -> None:
+        self.lease = lease
+        self._feed = feed
+        self._leader = leader
+        self._beside = beside
+        self._wake = wake
+        self._settings = settings
+        self._read_next = 0.0
+        self._is_cut_off = False
+
+    async def take_turns(self, stop: asyncio.Event) -> None:
+        """Lead and stand by until `stop`."""
+        while not stop.is_set():
+            standing = await self._try_for_the_lease(stop)
             if standing is not None:
-                await _serve_a_term(standing, lease, leader, beside, stop)
-        except* LeaseLostError as group:
+                await self._serve_a_term(standing, stop)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.standby_poll_s):
+                    await stop.wait()
+
+    async def _try_for_the_lease(self, stop: asyncio.Event) -> Standing | None:
+        try:
+            await self._stand_by(stop)
+            standing = None if stop.is_set() else await self.lease.take()
+        except (*CONNECTION_ERRORS, DatabaseChangedError) as error:
+            if not self._is_cut_off:
+                _log.warning("database.unavailable", error=repr(error))
+            self._is_cut_off = True
+            return None
+        self._is_cut_off = False
+        return standing
+
+    async def _stand_by(self, stop: asyncio.Event) -> None:
+        """Know the tasks, so that leading can begin at once."""
+        if self._feed.database_id is None:
+            await unless_stopped(self._feed.load(), stop)
+            _log.info("tasks.loaded", tasks=len(self._feed.heap), schedules=self._feed.heap.schedules)
+            self._read_next = boottime() + self._settings.feed_poll_s
+        elif self._wake.is_set() or boottime() >= self._read_next:
+            self._wake.clear()
+            self._read_next = boottime() + self._settings.feed_poll_s
+            await self._feed.follow()
+
+    async def _serve_a_term(self, standing: Standing, stop: asyncio.Event) -> None:
+        try:
+            async with asyncio.TaskGroup() as term:
+                others = [term.create_task(loop()) for loop in self._beside]
+                await self._leader.lead(standing, stop)
+                for task in others:
+                    task.cancel()
+        except* (LeaseLostError, DatabaseChangedError) as group:
             _log.warning("scheduler.stepped_down", reason=str(group.exceptions[0]))
         except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
             _log.warning("scheduler.stepped_down", reason=repr(group.exceptions[0]))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(standby_poll_s):
-                await stop.wait()
-
-
-async def _serve_a_term(
-    standing: Standing, lease: Lease, leader: Leader, beside: list[Loop], stop: asyncio.Event
-) -> None:
-    try:
-        async with asyncio.TaskGroup() as term:
-            others = [term.create_task(loop()) for loop in beside]
-            await leader.lead(standing, stop)
-            for task in others:
-                task.cancel()
-    finally:
-        await _release(lease)
+        finally:
+            await _release(self.lease)
 
 
 async def _release(lease: Lease) -> None:

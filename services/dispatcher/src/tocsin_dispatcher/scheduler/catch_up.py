@@ -1,65 +1,91 @@
 """PURE. What is still fired of the instants that were owed while nobody emitted, and what counts as missed.
 
-Instants within the grace always fire. Of older ones the newest fires, unless there is one within the grace; the
-others become one row that says how many they were, and from when to when.
+Instants within the grace always fire. Of older ones the task's policy decides: `latest` fires the newest, unless
+there is one within the grace; `all` fires each, up to a limit; `skip` fires none. The others become one row that
+says how many they were, and from when to when.
 """
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import islice, takewhile
 from typing import NamedTuple
 from uuid import UUID
 
-from tocsin_common import schedule
-from tocsin_common.messages import Job
-from tocsin_dispatcher.scheduler.heap import TICK, Span
+from tocsin_dispatcher.scheduler.revision import TICK, Owed, Span, When
 
 COUNT_LIMIT = 1000  # instants that are counted one by one: a year of seconds would take an hour
+
+
+class Terms(NamedTuple):
+    """What is decided by, whoever leads."""
+
+    decided_at: datetime
+    grace: timedelta
+    limit: int
+    """How many older instants of a task the policy `all` fires."""
 
 
 class Missed(NamedTuple):
     """Instants that will not fire."""
 
     task_id: UUID
+    destination: str
+    kind: str
     newest: datetime
     oldest: datetime
     total: int | None
     """None: more than COUNT_LIMIT."""
-    destination: str
 
 
 class Resolution(NamedTuple):
     """What becomes of a span."""
 
-    fire: list[Job]
+    fire: list[Owed]
     missed: Missed | None
 
 
-def resolve(span: Span, *, decided_at: datetime, grace: timedelta) -> Resolution:
-    """Decide on the instants of `span`, as of `decided_at`."""
-    recent_from = max(span.start, decided_at - grace + TICK)
-    recent = list(takewhile(lambda instant: instant <= span.end, _instants(span, recent_from)))
-    old_until = min(span.end, recent_from - TICK)
-    newest = list(islice(_backwards(span, old_until), 2))
-    fired = recent if recent else newest[:1]
-    unfired = newest if recent else newest[1:]
-    missed = _missed(span, unfired[0]) if unfired else None
-    return Resolution([Job(span.revision.task_id, at, span.revision.destination) for at in fired], missed)
+class _Decision(NamedTuple):
+    """What becomes of a span, whichever task owes it."""
+
+    fire: tuple[datetime, ...]
+    missed: tuple[datetime, datetime, int | None] | None
+    """Newest, oldest, how many."""
 
 
-def _missed(span: Span, newest: datetime) -> Missed:
-    old = takewhile(lambda instant: instant <= newest, _instants(span, span.start))
-    counted = list(islice(old, COUNT_LIMIT + 1))
-    count = len(counted) if len(counted) <= COUNT_LIMIT else None
-    return Missed(span.revision.task_id, newest, counted[0], count, span.revision.destination)
+def resolve(span: Span, terms: Terms) -> Resolution:
+    """Decide on the instants of `span`."""
+    revision = span.revision
+    fire, missed = _decide(revision.when, revision.policy.catch_up, span.start, span.end, terms)
+    return Resolution(
+        [revision.owed_at(instant) for instant in fire],
+        missed and Missed(revision.task_id, revision.destination, revision.when.kind, *missed),
+    )
 
 
-def _instants(span: Span, start: datetime) -> Iterator[datetime]:
-    return schedule.instants(span.revision.schedule, span.revision.timezone, start=start)
+@lru_cache(maxsize=4096)  # tasks of one schedule mostly have one span too, and cron arithmetic takes time
+def _decide(when: When, catch_up: str, start: datetime, end: datetime, terms: Terms) -> _Decision:
+    recent_from = max(start, terms.decided_at - terms.grace + TICK)
+    recent = list(takewhile(lambda instant: instant <= end, when.instants(recent_from)))
+    old = _backwards(when, start, min(end, recent_from - TICK))
+    fired = list(islice(old, _fired_of_old(catch_up, terms.limit, any_recent=bool(recent))))
+    newest = next(old, None)
+    missed = None if newest is None else (newest, *_range(when, start, newest))
+    return _Decision((*reversed(fired), *recent), missed)
 
 
-def _backwards(span: Span, end: datetime) -> Iterator[datetime]:
-    if end < span.start:
+def _fired_of_old(catch_up: str, limit: int, *, any_recent: bool) -> int:
+    if catch_up == "all":
+        return limit
+    return 1 if catch_up == "latest" and not any_recent else 0
+
+
+def _range(when: When, start: datetime, newest: datetime) -> tuple[datetime, int | None]:
+    counted = list(islice(takewhile(lambda instant: instant <= newest, when.instants(start)), COUNT_LIMIT + 1))
+    return counted[0], len(counted) if len(counted) <= COUNT_LIMIT else None
+
+
+def _backwards(when: When, start: datetime, end: datetime) -> Iterator[datetime]:
+    if end < start:
         return iter(())
-    source = schedule.instants_before(span.revision.schedule, span.revision.timezone, end=end)
-    return takewhile(lambda instant: instant >= span.start, source)
+    return takewhile(lambda instant: instant >= start, when.instants_before(end))

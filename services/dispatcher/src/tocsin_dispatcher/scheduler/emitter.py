@@ -1,10 +1,11 @@
 """ADAPTER. Turns owed executions into rows, then announces them.
 
 The watermark becomes an instant only with the last chunk of that instant; a crash between a row and its
-announcement leaves a `due` row, which the sweeper announces.
+announcement leaves a `due` row, which the sweeper announces. While a chunk is announced the next is committed.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -12,16 +13,16 @@ from itertools import chain, islice
 import asyncpg
 import structlog
 
-from tocsin_common import failpoints
+from tocsin_common import failpoints, topology
 from tocsin_common.messages import Job, pack
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher import sql
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.scheduler.catch_up import Missed, resolve
-from tocsin_dispatcher.scheduler.heap import Span
+from tocsin_dispatcher.scheduler.catch_up import Missed, Terms, resolve
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
+from tocsin_dispatcher.scheduler.revision import Owed, Span
 
 SPANS_A_BATCH = 500
 
@@ -46,38 +47,51 @@ class Emitter:
         self._partitions = partitions
         self._publisher = publisher
         self._settings = settings
-        self._grace = timedelta(seconds=settings.catch_up_grace_s)
 
-    async def emit(self, jobs: Iterable[Job], *, position: int, watermark: datetime | None = None) -> None:
-        """Commit a row for each of `jobs` and announce them.
+    async def emit(self, owed: Iterable[Owed], *, position: int, watermark: datetime | None = None) -> None:
+        """Commit a row for each of `owed` and announce them.
 
         With the last chunk the feed's position becomes `position` and the watermark, if given, `watermark`.
         Raises LeaseLostError where this process leads no more: then the chunk has left nothing behind.
         """
         total = 0
-        for chunk, is_last in _chunks(jobs, self._settings.emission_chunk):
-            await self._commit(chunk, watermark if is_last else None, position if is_last else 0)
-            await self._announce(chunk)
-            total += len(chunk)
-            if not is_last:
-                failpoints.reach("scheduler.chunk_announced")
+        announcing: asyncio.Task[None] | None = None
+        try:
+            for chunk, is_last in _chunks(owed, self._settings.emission_chunk):
+                await self._commit(chunk, watermark if is_last else None, position if is_last else 0)
+                if announcing is not None:
+                    await announcing
+                announcing = asyncio.create_task(self._announce(chunk, is_last=is_last))
+                total += len(chunk)
+            if announcing is not None:
+                await announcing
+        finally:
+            if announcing is not None:
+                announcing.cancel()
         if total:
             failpoints.reach("scheduler.rows_announced")
             _log.info("executions.emitted", executions=total, watermark=watermark and watermark.isoformat())
 
     async def emit_spans(self, spans: Iterable[Span], *, decided_at: datetime, position: int) -> None:
         """Emit what of `spans` still fires as of `decided_at`, and a row for what is missed."""
+        grace = timedelta(seconds=self._settings.catch_up_grace_s)
+        terms = Terms(decided_at, grace, self._settings.catch_up_limit)
         rest = iter(spans)
         while batch := list(islice(rest, SPANS_A_BATCH)):
             resolutions = []
             for span in batch:
-                resolutions.append(resolve(span, decided_at=decided_at, grace=self._grace))
+                resolutions.append(resolve(span, terms))
                 await asyncio.sleep(0)  # cron arithmetic takes time, and the lease must be renewed meanwhile
             # What is missed comes first: whoever leads after a crash decides anew on late changes, and where the
             # newest that it does not fire has been fired already, the older ones would get no row any more.
             await self._record_missed([part.missed for part in resolutions if part.missed is not None])
-            await self.emit((job for resolution in resolutions for job in resolution.fire), position=0)
+            await self.emit(chain.from_iterable(resolution.fire for resolution in resolutions), position=0)
         await self.emit([], position=position)
+
+    async def adopt_position(self, position: int, database_id: str) -> None:
+        """From now on the lease's position is `position` in the database that is read."""
+        self._lease.check()
+        await self._holding(sql.ADOPT_POSITION, position, database_id)
 
     async def freeze_gap(self, until: datetime) -> None:
         """Decide that what is owed up to `until` is caught up with as of `until`, by whoever leads."""
@@ -94,41 +108,43 @@ class Emitter:
             return
         self._lease.check()
         await self._partitions.cover({part.newest.date() for part in missed})
-        await self._pool.execute(
-            sql.RECORD_MISSED,
-            self._lease.holder,
-            self._lease.epoch,
-            [part.newest for part in missed],
-            [part.task_id for part in missed],
-            [part.destination for part in missed],
-            [part.oldest for part in missed],
-            [part.total for part in missed],
-        )
+        columns = zip(*missed, strict=True)  # in the order of the statement's arguments
+        await self._pool.execute(sql.RECORD_MISSED, self._lease.holder, self._lease.epoch, *map(list, columns))
         _log.warning("executions.missed", tasks=len(missed))
 
     async def _holding(self, statement: str, *arguments: object) -> None:
         if not await self._pool.fetchval(statement, self._lease.holder, self._lease.epoch, *arguments):
             raise LeaseLostError("another scheduler took the lease")
 
-    async def _announce(self, chunk: list[Job]) -> None:
-        if chunk:
-            failpoints.reach("scheduler.rows_committed")
-            await self._publisher.insist(pack(chunk, self._settings.jobs_per_message))
+    async def _announce(self, chunk: list[Owed], *, is_last: bool) -> None:
+        if not chunk:
+            return
+        failpoints.reach("scheduler.rows_committed")
+        by_queue: dict[str, list[Job]] = defaultdict(list)
+        now = self._clock.now()
+        for owed in chunk:
+            by_queue[_queue(owed, now)].append(owed.job)
+        for queue, jobs in by_queue.items():
+            await self._publisher.insist(pack(jobs, self._settings.jobs_per_message), queue)
+        if not is_last:
+            failpoints.reach("scheduler.chunk_announced")
 
-    async def _commit(self, chunk: list[Job], watermark: datetime | None, position: int) -> None:
+    async def _commit(self, chunk: list[Owed], watermark: datetime | None, position: int) -> None:
         if chunk:
             failpoints.reach("scheduler.rows_due")
         self._lease.check()
-        await self._partitions.cover({job.scheduled_for.date() for job in chunk})
+        await self._partitions.cover({owed.job.scheduled_for.date() for owed in chunk})
         row = await self._pool.fetchrow(
             sql.EMIT,
             self._lease.holder,
             self._lease.epoch,
             watermark,
             position,
-            [job.scheduled_for for job in chunk],
-            [job.task_id for job in chunk],
-            [job.destination for job in chunk],
+            [owed.job.scheduled_for for owed in chunk],
+            [owed.job.task_id for owed in chunk],
+            [owed.job.destination for owed in chunk],
+            [owed.kind for owed in chunk],
+            [owed.jitter_ms for owed in chunk],
             timedelta(seconds=self._settings.give_up_after_s),
         )
         self._clock.sample(row["now"])
@@ -136,9 +152,18 @@ class Emitter:
             raise LeaseLostError("another scheduler took the lease")
 
 
-def _chunks(jobs: Iterable[Job], size: int) -> Iterator[tuple[list[Job], bool]]:
-    """Chunks of at most `size`, each with whether it is the last; no jobs make one empty last chunk."""
-    rest = iter(jobs)
+def _queue(owed: Owed, now: datetime) -> str:
+    """Where to announce it. What has less to wait than the smallest tier is held by a sender."""
+    if not owed.jitter_ms:
+        return topology.WORK_QUEUE
+    starts_at = owed.job.scheduled_for + timedelta(milliseconds=owed.jitter_ms)
+    tier = topology.tier_for((starts_at - now).total_seconds())
+    return topology.WORK_QUEUE if tier is None else topology.tier_queue(tier)
+
+
+def _chunks(owed: Iterable[Owed], size: int) -> Iterator[tuple[list[Owed], bool]]:
+    """Chunks of at most `size`, each with whether it is the last; nothing owed makes one empty last chunk."""
+    rest = iter(owed)
     while True:
         chunk = list(islice(rest, size))
         following = list(islice(rest, 1))

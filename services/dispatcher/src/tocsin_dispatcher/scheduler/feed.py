@@ -1,24 +1,37 @@
 """ADAPTER. Follows the tasks: one snapshot, then every revision whose transaction the snapshot could not see.
 
 `position` is a transaction id X: everything committed with a lower one is known. A revision that commits late
-still has an xid at or after X, so none can hide.
+still has an xid at or after X, so none can hide. A standby follows too, and remembers what changed at or after
+the X of the lease: the last leader may have died before it emitted what that makes owed.
 """
 
 import asyncio
+import gc
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
 
+from tocsin_common.errors import TocsinError
 from tocsin_dispatcher import sql
 from tocsin_dispatcher.clock import DatabaseClock
-from tocsin_dispatcher.scheduler.heap import Heap, Revision, Span
+from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
+from tocsin_dispatcher.scheduler.revision import Change, Policy, Revision, When
 
 # A schedule that is new to the heap takes up to 0.4 ms. Between two looks at the database the transaction is idle,
-# for 2 s at most, and the lease must be renewed in time.
+# for 2 s at most, and whoever leads must renew the lease in time.
 CURSOR_ROWS = 500
+ROWS_A_TURN = 50
 
 _log = structlog.get_logger(__name__)
+
+
+class DatabaseChangedError(TocsinError):
+    """The connections lead to another database than before: nothing that is known of the tasks holds."""
 
 
 class Feed:
@@ -27,41 +40,134 @@ class Feed:
     def __init__(self, pool: asyncpg.Pool, clock: DatabaseClock) -> None:
         self._pool = pool
         self._clock = clock
+        self.heap = Heap(datetime.max.replace(tzinfo=UTC))
         self.position = 0
+        self.database_id: str | None = None
+        """Of the database that the heap was loaded from; None where it must be loaded."""
+        self.is_paused = False
+        self.unsettled: list[Change] = []
+        """Changes of which nobody has emitted yet what they make owed outside the usual order."""
+        self._lease_database_id: str | None = None
+        self._recent: list[tuple[int, Change]] = []
+        """What changed at or after the lease's X, each with its transaction id."""
 
-    async def load(self, standing: Standing) -> tuple[Heap, list[Span]]:
-        """A heap as of the last leader's position, and what later changes make owed at once.
+    async def load(self) -> None:
+        """Read all active tasks, and what changed since the lease's X.
 
-        Every revision at or after that position counts as seen late: the last leader may have died before
-        it applied it.
+        An X of another database says nothing: then what counts is what came into force after the watermark.
         """
-        heap = Heap(standing.watermark)
+        self.database_id = None
         async with (
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            feed = await connection.fetch(sql.FEED, standing.feed_xid)
-            for statement in (sql.REVISIONS_BEFORE, sql.UNCHANGED_ACTIVE_TASKS):
-                async for row in connection.cursor(statement, standing.feed_xid, prefetch=CURSOR_ROWS):
-                    heap.load(_revision(row))
-        return heap, await self._apply(heap, feed)
+            lease = await connection.fetchrow(sql.LEASE)
+            is_ours = lease["database_id"] == lease["current_database_id"]
+            snapshot = sql.SNAPSHOT_BY_XID if is_ours else sql.SNAPSHOT_BY_EFFECTIVE_FROM
+            since = lease["feed_xid"] if is_ours else lease["watermark"]
+            heap = Heap(lease["watermark"], reboot_at=lease["reboot_at"])
+            feed = await connection.fetch(snapshot.changes, since)
+            for statement in (snapshot.before, snapshot.unchanged):
+                await _load(heap, await connection.cursor(statement, since))
+        self.heap, self._recent, self.unsettled = heap, [], []
+        self._lease_database_id = lease["database_id"]
+        self.database_id = lease["current_database_id"]
+        await self._apply(feed)
+        gc.freeze()  # a million tasks are not looked through again and again for garbage
 
-    async def read(self, heap: Heap) -> list[Span]:
-        """Apply what has changed to `heap`; returns what that makes owed at once."""
-        return await self._apply(heap, await self._pool.fetch(sql.FEED, self.position))
+    async def read(self) -> None:
+        """Apply what has changed."""
+        await self._apply(await self._pool.fetch(sql.FEED, self.position))
 
-    async def _apply(self, heap: Heap, rows: list[asyncpg.Record]) -> list[Span]:
-        revisions = [_revision(row) for row in rows if row["task_id"] is not None]
-        late: list[Span] = []
-        for revision in revisions:
-            late += heap.apply(revision)
+    async def follow(self) -> None:
+        """Stand by: apply what has changed, and move on to where the leader is."""
+        await self.read()
+        lease = await self._pool.fetchrow(sql.LEASE)
+        self.heap.advance(lease["watermark"])
+        await self.step()
+        if lease["database_id"] == self.database_id:
+            self.committed(lease["feed_xid"])
+
+    async def take_over(self, standing: Standing) -> None:
+        """Begin to lead where the last leader's commits end."""
+        known = self._lease_database_id in (self.database_id, standing.database_id)
+        if self.database_id is None or not known or self.heap.watermark > standing.watermark:
+            await self.load()
+        await self.read()
+        self.heap.advance(standing.watermark)
+        self.heap.reboot(standing.reboot_at)
+        await self.step()
+        is_ours = standing.database_id == self.database_id
+        self.unsettled = [change for xid, change in self._recent if not is_ours or xid >= standing.feed_xid]
+
+    async def step(self) -> None:
+        """Bring every entry of the heap past its watermark, and let others have their turn meanwhile."""
+        for _ in self.heap.steps():
+            await asyncio.sleep(0)
+
+    def settled(self) -> None:
+        """What the changes make owed was emitted."""
+        self.unsettled = []
+
+    def committed(self, position: int) -> None:
+        """The lease's X is `position`: whoever leads next looks at nothing before it."""
+        self._recent = [entry for entry in self._recent if entry[0] >= position]
+
+    async def find_drift(self) -> int:
+        """Compare the heap with one snapshot of the tasks, and mend it; returns how many tasks were wrong."""
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await self._apply(await connection.fetch(sql.FEED, self.position))
+            there = {row["bucket"]: (row["tasks"], row["total"]) for row in await connection.fetch(sql.TALLY)}
+            here = self.heap.tally()
+            buckets = [bucket for bucket in there.keys() | here.keys() if there.get(bucket) != here.get(bucket)]
+            if not buckets:
+                return 0
+            rows = await connection.fetch(sql.TASKS_IN_BUCKETS, buckets)
+        return self._mend([_revision(row) for row in rows], self.heap.revisions_in(buckets))
+
+    def _mend(self, there: list[Revision], here: dict[UUID, int]) -> int:
+        wrong = [task for task in there if here.get(task.task_id) != (task.revision if task.is_active else None)]
+        for task in wrong:
+            self._recent.append((self.position, self.heap.replace(task)))
+            self.unsettled.append(self._recent[-1][1])
+            _log.error("task.drifted", task_id=str(task.task_id), revision=task.revision)
+        return len(wrong)
+
+    async def _apply(self, rows: list[asyncpg.Record]) -> None:
+        if rows[0]["database_id"] != self.database_id:
+            self.database_id = None
+            raise DatabaseChangedError("another database answers than before")
+        changed = [row for row in rows if row["task_id"] is not None]
+        for row in changed:
+            change = self.heap.apply(_revision(row))
+            if change is not None:
+                self._recent.append((row["xid"], change))
+                self.unsettled.append(change)
             await asyncio.sleep(0)  # cron arithmetic takes time, and the lease must be renewed meanwhile
-        heap.forget_inactive(keep={revision.task_id for revision in revisions})
-        self.position = rows[0]["next_xid"]
+        self.heap.forget_inactive(keep={row["task_id"] for row in changed})
+        self.position, self.is_paused = rows[0]["next_xid"], rows[0]["is_paused"]
         self._clock.sample(rows[0]["now"])
-        _log.debug("changes.applied", revisions=len(revisions), position=self.position)
-        return late
+        _log.debug("changes.applied", revisions=len(changed), position=self.position)
+
+
+async def _load(heap: Heap, cursor: Any) -> None:
+    while rows := await cursor.fetch(CURSOR_ROWS):
+        for turn, row in enumerate(rows):
+            heap.load(_revision(row))
+            if turn % ROWS_A_TURN == 0:
+                await asyncio.sleep(0)
 
 
 def _revision(row: asyncpg.Record) -> Revision:
-    return Revision(*(row[field] for field in Revision._fields))
+    task_id, revision, effective_from, is_active, destination, *when, catch_up, jitter_s = row[
+        : sql.REVISION_COLUMNS
+    ]
+    return Revision(
+        task_id, revision, effective_from, is_active, destination, When(*when), _policy(catch_up, jitter_s)
+    )
+
+
+_policy = cache(Policy)  # one object for all tasks that have the same

@@ -1,134 +1,144 @@
 """PURE. The cron heap: which executions are owed, and when the next ones are.
 
-It holds schedules, not tasks: tasks with the same cron expression and time zone share one entry. Time enters
-as arguments only; nothing advances until the caller says that it was committed.
+It holds schedules, not tasks: tasks that are owed at the same instants share one entry. Time enters as arguments
+only; nothing advances until the caller says that it was committed.
 """
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator
+from datetime import datetime
 from itertools import count
-from typing import NamedTuple
 from uuid import UUID
 
-from tocsin_common import schedule
-from tocsin_common.messages import Job
+import msgspec
+
+from tocsin_dispatcher.scheduler.revision import REBOOT, TICK, Change, Owed, Revision, Span, When, late_spans
 
 SPARE_ENTRIES = 1000
-TICK = timedelta(microseconds=1)  # the resolution of every instant
-
-
-class Revision(NamedTuple):
-    """One version of a task, as the scheduler needs it."""
-
-    task_id: UUID
-    revision: int
-    effective_from: datetime
-    status: str
-    schedule: str
-    timezone: str
-    destination: str
-
-    @property
-    def is_active(self) -> bool:
-        """Whether it owes anything."""
-        return self.status == "ACTIVE"
-
-
-class Span(NamedTuple):
-    """The instants that a revision owes from `start` to `end`, both included."""
-
-    revision: Revision
-    start: datetime
-    end: datetime
-
-
-def split(spans: Iterable[Span], at: datetime) -> tuple[list[Span], list[Span]]:
-    """The parts of `spans` up to `at`, and those after it."""
-    spans = list(spans)
-    before = [span._replace(end=min(span.end, at)) for span in spans if span.start <= at]
-    after = [span._replace(start=max(span.start, at + TICK)) for span in spans if span.end > at]
-    return before, after
+NEAR = 8  # instants that are passed one by one; to get over more, a new iterator costs less
+BUCKETS = 256
 
 
 class _Group:
-    """The tasks of one schedule, and its next instant."""
+    """The tasks that are owed at the same instants, and the next of these."""
 
-    __slots__ = ("members", "next_at", "source")
+    __slots__ = ("listed", "next_at", "size", "source", "when")
 
-    def __init__(self, source: Iterator[datetime]) -> None:
-        self.members: dict[UUID, Revision] = {}
-        self.source = source
-        self.next_at = next(source)
+    def __init__(self, when: When, start: datetime) -> None:
+        self.when = when
+        self.listed: list[Revision] = []
+        """Its tasks, and some that have left: for a million, a list costs a fifth of a dictionary."""
+        self.size = 0
+        self.source: Iterator[datetime] = iter(())
+        self.next_at: datetime | None = None
+        self.seek(start)
+
+    def seek(self, start: datetime) -> None:
+        self.source = self.when.instants(start)
+        self.next_at = next(self.source, None)
+
+    def move_past(self, instant: datetime) -> None:
+        for _ in range(NEAR):
+            if self.next_at is None or self.next_at > instant:
+                return
+            self.next_at = next(self.source, None)
+        if self.next_at is not None and self.next_at <= instant:
+            self.seek(instant + TICK)
 
 
 class Heap:
     """Everything owed after `watermark`. Instants up to it have been emitted."""
 
-    def __init__(self, watermark: datetime) -> None:
+    def __init__(self, watermark: datetime, *, reboot_at: datetime | None = None) -> None:
+        """`reboot_at`: when scheduling last started anew."""
         self.watermark = watermark
-        self._groups: dict[tuple[str, str], _Group] = {}
+        self._reboot_at = reboot_at
+        self._groups: dict[When, _Group] = {}
         self._active: dict[UUID, Revision] = {}
         self._inactive: dict[UUID, Revision] = {}
-        self._order: list[tuple[datetime, int, tuple[str, str]]] = []
+        self._order: list[tuple[datetime, int, _Group]] = []
         self._entries = count()  # a tie-break, so that groups themselves are never compared
+        self._tally = [[0, 0] for _ in range(BUCKETS)]
 
     def __len__(self) -> int:
         """How many active tasks there are."""
         return len(self._active)
 
+    @property
+    def schedules(self) -> int:
+        """How many entries they share."""
+        return len(self._groups)
+
     def load(self, revision: Revision) -> None:
         """Take in what a task was before the feed's position: nothing of it is late."""
         self._keep(revision)
 
-    def apply(self, revision: Revision) -> list[Span]:
-        """Take in a change; returns what it makes owed outside the usual order, to be emitted at once.
-
-        That is the old revision's instants that the watermark has not reached yet, up to the change, and the
-        new one's that the watermark has already passed. A revision that is already known changes nothing.
-        """
+    def apply(self, revision: Revision) -> Change | None:
+        """Take in a change; None where the revision was already known."""
         old = self._active.get(revision.task_id) or self._inactive.get(revision.task_id)
         if old is not None and revision.revision <= old.revision:
-            return []
+            return None
+        return self.replace(revision)
+
+    def replace(self, revision: Revision) -> Change:
+        """Take in `revision`, whatever is known of its task."""
+        old = self._active.get(revision.task_id) or self._inactive.get(revision.task_id)
         if old is not None:
             self._drop(old)
         self._keep(revision)
-        if old is not None and old.effective_from == revision.effective_from:
-            return []  # an edit that leaves the schedule alone
-        spans = []
-        if old is not None and old.is_active:
-            start = max(old.effective_from, self.watermark + TICK)
-            spans.append(Span(old, start, revision.effective_from - TICK))
-        if revision.is_active:
-            spans.append(Span(revision, revision.effective_from, self.watermark))
-        return [span for span in spans if span.start <= span.end]
+        return Change(old, revision)
+
+    def late(self, changes: list[Change]) -> list[Span]:
+        """What changes that were applied make owed outside the usual order, as of the watermark."""
+        known = [
+            Change(change.old and self._with_reboot(change.old), self._with_reboot(change.new))
+            for change in changes
+        ]
+        return late_spans(known, self.watermark)
 
     def forget_inactive(self, keep: Collection[UUID]) -> None:
         """Drop what is known of inactive tasks, but for `keep`: those the feed may show again."""
         self._inactive = {task_id: old for task_id, old in self._inactive.items() if task_id in keep}
 
+    def reboot(self, at: datetime | None) -> None:
+        """Scheduling last started anew `at`: every @reboot that was in force then is owed then."""
+        if at == self._reboot_at:
+            return
+        self._reboot_at = at
+        waiting = [group for when, group in self._groups.items() if when.schedule == REBOOT]
+        for revision in [member for group in waiting for member in self._members(group)]:
+            self._drop(revision)
+            self._keep(revision)
+
     def head(self) -> datetime | None:
         """The next instant at which anything is owed."""
-        while self._order:
-            if self._is_current(self._order[0]):
-                return self._order[0][0]
-            heapq.heappop(self._order)  # its group is gone or has moved on
-        return None
+        for _ in self.steps():
+            pass
+        return self._order[0][0] if self._order else None
 
-    def jobs_at(self, instant: datetime) -> Iterator[Job]:
+    def owed_at(self, instant: datetime) -> Iterator[Owed]:
         """What is owed at `instant`, which is `head()`; the heap must not change while this is read."""
-        for key in self._keys_at(instant):
-            for member in self._groups[key].members.values():
-                if member.effective_from <= instant:
-                    yield Job(member.task_id, instant, member.destination)
+        for group in self._groups_at(instant):
+            for member in group.listed:
+                if member.effective_from <= instant and self._active.get(member.task_id) is member:
+                    yield member.owed_at(instant)
 
     def advance(self, instant: datetime) -> None:
-        """Everything up to `instant` is committed: move on. `instant` is `head()` or lies before it."""
-        for key in self._keys_at(instant):
-            group = self._groups[key]
-            group.next_at = next(group.source)
-            self._push(key, group)
+        """Everything up to `instant` is committed."""
         self.watermark = max(self.watermark, instant)
+
+    def steps(self) -> Iterator[None]:
+        """Move the entries that are behind past the watermark, one a step. `head` does this too, at one go."""
+        while self._order:
+            entry = self._order[0]
+            if not self._is_current(entry):
+                heapq.heappop(self._order)  # its group is gone or has moved on
+            elif entry[0] > self.watermark:
+                return
+            else:
+                entry[2].move_past(self.watermark)
+                self._push(entry[2])
+                yield
 
     def gap(self, until: datetime) -> Iterator[Span]:
         """What every task owes after the watermark up to `until`; the heap must not change while this is read."""
@@ -137,18 +147,21 @@ class Heap:
             if start <= until:
                 yield Span(member, start, until)
 
-    def skip_to(self, instant: datetime) -> None:
-        """Everything up to `instant` was emitted otherwise: move on without walking there."""
-        self.watermark = max(self.watermark, instant)
-        for key, group in self._groups.items():
-            if group.next_at <= self.watermark:
-                group.source = schedule.instants(*key, start=self.watermark + TICK)
-                group.next_at = next(group.source)
-                self._push(key, group)
+    def tally(self) -> dict[int, tuple[int, int]]:
+        """By the last byte of the tasks' ids: how many are active, and the sum of their revisions."""
+        return {bucket: (tasks, total) for bucket, (tasks, total) in enumerate(self._tally) if tasks}
 
-    def _keys_at(self, instant: datetime) -> list[tuple[str, str]]:
-        """The groups that are due at `instant`; finds them from the heap's top without taking them off."""
-        keys: dict[tuple[str, str], None] = {}
+    def revisions_in(self, buckets: Collection[int]) -> dict[UUID, int]:
+        """The active tasks whose ids end with such a byte, each with its revision."""
+        return {
+            task_id: revision.revision
+            for task_id, revision in self._active.items()
+            if task_id.bytes[-1] in buckets
+        }
+
+    def _groups_at(self, instant: datetime) -> list[_Group]:
+        """Those that are due at `instant`; finds them from the heap's top without taking them off."""
+        groups: dict[int, _Group] = {}
         pending = [0]
         while pending:
             index = pending.pop()
@@ -156,39 +169,62 @@ class Heap:
                 continue
             entry = self._order[index]
             if entry[0] == instant and self._is_current(entry):
-                keys[entry[2]] = None
+                groups[id(entry[2])] = entry[2]
             pending += (2 * index + 1, 2 * index + 2)
-        return list(keys)
+        return list(groups.values())
 
-    def _is_current(self, entry: tuple[datetime, int, tuple[str, str]]) -> bool:
-        group = self._groups.get(entry[2])
-        return group is not None and group.next_at == entry[0]
+    def _is_current(self, entry: tuple[datetime, int, _Group]) -> bool:
+        group = entry[2]
+        return group.next_at == entry[0] and self._groups.get(group.when) is group
 
     def _keep(self, revision: Revision) -> None:
         if not revision.is_active:
             self._inactive[revision.task_id] = revision
             return
-        self._active[revision.task_id] = revision
-        key = (revision.schedule, revision.timezone)
-        group = self._groups.get(key)
+        revision = self._with_reboot(revision)
+        group = self._groups.get(revision.when)
         if group is None:
-            group = self._groups[key] = _Group(schedule.instants(*key, start=self.watermark + TICK))
-            self._push(key, group)
-        group.members[revision.task_id] = revision
+            group = self._groups[revision.when] = _Group(revision.when, self.watermark + TICK)
+            self._push(group)
+        elif revision.when is not group.when:
+            revision = msgspec.structs.replace(revision, when=group.when)  # one object for all: a million are many
+        self._active[revision.task_id] = revision
+        group.listed.append(revision)
+        group.size += 1
+        self._count(revision, 1)
 
     def _drop(self, old: Revision) -> None:
         self._inactive.pop(old.task_id, None)
-        if self._active.pop(old.task_id, None) is None:
+        kept = self._active.pop(old.task_id, None)
+        if kept is None:
             return
-        key = (old.schedule, old.timezone)
-        del self._groups[key].members[old.task_id]
-        if not self._groups[key].members:
-            del self._groups[key]
+        self._count(kept, -1)
+        group = self._groups[kept.when]
+        group.size -= 1
+        if not group.size:
+            del self._groups[kept.when]
+        elif len(group.listed) > 2 * group.size + SPARE_ENTRIES:
+            group.listed = self._members(group)
 
-    def _push(self, key: tuple[str, str], group: _Group) -> None:
+    def _members(self, group: _Group) -> list[Revision]:
+        return [member for member in group.listed if self._active.get(member.task_id) is member]
+
+    def _count(self, revision: Revision, sign: int) -> None:
+        tally = self._tally[revision.task_id.bytes[-1]]
+        tally[0] += sign
+        tally[1] += sign * revision.revision
+
+    def _with_reboot(self, revision: Revision) -> Revision:
+        if revision.when.schedule != REBOOT or revision.when.run_at == self._reboot_at:
+            return revision
+        when = revision.when._replace(run_at=self._reboot_at)
+        return msgspec.structs.replace(revision, when=when)
+
+    def _push(self, group: _Group) -> None:
         if len(self._order) > 2 * len(self._groups) + SPARE_ENTRIES:
             # Entries of groups that are gone would stay until their time comes, which may be next year.
-            self._order = [(other.next_at, next(self._entries), name) for name, other in self._groups.items()]
+            live = (other for other in self._groups.values() if other.next_at is not None)
+            self._order = [(other.next_at, next(self._entries), other) for other in live if other.next_at]
             heapq.heapify(self._order)
-            return
-        heapq.heappush(self._order, (group.next_at, next(self._entries), key))
+        elif group.next_at is not None:
+            heapq.heappush(self._order, (group.next_at, next(self._entries), group))

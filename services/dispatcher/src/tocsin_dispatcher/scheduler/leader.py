@@ -12,8 +12,9 @@ from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.feed import Feed
-from tocsin_dispatcher.scheduler.heap import TICK, Heap, Span, split
-from tocsin_dispatcher.scheduler.lease import Standing
+from tocsin_dispatcher.scheduler.heap import Heap
+from tocsin_dispatcher.scheduler.lease import Lease, Standing
+from tocsin_dispatcher.scheduler.revision import TICK, split
 
 _log = structlog.get_logger(__name__)
 
@@ -23,6 +24,7 @@ class Leader:
 
     def __init__(
         self,
+        lease: Lease,
         feed: Feed,
         emitter: Emitter,
         publisher: Publisher,
@@ -30,6 +32,7 @@ class Leader:
         wake: asyncio.Event,
         settings: SchedulerSettings,
     ) -> None:
+        self._lease = lease
         self._feed = feed
         self._emitter = emitter
         self._publisher = publisher
@@ -38,41 +41,64 @@ class Leader:
         self._settings = settings
         self._mark_every = timedelta(seconds=settings.lease_renew_s)
         self._grace = timedelta(seconds=settings.catch_up_grace_s)
+        # Not by the database's clock: that may be set back, and then nothing would be read until it has caught up.
+        self._read_next = 0.0
+        self._check_next = 0.0
 
     async def lead(self, standing: Standing, stop: asyncio.Event) -> None:
         """Lead until `stop`, beginning where the last leader's commits end; what is committed is announced."""
-        heap, late = await self._feed.load(standing)
+        await self._feed.take_over(standing)
+        heap = self._feed.heap
+        self._lease.show(tasks=len(heap), schedules=heap.schedules)
         _log.info(
-            "scheduler.leading", epoch=standing.epoch, tasks=len(heap), watermark=standing.watermark.isoformat()
+            "scheduler.leading",
+            epoch=standing.epoch,
+            tasks=len(heap),
+            schedules=heap.schedules,
+            watermark=standing.watermark.isoformat(),
         )
+        self._read_next = boottime() + self._settings.feed_poll_s
+        self._check_next = boottime() + self._settings.drift_check_s
         await self._publisher.ready()
-        await self._make_up(heap, late, standing.gap_until)
-        # Not by the database's clock: that may be set back, and then nothing would be read until it has caught up.
-        read_next = boottime() + self._settings.feed_poll_s
+        gap_until = standing.gap_until
+        is_ours = standing.database_id == self._feed.database_id
         while not stop.is_set():
-            late = []
-            if self._wake.is_set() or boottime() >= read_next:
-                read_next = boottime() + self._settings.feed_poll_s
-                late = await self._follow(heap)
-            await self._make_up(heap, late)
-            await self._emit_due(heap)
-            await self._mark(heap)
-            await self._sleep(heap, read_next - boottime())
+            if not self._feed.is_paused:
+                await self._make_up(heap, gap_until)
+                gap_until = None
+                if not is_ours:
+                    await self._emitter.adopt_position(self._feed.position, self._feed.database_id or "")
+                    is_ours = True
+                await self._emit_due(heap, stop)
+                await self._mark(heap)
+            await self._sleep(heap)
+            await self._follow(heap)
 
-    async def _follow(self, heap: Heap) -> list[Span]:
-        """Take in what changed; returns what that makes owed outside the usual order."""
+    async def _follow(self, heap: Heap) -> None:
+        """Take in what changed, where there is word of it or it is time to look."""
+        if not self._has_news():
+            return
         self._wake.clear()
+        self._read_next = boottime() + self._settings.feed_poll_s
         # Without the broker nothing is emitted and nothing is taken in: an outage of any part means the same.
         await self._publisher.ready()
-        return await self._feed.read(heap)
+        await self._feed.read()
+        if boottime() >= self._check_next:
+            self._check_next = boottime() + self._settings.drift_check_s
+            await self._feed.find_drift()
+        self._lease.show(tasks=len(heap), schedules=heap.schedules)
 
-    async def _make_up(self, heap: Heap, late: list[Span], gap_until: datetime | None = None) -> None:
+    def _has_news(self) -> bool:
+        return self._wake.is_set() or boottime() >= self._read_next
+
+    async def _make_up(self, heap: Heap, gap_until: datetime | None) -> None:
         """Emit what is owed outside the usual order: what changes seen late owe, and all that a gap left.
 
         What late changes owe of a gap hangs on its frozen decision too. Were it decided anew after a crash, fewer
         instants would be recent enough to fire, and a row that fired before would stand where the missed ones
         are to be recorded.
         """
+        late = heap.late(self._feed.unsettled)
         gap_until = gap_until or await self._freeze_gap(heap)
         while gap_until is not None:
             in_gap, late = split(late, gap_until)
@@ -80,10 +106,12 @@ class Leader:
             await self._emitter.emit_spans(spans, decided_at=gap_until, position=0)
             failpoints.reach("scheduler.gap_emitted")
             await self._emitter.close_gap()
-            heap.skip_to(gap_until)
+            heap.advance(gap_until)
+            await self._feed.step()
             gap_until = await self._freeze_gap(heap)
         if late:
             await self._emitter.emit_spans(late, decided_at=self._clock.now(), position=self._feed.position)
+        self._feed.settled()
 
     async def _freeze_gap(self, heap: Heap) -> datetime | None:
         """After an outage longer than the grace, decide once up to when it is caught up with."""
@@ -96,11 +124,16 @@ class Leader:
         failpoints.reach("scheduler.gap_frozen")
         return now
 
-    async def _emit_due(self, heap: Heap) -> None:
+    async def _emit_due(self, heap: Heap, stop: asyncio.Event) -> None:
+        """Until nothing is due any more, or there is news, or `stop`."""
         while (instant := heap.head()) is not None and instant <= self._clock.now():
             await self._publisher.ready()
-            await self._emitter.emit(heap.jobs_at(instant), position=self._feed.position, watermark=instant)
+            await self._emitter.emit(heap.owed_at(instant), position=self._feed.position, watermark=instant)
             heap.advance(instant)
+            await self._feed.step()
+            self._feed.committed(self._feed.position)
+            if stop.is_set() or self._has_news():
+                return
 
     async def _mark(self, heap: Heap) -> None:
         """Now and then say how far nothing was owed."""
@@ -112,11 +145,12 @@ class Leader:
         if idle_until > heap.watermark:
             await self._emitter.emit([], position=self._feed.position, watermark=idle_until)
             heap.advance(idle_until)
+            self._feed.committed(self._feed.position)
 
-    async def _sleep(self, heap: Heap, most_s: float) -> None:
-        """Until something is due or a hint comes, at most `most_s`."""
-        wait_s = min(most_s, self._mark_every.total_seconds())
-        head = heap.head()
+    async def _sleep(self, heap: Heap) -> None:
+        """Until something is due, a hint comes or it is time to look."""
+        wait_s = min(self._read_next - boottime(), self._mark_every.total_seconds())
+        head = None if self._feed.is_paused else heap.head()
         if head is not None:
             wait_s = min(wait_s, (head - self._clock.now()).total_seconds())
         try:

@@ -27,16 +27,29 @@ class Standing(NamedTuple):
     epoch: int
     watermark: datetime
     feed_xid: int
+    database_id: str | None
+    """Of which database `feed_xid` is."""
     gap_until: datetime | None
     """A gap that the last leader was catching up with ends here."""
+    reboot_at: datetime | None
+    """When scheduling last started anew."""
 
 
 class Lease:
     """The lease as one process sees it. `holder` must be unique to the process."""
 
     def __init__(
-        self, pool: asyncpg.Pool, clock: DatabaseClock, *, holder: str, ttl_s: float, renew_s: float, hold_s: float
+        self,
+        pool: asyncpg.Pool,
+        clock: DatabaseClock,
+        *,
+        holder: str,
+        ttl_s: float,
+        renew_s: float,
+        hold_s: float,
+        reboot_after_s: float,
     ) -> None:
+        """`reboot_after_s`: where nobody has led for so long, scheduling starts anew."""
         self._pool = pool
         self._clock = clock
         self.holder = holder
@@ -44,18 +57,24 @@ class Lease:
         self._ttl = timedelta(seconds=ttl_s)
         self._renew_s = renew_s
         self._hold_s = hold_s
+        self._reboot_after = timedelta(seconds=reboot_after_s)
+        self._holding = (0, 0)
         self._held_until = 0.0
 
     async def take(self) -> Standing | None:
         """Lead if nobody does: a compare-and-set, epoch + 1. None where another scheduler leads."""
         sent = boottime()
-        row = await self._pool.fetchrow(sql.TAKE_LEASE, self.holder, self._ttl)
+        row = await self._pool.fetchrow(sql.TAKE_LEASE, self.holder, self._ttl, self._reboot_after)
         if row is None:
             return None
         self._clock.sample(row["now"])
         self.epoch = row["epoch"]
         self._held_until = sent + self._hold_s
-        return Standing(row["epoch"], row["watermark"], row["feed_xid"], row["gap_until"])
+        return Standing(*(row[field] for field in Standing._fields))
+
+    def show(self, *, tasks: int, schedules: int) -> None:
+        """Say with the next renewals how much this leader holds."""
+        self._holding = (tasks, schedules)
 
     def check(self) -> None:
         """Raise LeaseLostError where the lease may have expired, judged by this process's own clock."""
@@ -79,7 +98,9 @@ class Lease:
         sent = boottime()
         try:
             async with asyncio.timeout(max(0.0, self._held_until - sent)):
-                now = await self._pool.fetchval(sql.RENEW_LEASE, self.holder, self.epoch, self._ttl)
+                now = await self._pool.fetchval(
+                    sql.RENEW_LEASE, self.holder, self.epoch, self._ttl, *self._holding
+                )
         except CONNECTION_ERRORS as error:
             _log.warning("lease.renewal_failed", error=repr(error))
             return False

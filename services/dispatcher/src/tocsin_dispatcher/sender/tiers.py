@@ -15,12 +15,6 @@ from tocsin_dispatcher.sender.inbox import Delivery, Inbox
 MARGIN_S = 0.001  # timers may fire a little early, and an early claim is refused
 
 
-def tier_for(wait_s: float) -> int | None:
-    """The largest tier that fits into `wait_s`, in seconds; None where none does."""
-    fitting = [tier for tier in topology.TIERS_S if tier <= wait_s]
-    return fitting[-1] if fitting else None
-
-
 class Waits:
     """Parks jobs until their time comes."""
 
@@ -36,7 +30,7 @@ class Waits:
         """Bring each job back after its seconds. `came_back`: it was in a tier and is not due yet."""
         by_tier: dict[int, list[Job]] = defaultdict(list)
         for job, wait_s in waiting:
-            tier = tier_for(wait_s)
+            tier = topology.tier_for(wait_s)
             briefly = tier is None or (came_back and wait_s < self._briefly_s)
             if briefly and len(self._timers) < self._most:
                 self._hold_in_memory(job, wait_s)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tocsin_dispatcher.sender.tiers import tier_for
+from tocsin_common.topology import tier_for
 
 
 @pytest.mark.parametrize(
