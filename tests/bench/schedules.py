@@ -41,15 +41,16 @@ HALF_A_YEAR = timedelta(days=183)
 
 
 class When(NamedTuple):
-    """A schedule in its time zone."""
+    """A schedule in its time zone, or one instant."""
 
-    schedule: str
+    schedule: str | None
     timezone: str = UTC_NAME
+    run_at: datetime | None = None
 
 
-def every_second() -> list[When]:
-    """The one schedule that is due each second."""
-    return [When("* * * * * *")]
+def one_offs(start: datetime, interval: timedelta, count: int) -> list[When]:
+    """`count` instants from `start` on."""
+    return [When(None, run_at=start + n * interval) for n in range(count)]
 
 
 def at(instant: datetime) -> list[When]:

@@ -33,20 +33,21 @@ CLEAR = "TRUNCATE tasks, task_revisions, executions, task_logs, task_state, dest
 # As the api adds them, a revision each. URL and payload are dummies: nobody posts. Ids rise, as the api's do.
 SEED = """
 WITH wanted AS (
-    SELECT schedule, timezone, n - 1 AS n
-    FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS w (schedule, timezone, n)
+    SELECT schedule, timezone, run_at, n - 1 AS n
+    FROM unnest($2::text[], $3::text[], $4::timestamptz[]) WITH ORDINALITY AS w (schedule, timezone, run_at, n)
 ), added AS (
-    INSERT INTO tasks (id, name, schedule, timezone, webhook_url_sealed, webhook_url_hash, webhook_url_masked,
-                       destination, payload, max_retry, status, revision, effective_from, created_at, updated_at)
-    SELECT lpad(to_hex(i), 32, '0')::uuid, 'task ' || i, schedule, timezone, sha512(i::text::bytea),
+    INSERT INTO tasks (id, name, schedule, timezone, run_at, webhook_url_sealed, webhook_url_hash,
+                       webhook_url_masked, destination, payload, max_retry, status, revision, effective_from,
+                       created_at, updated_at)
+    SELECT lpad(to_hex(i), 32, '0')::uuid, 'task ' || i, schedule, timezone, run_at, sha512(i::text::bytea),
            sha256(i::text::bytea), 'https://discord.com/api/webhooks/' || 10 ^ 17::numeric + i || '/…beef',
            'discord.com/' || 10 ^ 17::numeric + i, '{"content": "the bell"}', 3, 'ACTIVE', 1, now(), now(), now()
     FROM generate_series(0, $1::integer - 1) AS i JOIN wanted ON n = i % cardinality($2)
     ORDER BY i
     RETURNING *
 )
-INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination)
-SELECT id, revision, effective_from, status, schedule, timezone, destination FROM added
+INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, run_at, destination)
+SELECT id, revision, effective_from, status, schedule, timezone, run_at, destination FROM added
 """
 
 # As a leader leaves it that stopped just now and had seen every task: nothing is late, nothing is to be made up.
@@ -83,8 +84,7 @@ class Stage:
         """Nothing but `tasks` tasks, each with one of `whens` in turn; a scheduler that knew them has stopped."""
         async with self.database() as database:
             await database.execute(CLEAR)
-            names = [when.schedule for when in whens]
-            await database.execute(SEED, tasks, names, [when.timezone for when in whens])
+            await database.execute(SEED, tasks, *map(list, zip(*whens, strict=True)))
             await database.execute("VACUUM ANALYZE")  # as autovacuum would, before long
         await self.settle()
 

@@ -1,9 +1,7 @@
 """SHELL. How long nobody emits when the leader goes: by SIGTERM, by SIGKILL, and frozen by SIGSTOP.
 
-Schedules know whole seconds only, so from the last row of the old leader to the first row of the new one it would be
-a whole second where the takeover took a millisecond. So the signal is sent just before a whole second: that instant
-becomes owed while nobody leads, and the new leader emits it as soon as it can. The time from the signal to that row
-is the takeover. A run in which the old leader still emits the instant is repeated.
+One-off tasks owe an execution every 10 ms, so the time from the last row of the old leader to the first row of the
+new one is the takeover, to 10 ms.
 """
 
 import asyncio
@@ -19,11 +17,10 @@ from bench.stage import SCHEDULER, STANDBY, Stage
 from tocsin_local.errors import StackError
 from tocsin_local.report import Row
 
-TASKS = 1000
-RUNS = 3
-ATTEMPTS = 5
-BEFORE_THE_SECOND = timedelta(milliseconds=50)
-SETTLE_S = 3.0  # the standby knows the tasks by then, and both have renewed and asked several times
+RUNS = 5
+INTERVAL = timedelta(milliseconds=10)
+TASKS = 6000  # a minute of them: longer than a run
+SETTLE_S = 2.0  # by then the old leader has emitted many rows, and both have renewed and asked
 ROW_TIMEOUT_S = 30.0
 POLL_S = 0.02
 WAYS = {
@@ -32,30 +29,33 @@ WAYS = {
     "sigstop": (signal.SIGSTOP, at_most(6.5)),
 }
 
+# Only the new leader writes after its `scheduler.leading`, and only the old one before.
+ROWS = """
+SELECT max(pg_xact_commit_timestamp(xmin)) FILTER (WHERE created_at < $1) AS last_of_the_old,
+       min(pg_xact_commit_timestamp(xmin)) FILTER (WHERE created_at >= $1) AS first_of_the_new
+FROM executions
+"""
+
 
 class Takeover(NamedTuple):
     """Times of one takeover in seconds."""
 
-    row_s: float
-    """From the signal to the new leader's first row."""
-    leading_s: float
-    """From the signal to its `scheduler.leading`."""
     between_rows_s: float
-    """From the last row of the old leader, which is up to a second before the signal."""
+    """From the last row of the old leader to the first of the new one."""
+    leading_s: float
+    """From the signal to the new leader's `scheduler.leading`."""
     stepped_down_s: float
     """From SIGCONT to the old leader's `scheduler.stepped_down`; 0 where it was not frozen."""
 
 
 async def measure(stage: Stage) -> list[Row]:
     """Rows of each way to go."""
-    await stage.prepare(TASKS, schedules.every_second())
     rows: list[Row] = []
     for way, (number, bound) in WAYS.items():
         found = [await _take_over(stage, number) for _ in range(RUNS)]
         rows += [
-            row(f"takeover_{way}", [each.row_s for each in found], "s", bound),
+            row(f"takeover_{way}", [each.between_rows_s for each in found], "s", bound),
             row(f"takeover_{way}_leading", [each.leading_s for each in found], "s"),
-            row(f"takeover_{way}_between_rows", [each.between_rows_s for each in found], "s"),
         ]
         if number == signal.SIGSTOP:
             rows.append(row(f"takeover_{way}_stepped_down", [each.stepped_down_s for each in found], "s"))
@@ -63,58 +63,32 @@ async def measure(stage: Stage) -> list[Row]:
 
 
 async def _take_over(stage: Stage, number: signal.Signals) -> Takeover:
-    for _ in range(ATTEMPTS):
-        await stage.settle()
-        try:
-            found = await _try(stage, number)
-        finally:
-            stage.services.stop()
-        if found is not None:
-            return found
-    raise StackError(f"In {ATTEMPTS} attempts the old leader was always faster than {number.name}.")
+    await stage.prepare(TASKS, schedules.one_offs(datetime.now(UTC), INTERVAL, TASKS))
+    try:
+        await stage.lead(SCHEDULER)
+        stage.services.start([STANDBY], wait=False)
+        await stage.logged(STANDBY, "tasks.loaded")
+        await asyncio.sleep(SETTLE_S)
+        sent_at = stage.signal(SCHEDULER, number)
+        leading = await stage.logged(STANDBY, "scheduler.leading")
+        async with stage.database() as database:
+            between_rows_s = await _between_rows(database, leading.at)
+        stepped_down_s = await _resume(stage) if number == signal.SIGSTOP else 0.0
+    finally:
+        stage.services.stop()
+    return Takeover(between_rows_s, (leading.at - sent_at).total_seconds(), stepped_down_s)
 
 
-async def _try(stage: Stage, number: signal.Signals) -> Takeover | None:
-    """None where the old leader emitted after the signal."""
-    await stage.lead(SCHEDULER)
-    stage.services.start([STANDBY], wait=False)
-    await stage.logged(STANDBY, "scheduler.started")
-    await asyncio.sleep(SETTLE_S)
-    sent_at = await _send_just_before_a_second(stage, number)
-    leading_at = (await stage.logged(STANDBY, "scheduler.leading")).at
-    async with stage.database() as database:
-        row_at = await _first_row(database, leading_at)
-        last_at = await database.fetchval(
-            "SELECT max(created_at) FROM executions WHERE created_at < $1", leading_at
-        )
-    stepped_down_s = await _resume(stage) if number == signal.SIGSTOP else 0.0
-    if last_at is None or last_at > sent_at:
-        return None
-    return Takeover(
-        (row_at - sent_at).total_seconds(),
-        (leading_at - sent_at).total_seconds(),
-        (row_at - last_at).total_seconds(),
-        stepped_down_s,
-    )
-
-
-async def _send_just_before_a_second(stage: Stage, number: signal.Signals) -> datetime:
-    now = datetime.now(UTC)
-    second = now.replace(microsecond=0) + timedelta(seconds=2)
-    await asyncio.sleep((second - BEFORE_THE_SECOND - now).total_seconds())
-    return stage.signal(SCHEDULER, number)
-
-
-async def _first_row(database: asyncpg.Connection, since: datetime) -> datetime:
-    """Only the new leader writes after its `scheduler.leading`."""
+async def _between_rows(database: asyncpg.Connection, leading_at: datetime) -> float:
     async with asyncio.timeout(ROW_TIMEOUT_S):
-        while True:
-            found: datetime | None = await database.fetchval(
-                "SELECT min(created_at) FROM executions WHERE created_at >= $1", since
-            )
-            if found is not None:
-                return found
+        found = await database.fetchrow(ROWS, leading_at)
+        while found["first_of_the_new"] is None:
             await asyncio.sleep(POLL_S)
+            found = await database.fetchrow(ROWS, leading_at)
+    if found["last_of_the_old"] is None:
+        raise StackError("The old leader has emitted nothing.")
+    between: timedelta = found["first_of_the_new"] - found["last_of_the_old"]
+    return between.total_seconds()
 
 
 async def _resume(stage: Stage) -> float:
