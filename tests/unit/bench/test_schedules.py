@@ -48,13 +48,13 @@ def test_each_second_of_a_minute_has_its_schedule() -> None:
 def test_what_is_far_off_is_not_due_for_months(now: datetime) -> None:
     whens = schedules.far_off(5000, now)
 
-    first = min(next_of(when, now)[0] for when in whens[::100])
+    first = min(next_of(when, now)[0] for when in islice(whens, 0, None, 100))
 
     assert first > now + timedelta(days=120)
 
 
 def test_hourly_ones_fire_once_an_hour_each_and_are_spread_over_it() -> None:
-    whens = schedules.hourly(100_000)[::997]
+    whens = islice(schedules.hourly(100_000), 0, None, 997)
 
     found = [next_of(when, NOW, 2) for when in whens]
 

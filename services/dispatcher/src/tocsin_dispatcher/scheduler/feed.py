@@ -10,7 +10,6 @@ import gc
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import structlog
@@ -128,8 +127,8 @@ class Feed:
             rows = await connection.fetch(sql.TASKS_IN_BUCKETS, buckets)
         return self._mend([_revision(row) for row in rows], self.heap.revisions_in(buckets))
 
-    def _mend(self, there: list[Revision], here: dict[UUID, int]) -> int:
-        wrong = [task for task in there if here.get(task.task_id) != (task.revision if task.is_active else None)]
+    def _mend(self, there: list[Revision], here: dict[bytes, int]) -> int:
+        wrong = [task for task in there if here.get(task.task_key) != (task.revision if task.is_active else None)]
         for task in wrong:
             self._recent.append((self.position, self.heap.replace(task)))
             self.unsettled.append(self._recent[-1][1])
@@ -147,7 +146,7 @@ class Feed:
                 self._recent.append((row["xid"], change))
                 self.unsettled.append(change)
             await asyncio.sleep(0)  # cron arithmetic takes time, and the lease must be renewed meanwhile
-        self.heap.forget_inactive(keep={row["task_id"] for row in changed})
+        self.heap.forget_inactive(keep={row["task_id"].bytes for row in changed})
         self.position, self.is_paused = rows[0]["next_xid"], rows[0]["is_paused"]
         self._clock.sample(rows[0]["now"])
         _log.debug("changes.applied", revisions=len(changed), position=self.position)
@@ -166,7 +165,7 @@ def _revision(row: asyncpg.Record) -> Revision:
         : sql.REVISION_COLUMNS
     ]
     return Revision(
-        task_id, revision, effective_from, is_active, destination, When(*when), _policy(catch_up, jitter_s)
+        task_id.bytes, revision, effective_from, is_active, destination, When(*when), _policy(catch_up, jitter_s)
     )
 
 
