@@ -52,7 +52,7 @@ class Heap:
         """`reboot_at`: when scheduling last started anew."""
         self.watermark = watermark
         self._reboot_at = reboot_at
-        self._groups: dict[When, _Group] = {}
+        self._groups: dict[tuple[object, ...], _Group] = {}  # by their `when`
         self._active: dict[bytes, Revision] = {}
         self._inactive: dict[bytes, Revision] = {}
         self._order: list[tuple[datetime, int, _Group]] = []
@@ -67,6 +67,11 @@ class Heap:
     def schedules(self) -> int:
         """How many entries they share."""
         return len(self._groups)
+
+    def when(self, fields: tuple[object, ...]) -> When:
+        """The When of these fields: one object for all tasks that have the same, since a million are many."""
+        group = self._groups.get(fields)
+        return When._make(fields) if group is None else group.when
 
     def load(self, revision: Revision) -> None:
         """Take in what a task was before the feed's position: nothing of it is late."""
@@ -104,7 +109,7 @@ class Heap:
         if at == self._reboot_at:
             return
         self._reboot_at = at
-        waiting = [group for when, group in self._groups.items() if when.schedule == REBOOT]
+        waiting = [group for group in self._groups.values() if group.when.schedule == REBOOT]
         for revision in [member for group in waiting for member in self._members(group)]:
             self._drop(revision)
             self._keep(revision)
