@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from aio_pika.abc import AbstractRobustConnection
+from prometheus_client import REGISTRY
 
 from tocsin_common import broker, database, topology
 from tocsin_common.messages import Job, decode_jobs
@@ -23,6 +24,11 @@ DAY = datetime(2026, 3, 1, tzinfo=UTC)
 """The day whose partitions there are; it lies in the past, so everything owed on it is due."""
 AddTask = Callable[..., Awaitable[UUID]]
 AddExecution = Callable[..., Awaitable[Job]]
+
+
+def counted(what: str) -> float:
+    """What this process counts as tocsin_`what`_total."""
+    return REGISTRY.get_sample_value(f"tocsin_{what}_total") or 0.0
 
 
 @pytest.fixture
@@ -79,6 +85,8 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
         effective_from: datetime = DAY,
         max_retry: int = 3,
         url: str = "https://discord.com/api/webhooks/1/token",
+        expires_after_s: int | None = None,
+        overlap: str = "allow",
         run_at: datetime | None = None,
         jitter_s: int = 0,
         catch_up: str = "latest",
@@ -89,9 +97,9 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
             WITH task AS (
                 INSERT INTO tasks (id, name, schedule, webhook_url_sealed, webhook_url_hash, webhook_url_masked,
                                    destination, payload, max_retry, status, revision, effective_from, created_at,
-                                   updated_at, run_at, jitter_s, catch_up)
+                                   updated_at, run_at, jitter_s, catch_up, expires_after_s, overlap)
                 VALUES ($1, 'a task', $2, $3, $4, 'masked', $5, '{"content": "hello"}', $6, $7, 1, $8, $8, $8,
-                        $9, $10, $11)
+                        $9, $10, $11, $12, $13)
                 RETURNING *
             )
             INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, destination,
@@ -101,7 +109,7 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
             FROM task
             """,
             task_id,
-            cron,
+            cron if run_at is None else None,
             sealer.seal(url, context=task_id.bytes),
             sealer.hash(url),
             destination,
@@ -111,6 +119,8 @@ def add_task(pool: asyncpg.Pool, sealing_keys: str) -> AddTask:
             run_at,
             jitter_s,
             catch_up,
+            expires_after_s,
+            overlap,
         )
         return task_id
 
@@ -133,13 +143,14 @@ def add_execution(pool: asyncpg.Pool, partitions: Partitions) -> AddExecution:
         seq: int = 0,
         failures: int = 0,
         lost_claims: int = 0,
+        jitter_ms: int = 0,
     ) -> Job:
         await pool.execute(
             """
             INSERT INTO executions (scheduled_for, task_id, kind, state, destination, next_at, give_up_at, seq,
-                                    failures, lost_claims)
+                                    failures, lost_claims, jitter_ms)
             VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6),
-                    clock_timestamp() + make_interval(secs => $7), $8, $9, $10)
+                    clock_timestamp() + make_interval(secs => $7), $8, $9, $10, $11)
             """,
             scheduled_for,
             task_id,
@@ -151,6 +162,7 @@ def add_execution(pool: asyncpg.Pool, partitions: Partitions) -> AddExecution:
             seq,
             failures,
             lost_claims,
+            jitter_ms,
         )
         return Job(task_id, scheduled_for, destination)
 

@@ -3,17 +3,24 @@
 import asyncio
 import random
 from datetime import timedelta
-from uuid import uuid4
+from operator import itemgetter
+from typing import Any
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tocsin_common import database
-from tocsin_common.messages import Job
+from tocsin_common.messages import Job, iso_utc
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.sender.claim import Claims
 
-from .conftest import DAY
+from .conftest import DAY, counted
+
+LATER = DAY + timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -147,3 +154,248 @@ async def test_many_senders_that_claim_the_same_jobs_get_each_once(database_url,
     granted = await asyncio.gather(*(claim_all(f"sender-{n}") for n in range(4)))
 
     assert sorted(job.scheduled_for for part in granted for job in part) == [job.scheduled_for for job in jobs]
+
+
+@pytest.mark.parametrize(
+    ("late_s", "jitter_ms", "row", "state"),
+    [
+        (61, 0, {}, "expired"),
+        (59, 0, {}, "running"),
+        (61, 5000, {}, "running"),  # that is not late: the jitter belongs to it
+        (66, 5000, {}, "expired"),
+        (61, 0, {"kind": "reboot"}, "expired"),
+        (61, 0, {"kind": "once"}, "expired"),
+        (61, 0, {"kind": "manual"}, "running"),
+        (61, 0, {"state": "waiting", "seq": 2, "failures": 2}, "expired"),  # a retry
+        (61, 0, {"state": "running", "seq": 1}, "expired"),  # its claim was lost
+    ],
+)
+async def test_what_would_start_later_than_its_task_allows_expires(
+    claims, add_task, add_execution, pool, partitions, late_s, jitter_ms, row, state
+):
+    at = await pool.fetchval("SELECT clock_timestamp() - make_interval(secs => $1)", late_s)
+    await partitions.cover([at.date()])
+    job = await add_execution(await add_task(expires_after_s=60), at, jitter_ms=jitter_ms, next_in_s=-1, **row)
+
+    claimed = await claims.claim([job])
+
+    assert len(claimed.grants) == (state == "running")
+    assert await pool.fetchval("SELECT state FROM executions") == state
+
+
+async def test_a_task_without_a_limit_starts_however_late(claims, add_task, add_execution):
+    job = await add_execution(await add_task(), DAY)
+
+    assert len((await claims.claim([job])).grants) == 1
+
+
+async def test_what_expires_or_is_skipped_has_ended_and_is_logged(claims, add_task, add_execution, pool):
+    expiring, skipping = await add_task(expires_after_s=60), await add_task(overlap="skip")
+    await add_execution(skipping, DAY, state="running", seq=1, next_in_s=20)
+    jobs = [await add_execution(expiring, LATER, seq=1), await add_execution(skipping, LATER)]
+    before = counted("executions_expired"), counted("executions_skipped")
+
+    with structlog.testing.capture_logs() as logs:
+        claimed = await claims.claim(jobs)
+
+    assert claimed == ([], [])
+    rows = await pool.fetch(
+        """
+        SELECT task_id, state, reason, seq, claimed_by, finished_at IS NOT NULL AS ended FROM executions
+        WHERE scheduled_for = $1 ORDER BY state
+        """,
+        LATER,
+    )
+    assert [tuple(row) for row in rows] == [
+        (expiring, "expired", "more than 60 s late", 1, None, True),
+        (skipping, "skipped", "an earlier execution was under way", 0, None, True),
+    ]
+    at = iso_utc(LATER)
+    assert sorted(logs, key=itemgetter("event")) == [
+        {"event": "execution.expired", "log_level": "info", "task_id": str(expiring), "scheduled_for": at},
+        {"event": "execution.skipped", "log_level": "info", "task_id": str(skipping), "scheduled_for": at},
+    ]
+    assert (counted("executions_expired"), counted("executions_skipped")) == (before[0] + 1, before[1] + 1)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "row", "state"),
+    [
+        ({"state": "running", "seq": 1, "next_in_s": 20}, {}, "skipped"),
+        ({"state": "running", "seq": 1, "next_in_s": -1}, {}, "skipped"),  # its claim was lost: it comes again
+        ({"state": "waiting", "seq": 1, "next_in_s": 20}, {}, "skipped"),
+        ({"state": "waiting", "seq": 0, "next_in_s": 20}, {}, "skipped"),  # it waits for room at its destination
+        ({"state": "waiting", "kind": "manual", "next_in_s": 20}, {}, "skipped"),
+        ({"state": "due"}, {}, "running"),
+        ({"state": "succeeded", "seq": 1}, {}, "running"),
+        ({"state": "failed", "seq": 1}, {}, "running"),
+        ({"state": "skipped"}, {}, "running"),
+        ({"state": "running", "seq": 1, "next_in_s": 20}, {"kind": "reboot"}, "skipped"),
+        ({"state": "running", "seq": 1, "next_in_s": 20}, {"kind": "manual"}, "running"),
+        ({"state": "running", "seq": 1, "next_in_s": 20}, {"kind": "once"}, "running"),
+        ({"state": "running", "seq": 1, "next_in_s": 20}, {"state": "waiting", "seq": 1}, "running"),  # a retry
+        (
+            {"state": "running", "seq": 1, "next_in_s": 20},
+            {"state": "waiting", "seq": 0},
+            "skipped",
+        ),  # it was parked
+    ],
+)
+async def test_an_execution_is_skipped_while_an_earlier_one_is_under_way(
+    claims, add_task, add_execution, pool, earlier, row, state
+):
+    task_id = await add_task(overlap="skip")
+    await add_execution(task_id, DAY, **earlier)
+    job = await add_execution(task_id, LATER, **row)
+
+    claimed = await claims.claim([job])
+
+    assert len(claimed.grants) == (state == "running")
+    assert await pool.fetchval("SELECT state FROM executions WHERE scheduled_for = $1", LATER) == state
+
+
+async def test_an_earlier_day_is_earlier_too(claims, add_task, add_execution, pool, partitions):
+    await partitions.cover([(DAY - timedelta(days=2)).date()])
+    task_id = await add_task(overlap="skip")
+    await add_execution(task_id, DAY - timedelta(days=2), state="waiting", seq=1, next_in_s=20)
+
+    await claims.claim([await add_execution(task_id, DAY)])
+
+    assert await pool.fetchval("SELECT state FROM executions WHERE scheduled_for = $1", DAY) == "skipped"
+
+
+@pytest.mark.parametrize("under_way", [{"task": "another"}, {"at": "later"}, {"overlap": "allow"}])
+async def test_an_execution_is_not_skipped_for_what_does_not_stand_in_its_way(
+    claims, add_task, add_execution, under_way
+):
+    task_id = await add_task(overlap=under_way.get("overlap", "skip"))
+    other = await add_task(overlap="skip") if "task" in under_way else task_id
+    at = LATER + timedelta(seconds=1) if "at" in under_way else DAY
+    await add_execution(other, at, state="running", seq=1, next_in_s=20)
+
+    claimed = await claims.claim([await add_execution(task_id, LATER)])
+
+    assert len(claimed.grants) == 1
+
+
+async def states_by_instant(pool: asyncpg.Pool, task_id: UUID) -> list[str]:
+    rows = await pool.fetch("SELECT state FROM executions WHERE task_id = $1 ORDER BY scheduled_for", task_id)
+    return [row["state"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("rows", "states"),
+    [
+        ([{}, {}, {}], ["running", "skipped", "skipped"]),
+        ([{}, {"kind": "manual"}, {}], ["running", "running", "skipped"]),
+        ([{"kind": "manual"}, {}, {}], ["running", "skipped", "skipped"]),
+        ([{"state": "running", "seq": 1}, {}, {}], ["running", "skipped", "skipped"]),  # the first claim was lost
+        ([{}, {"state": "waiting", "seq": 1}, {}], ["running", "running", "skipped"]),
+        ([{"state": "succeeded"}, {}, {}], ["succeeded", "running", "skipped"]),
+    ],
+)
+async def test_of_one_claim_the_earliest_execution_of_a_task_is_granted(
+    claims, add_task, add_execution, pool, rows, states
+):
+    task_id = await add_task(overlap="skip")
+    jobs = [await add_execution(task_id, DAY + timedelta(seconds=n), **row) for n, row in enumerate(rows)]
+
+    await claims.claim(jobs[::-1])
+
+    assert await states_by_instant(pool, task_id) == states
+
+
+async def test_what_expires_in_a_claim_stands_in_nobodys_way(claims, add_task, add_execution, pool, partitions):
+    now = await pool.fetchval("SELECT clock_timestamp()")
+    instants = [now - timedelta(seconds=late_s) for late_s in (90, 30, 20)]
+    await partitions.cover({at.date() for at in instants})
+    task_id = await add_task(overlap="skip", expires_after_s=60)
+    jobs = [
+        await add_execution(task_id, at, next_in_s=-1, state=state, seq=seq)
+        for at, state, seq in zip(instants, ("waiting", "due", "due"), (1, 0, 0), strict=True)
+    ]
+
+    await claims.claim(jobs)
+
+    assert await states_by_instant(pool, task_id) == ["expired", "running", "skipped"]
+
+
+async def test_each_task_of_a_claim_is_judged_by_itself(claims, add_task, add_execution, pool):
+    busy, idle, careless = [await add_task(overlap=overlap) for overlap in ("skip", "skip", "allow")]
+    await add_execution(busy, DAY, state="waiting", seq=1, next_in_s=20)
+    jobs = [
+        await add_execution(task_id, LATER + timedelta(seconds=n))
+        for task_id in (busy, idle, careless)
+        for n in range(2)
+    ]
+
+    await claims.claim(jobs)
+
+    assert await states_by_instant(pool, busy) == ["waiting", "skipped", "skipped"]
+    assert await states_by_instant(pool, idle) == ["running", "skipped"]
+    assert await states_by_instant(pool, careless) == ["running", "running"]
+
+
+ROWS = st.fixed_dictionaries(
+    {
+        "state": st.sampled_from(["due", "waiting", "running", "succeeded", "skipped"]),
+        "kind": st.sampled_from(["schedule", "reboot", "manual", "once"]),
+        "seq": st.integers(0, 1),
+        "next_in_s": st.sampled_from([-5.0, 60.0]),
+    }
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_a_claim_decides_as_the_rules_say(claims, add_task, add_execution, pool, data):
+    overlap = data.draw(st.sampled_from(["allow", "skip"]))
+    rows = data.draw(st.lists(ROWS, min_size=1, max_size=6))
+    asked = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
+    task_id = await add_task(overlap=overlap)
+    jobs = [await add_execution(task_id, DAY + timedelta(seconds=n), **row) for n, row in enumerate(rows)]
+
+    await claims.claim([job for job, is_asked in zip(jobs, asked, strict=True) if is_asked])
+
+    assert await states_by_instant(pool, task_id) == expected_states(rows, asked, overlap)
+
+
+def expected_states(rows: list[dict[str, Any]], asked: list[bool], overlap: str) -> list[str]:
+    """The rules again, one execution after the other: whatever is not decided in this claim stays as it is."""
+    states = [row["state"] for row in rows]
+    for n, (row, is_asked) in enumerate(zip(rows, asked, strict=True)):
+        if not is_asked or row["state"] not in ("due", "waiting", "running") or row["next_in_s"] > 0:
+            continue
+        is_first = row["seq"] == 0 and row["kind"] in ("schedule", "reboot")
+        is_blocked = any(state in ("waiting", "running") for state in states[:n])
+        states[n] = "skipped" if overlap == "skip" and is_first and is_blocked else "running"
+    return states
+
+
+async def test_a_lost_claim_is_counted_when_it_is_granted_again(claims, add_task, add_execution):
+    before = counted("claims_lost")
+    job = await add_execution(await add_task(), state="running", next_in_s=-1, seq=1)
+    other = await add_execution(await add_task())
+
+    await claims.claim([job, other])
+
+    assert counted("claims_lost") == before + 1
+
+
+async def test_many_senders_that_claim_one_tasks_executions_grant_no_two_that_overlap_and_wait(
+    database_url, add_task, add_execution, pool
+):
+    task_id = await add_task(overlap="skip")
+    await add_execution(task_id, DAY, state="waiting", seq=1, next_in_s=60)
+    jobs = [await add_execution(task_id, LATER + timedelta(seconds=n)) for n in range(40)]
+
+    async def claim_all(name: str) -> int:
+        async with await database.open_pool(database_url, size=4, name=name, timeout_s=10) as own:
+            claims = Claims(own, DatabaseClock(), sender=name, ttl_s=30)
+            packs = [jobs[n : n + 10] for n in range(0, 40, 10)]
+            return sum(len(part.grants) for part in await asyncio.gather(*map(claims.claim, packs)))
+
+    granted = await asyncio.gather(*(claim_all(f"sender-{n}") for n in range(3)))
+
+    assert granted == [0, 0, 0]
+    assert await states_by_instant(pool, task_id) == ["waiting"] + ["skipped"] * 40

@@ -19,7 +19,7 @@ from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
 from tocsin_dispatcher.scheduler.revision import Owed, Revision, Span, When
 
-from .conftest import DAY, announced
+from .conftest import DAY, announced, counted
 
 LATER = DAY + timedelta(days=400)  # beyond the watermark that a fresh database begins with
 
@@ -69,12 +69,13 @@ async def test_every_job_gets_a_row_and_is_announced(
 
 
 async def test_emitting_again_adds_nothing(emitter: Emitter, pool: asyncpg.Pool):
-    owed = owed_jobs(3)
+    owed, before = owed_jobs(3), counted("executions_emitted")
     await emitter.emit(owed, position=0)
     await pool.execute("UPDATE executions SET state = 'succeeded'")
 
     await emitter.emit(owed, position=0)
 
+    assert counted("executions_emitted") == before + 3
     assert await pool.fetchval("SELECT count(*) FROM executions WHERE state = 'succeeded'") == 3
     assert await pool.fetchval("SELECT count(*) FROM executions") == 3
 
@@ -126,12 +127,13 @@ async def test_an_expired_lease_counts_as_lost_even_if_nobody_took_it(emitter: E
 async def test_a_gap_leaves_a_row_for_what_fires_and_one_for_what_is_missed(emitter: Emitter, pool: asyncpg.Pool):
     task_id = uuid4()
     owner = Revision(task_id.bytes, 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
-    gap_end = LATER + timedelta(minutes=25)
+    gap_end, before = LATER + timedelta(minutes=25), counted("executions_missed")
     await emitter.freeze_gap(gap_end)
 
     await emitter.emit_spans([Span(owner, LATER, gap_end)], decided_at=gap_end, position=0)
     await emitter.close_gap()
 
+    assert counted("executions_missed") == before + 1
     rows = await pool.fetch(
         "SELECT state, scheduled_for, missed_from, missed_count FROM executions ORDER BY scheduled_for"
     )

@@ -13,7 +13,7 @@ from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
 from tocsin_dispatcher.scheduler.revision import TICK, Change, Revision
 
-from .conftest import DAY
+from .conftest import DAY, counted
 
 NEXT_REVISION = """
 WITH task AS (
@@ -210,9 +210,12 @@ async def test_tasks_that_drifted_are_found_and_read_again(feed: Feed, set_lease
     await pool.execute("UPDATE tasks SET status = 'INACTIVE' WHERE id = $1", stopped)
     await pool.execute("UPDATE tasks SET status = 'ACTIVE' WHERE id = $1", appeared)
 
+    before = counted("tasks_drifted")
+
     first, second = await feed.find_drift(), await feed.find_drift()
 
     assert (first, second) == (2, 0)
+    assert counted("tasks_drifted") == before + 2
     assert members(feed.heap) == {known, appeared}
 
 

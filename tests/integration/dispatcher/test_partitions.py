@@ -1,16 +1,32 @@
 """Daily partitions on a real database."""
 
 import asyncio
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import msgspec
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tocsin_common.tables import OPEN_STATES
 from tocsin_dispatcher import sql
-from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.clock import SAMPLES, DatabaseClock
 from tocsin_dispatcher.scheduler import app
-from tocsin_dispatcher.scheduler.partitions import Partitions, days_ahead
-from waiting import becomes_true
+from tocsin_dispatcher.scheduler.partitions import (
+    DAY,
+    MARK,
+    PARENTS,
+    OutsidePartitionsError,
+    Partitions,
+    Retention,
+    day_of,
+    days_ahead,
+)
+from waiting import becomes_true, eventually
 
 MAINTENANCE_LOCK = "LOCK TABLE executions IN SHARE UPDATE EXCLUSIVE MODE"  # as ANALYZE takes it
 DAYS = [date(2026, 2, 28), date(2026, 3, 1)]
@@ -82,3 +98,217 @@ async def test_a_table_that_is_locked_for_long_does_not_hold_up_what_is_due_toda
 
 def test_the_days_ahead_begin_today():
     assert days_ahead(datetime(2026, 2, 27, 23, 59, tzinfo=UTC), 2) == [date(2026, 2, 27), *DAYS]
+
+
+@pytest.fixture
+def noon() -> DatabaseClock:
+    """A clock by which no day ends while a test runs."""
+    clock = DatabaseClock()
+    clock.sample(datetime(2026, 3, 1, 12, tzinfo=UTC))
+    return clock
+
+
+@pytest.fixture
+def retention(noon: DatabaseClock) -> Retention:
+    return Retention(noon, 90)
+
+
+@pytest.fixture
+async def old_days(pool: asyncpg.Pool, retention: Retention) -> list[date]:
+    """The two newest days that are to be dropped, then the oldest one that is not; all with partitions."""
+    days = [retention.oldest() - n * DAY for n in (3, 2, 1)]
+    await Partitions(pool).cover(days)
+    return days
+
+
+def names(days: list[date]) -> list[str]:
+    return [f"{parent}_{day:%Y%m%d}" for parent in PARENTS for day in days]
+
+
+async def tables(pool: asyncpg.Pool) -> list[str]:
+    """All partitions, and what is left of some."""
+    rows = await pool.fetch(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '_[0-9]{8}$' ORDER BY 1"
+    )
+    return [row["relname"] for row in rows]
+
+
+async def test_days_before_the_retention_are_dropped(pool: asyncpg.Pool, retention, old_days):
+    dropped = await Partitions(pool, retention).drop_old()
+
+    assert dropped == 4
+    assert await tables(pool) == names(old_days[2:])
+
+
+async def test_without_a_retention_everything_is_kept(pool: asyncpg.Pool, old_days):
+    assert await Partitions(pool).drop_old() == 0
+
+    assert await tables(pool) == names(old_days)
+
+
+@pytest.mark.parametrize("state", OPEN_STATES)
+async def test_a_day_is_kept_with_its_logs_until_its_executions_have_ended(
+    pool: asyncpg.Pool, retention, old_days, add_task, add_execution, state
+):
+    await add_execution(await add_task(), midnight(old_days[0]), state=state)
+    await add_execution(await add_task(), midnight(old_days[1]), state="failed")
+
+    await Partitions(pool, retention).drop_old()
+    kept = [name for name in await tables(pool) if name in names(old_days)]
+    await pool.execute("UPDATE executions SET state = 'succeeded'")
+    await Partitions(pool, retention).drop_old()
+
+    assert kept == names([old_days[0], old_days[2]])
+    assert [name for name in await tables(pool) if name in names(old_days)] == names(old_days[2:])
+
+
+async def test_tables_that_are_not_the_schedulers_are_left_alone(pool: asyncpg.Pool, retention, old_days):
+    ours = f"executions_{old_days[0]:%Y%m%d}"
+    others = ["executions_19990230", "executions_19990101", "executions_1999_0101", "my_executions_19990101"]
+    for name in others:
+        await pool.execute(f"CREATE TABLE {name} (LIKE executions)")
+    await pool.execute(f"ALTER TABLE executions DETACH PARTITION {ours}")  # an operator keeps this one
+
+    await Partitions(pool, retention).drop_old()
+
+    found = {row["relname"] for row in await pool.fetch("SELECT relname FROM pg_class WHERE relkind = 'r'")}
+    assert {ours, *others} <= found
+
+
+async def test_a_partition_that_is_named_otherwise_is_left_alone(pool: asyncpg.Pool, retention):
+    await pool.execute("CREATE TABLE executions_of_1999 (LIKE executions INCLUDING CONSTRAINTS)")
+    await pool.execute(
+        "ALTER TABLE executions ATTACH PARTITION executions_of_1999"
+        " FOR VALUES FROM ('1999-01-01') TO ('2000-01-01')"
+    )
+
+    await Partitions(pool, retention).drop_old()
+
+    assert await attached(pool, "executions") == ["executions_of_1999"]
+
+
+async def test_a_reader_delays_what_is_dropped_and_nothing_else(
+    pool: asyncpg.Pool, noon: DatabaseClock, retention, old_days, database: asyncpg.Connection
+):
+    pending = "SELECT count(*) > 0 FROM pg_inherits WHERE inhdetachpending"
+    async with database.transaction():
+        await database.fetch("SELECT FROM executions")
+        with structlog.testing.capture_logs() as logs:
+            keeping = asyncio.create_task(Partitions(pool, retention).keep_ahead(noon, 1, check_s=0.05))
+            await becomes_true(pool, pending)
+            await eventually(lambda: said(logs, "partitions.delayed"))
+        # A detach that was interrupted stands in no other's way.
+        far_ahead = noon.now().date() + 10 * DAY
+        await Partitions(pool, retention).cover([far_ahead])
+        assert f"executions_{far_ahead:%Y%m%d}" in await attached(pool, "executions")
+
+    await becomes_true(pool, f"SELECT NOT ({pending}) AND to_regclass('{names(old_days)[-2]}') IS NULL")
+    assert not keeping.done()
+    keeping.cancel()
+    await asyncio.wait({keeping})
+    assert not set(names(old_days[:2])) & set(await tables(pool))
+
+
+async def said(logs: list[Any], event: str) -> bool:
+    return any(entry["event"] == event for entry in logs)
+
+
+async def test_what_an_interrupted_drop_left_is_dropped_the_next_time(pool: asyncpg.Pool, retention, old_days):
+    """As after a crash between the detach and the drop."""
+    name = f"executions_{old_days[0]:%Y%m%d}"
+    await pool.execute(f"COMMENT ON TABLE {name} IS '{MARK}'")
+    await pool.execute(f"ALTER TABLE executions DETACH PARTITION {name}")
+
+    await Partitions(pool, retention).drop_old()
+
+    assert await tables(pool) == names(old_days[2:])
+
+
+async def test_a_detach_that_an_operator_left_unfinished_is_not_finished_for_him(
+    pool: asyncpg.Pool, noon: DatabaseClock, retention, old_days, database: asyncpg.Connection
+):
+    name = f"executions_{old_days[0]:%Y%m%d}"
+    async with database.transaction():
+        await database.fetch("SELECT FROM executions")
+        async with pool.acquire() as operator:
+            await operator.execute("SET lock_timeout = '50ms'")
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await operator.execute(f"ALTER TABLE executions DETACH PARTITION {name} CONCURRENTLY")
+
+    with structlog.testing.capture_logs() as logs:
+        keeping = asyncio.create_task(Partitions(pool, retention).keep_ahead(noon, 1, check_s=0.05))
+        await eventually(lambda: said(logs, "partitions.delayed"))
+        keeping.cancel()
+        await asyncio.wait({keeping})
+
+    assert name in await tables(pool)
+
+
+async def test_two_processes_may_drop_at_once(pool: asyncpg.Pool, retention, old_days):
+    await asyncio.gather(*(Partitions(pool, retention).drop_old() for _ in range(4)))
+
+    assert await tables(pool) == names(old_days[2:])
+
+
+async def test_emission_goes_on_while_partitions_are_dropped(
+    pool: asyncpg.Pool, retention, old_days, add_task, add_execution
+):
+    today = retention.clock.now()
+    await Partitions(pool).cover([today.date()])
+    task_id = await add_task()
+
+    dropping = asyncio.create_task(Partitions(pool, retention).drop_old())
+    count = 0
+    while not dropping.done():
+        count += 1
+        await add_execution(task_id, today + timedelta(microseconds=count))
+
+    assert await dropping == 4
+    assert await pool.fetchval("SELECT count(*) FROM executions") == count
+
+
+@pytest.mark.parametrize(
+    ("days_from_now", "is_refused"), [(-91, True), (-90, False), (0, False), (366, False), (367, True)]
+)
+async def test_days_that_rows_are_not_kept_for_are_refused(
+    pool: asyncpg.Pool, noon: DatabaseClock, retention, days_from_now, is_refused
+):
+    today = noon.now().date()
+    day = today + days_from_now * DAY
+    refusal = pytest.raises(OutsidePartitionsError, match=str(day)) if is_refused else nullcontext()
+
+    with refusal:
+        await Partitions(pool, retention).cover([today, day])
+
+    made = {f"executions_{each:%Y%m%d}" for each in (today, day)}
+    assert set(await attached(pool, "executions")) == (set() if is_refused else made)
+
+
+async def test_a_day_that_was_dropped_is_refused_also_where_it_was_known(
+    pool: asyncpg.Pool, noon: DatabaseClock, retention
+):
+    partitions = Partitions(pool, retention)
+    day = retention.oldest()
+    await partitions.cover([day])
+    for _ in range(SAMPLES):
+        noon.sample(noon.now() + timedelta(days=2))
+
+    await partitions.drop_old()
+
+    with pytest.raises(OutsidePartitionsError):
+        await partitions.cover([day])
+    assert await tables(pool) == []
+
+
+def midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+@given(st.dates())
+def test_a_day_is_read_from_its_partitions_name(day: date):
+    assert day_of(f"executions_{day.year:04}{day:%m%d}") == day
+
+
+@pytest.mark.parametrize("name", ["executions_20260230", "executions_00000101", "executions_20261301"])
+def test_a_name_that_holds_no_day_has_none(name: str):
+    assert day_of(name) is None

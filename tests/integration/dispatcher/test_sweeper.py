@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -11,14 +12,17 @@ from aio_pika.abc import AbstractRobustConnection
 from tocsin_common import topology
 from tocsin_common.messages import JobMessage, decode_jobs
 from tocsin_common.settings import SchedulerSettings
+from tocsin_common.tables import OPEN_STATES, TERMINAL_STATES
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.lease import Lease
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
+from waiting import WAIT_S, becomes_true
 
-from .conftest import DAY
+from .conftest import DAY, counted
 
 PATIENCE_S = 30
+LATER = DAY + timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -140,3 +144,135 @@ async def test_what_is_hopeless_fails_with_its_reason(new_sweeper, add_execution
 
     assert given_up == (reason is not None)
     assert await pool.fetchval("SELECT reason FROM executions WHERE state = 'failed'") == reason
+
+
+async def test_a_sweep_takes_no_more_than_its_batch_and_the_longest_overdue_first(
+    new_sweeper, add_execution, add_task, pool
+):
+    task_id = await add_task()
+    for second in range(5):
+        at = DAY + timedelta(seconds=second)
+        await add_execution(task_id, at, next_in_s=second - 3600, give_up_in_s=second - 60)
+    sweeper = await new_sweeper(sweep_batch=2)
+
+    assert (await sweeper.announce_again(), await sweeper.give_up()) == (2, 2)
+
+    swept = await pool.fetch("SELECT sweeps, state FROM executions ORDER BY scheduled_for")
+    assert [tuple(row) for row in swept] == [(1, "failed")] * 2 + [(0, "due")] * 3
+
+
+async def test_what_is_given_up_is_shown_to_operators(
+    new_sweeper, add_execution, add_task, connection: AbstractRobustConnection
+):
+    job = await add_execution(await add_task(), give_up_in_s=-1)
+    before = counted("executions_given_up")
+
+    await (await new_sweeper()).give_up()
+
+    channel = await connection.channel()
+    queue = await channel.get_queue(topology.DEAD_QUEUE)
+    async with asyncio.timeout(WAIT_S), queue.iterator(no_ack=True) as messages:
+        message = await anext(messages)
+    assert decode_jobs(message.body).jobs == [job]
+    assert message.headers["reason"] == "given up: too old"
+    assert counted("executions_given_up") == before + 1
+
+
+async def test_what_is_announced_again_is_counted(new_sweeper, add_execution, add_task):
+    task_id = await add_task()
+    for at in (DAY, LATER):
+        await add_execution(task_id, at, next_in_s=-3600)
+    before = counted("executions_announced_again")
+
+    await (await new_sweeper()).announce_again()
+
+    assert counted("executions_announced_again") == before + 2
+
+
+async def test_the_sweeper_is_patient_when_a_term_begins(new_sweeper, add_execution, add_task, pool):
+    """Each outage of the database ends a term: senders then record first what they know."""
+    await add_execution(await add_task(), next_in_s=-3600)
+    sweeper = await new_sweeper(sweep_outage_patience_s=0.5, sweep_interval_s=0.01)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+
+    sweeping = asyncio.create_task(sweeper.run())
+    await becomes_true(pool, "SELECT sweeps > 0 FROM executions")
+
+    assert loop.time() - begun >= 0.5
+    sweeping.cancel()
+    await asyncio.wait({sweeping})
+
+
+@pytest.mark.parametrize("state", TERMINAL_STATES)
+async def test_a_task_whose_one_run_has_ended_becomes_inactive(new_sweeper, add_execution, add_task, pool, state):
+    task_id = await add_task(run_at=DAY)
+    await add_execution(task_id, DAY, kind="once", state=state)
+
+    finished = await (await new_sweeper()).finish_once()
+
+    assert finished == 1
+    assert await of_task(pool, task_id) == ("INACTIVE", f"its one run ended: {state}", 2)
+
+
+@pytest.mark.parametrize(
+    ("task", "at", "state"),
+    [
+        *(({"run_at": DAY}, DAY, state) for state in OPEN_STATES),
+        ({"run_at": DAY}, LATER, "succeeded"),  # a manual execution, or the instant before an edit
+        ({}, DAY, "succeeded"),  # it has a schedule
+        ({"run_at": DAY, "status": "FAILED"}, DAY, "succeeded"),
+        ({"run_at": DAY, "status": "DELETED"}, DAY, "succeeded"),
+    ],
+)
+async def test_other_tasks_stay_as_they_are(new_sweeper, add_execution, add_task, pool, task, at, state):
+    task_id = await add_task(**task)
+    await add_execution(task_id, at, state=state)
+
+    finished = await (await new_sweeper()).finish_once()
+
+    assert finished == 0
+    assert await of_task(pool, task_id) == (task.get("status", "ACTIVE"), None, 1)
+
+
+async def test_tasks_are_finished_in_batches_past_those_that_still_run(new_sweeper, add_execution, add_task, pool):
+    running = await add_task(run_at=DAY)
+    await add_execution(running, DAY, state="running", seq=1, next_in_s=20)
+    for second in range(1, 4):
+        at = DAY + timedelta(seconds=second)
+        await add_execution(await add_task(run_at=at), at, state="succeeded")
+    sweeper = await new_sweeper(sweep_batch=2)
+
+    finished = [await sweeper.finish_once() for _ in range(3)]
+
+    assert finished == [2, 1, 0]
+    assert await of_task(pool, running) == ("ACTIVE", None, 1)
+
+
+async def test_no_task_is_finished_by_a_scheduler_that_does_not_lead(new_sweeper, add_execution, add_task, pool):
+    task_id = await add_task(run_at=DAY)
+    await add_execution(task_id, DAY, state="succeeded")
+
+    assert await (await new_sweeper(leads=False)).finish_once() == 0
+
+    assert await of_task(pool, task_id) == ("ACTIVE", None, 1)
+
+
+async def test_every_sweep_gives_up_finishes_and_announces(new_sweeper, add_execution, add_task, pool):
+    one_off, hopeless, overdue = await add_task(run_at=DAY), await add_task(), await add_task()
+    await add_execution(one_off, DAY, state="succeeded")
+    await add_execution(hopeless, DAY, give_up_in_s=-1)
+    await add_execution(overdue, DAY, next_in_s=-3600)
+    sweeper = await new_sweeper(sweep_outage_patience_s=0.01, sweep_interval_s=0.01)
+
+    sweeping = asyncio.create_task(sweeper.run())
+
+    await becomes_true(pool, "SELECT status = 'INACTIVE' FROM tasks WHERE id = $1", one_off)
+    await becomes_true(pool, "SELECT state = 'failed' FROM executions WHERE task_id = $1", hopeless)
+    await becomes_true(pool, "SELECT sweeps > 0 FROM executions WHERE task_id = $1", overdue)
+    sweeping.cancel()
+    await asyncio.wait({sweeping})
+
+
+async def of_task(pool: asyncpg.Pool, task_id: UUID) -> tuple[str, str | None, int]:
+    return tuple(await pool.fetchrow("SELECT status, status_reason, revision FROM tasks WHERE id = $1", task_id))

@@ -59,7 +59,16 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """How long a schedule change waits for RabbitMQ to take its hint; the feed makes up for a lost one."""
 
 
-class SchedulerSettings(Settings, frozen=True, kw_only=True):
+class DispatcherSettings(Settings, frozen=True, kw_only=True):
+    """What both roles of the dispatcher need."""
+
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    """Counters for Prometheus are served here over HTTP; 0 is nowhere. Each process needs a port of its own."""
+    publish_timeout_s: Seconds = 10
+
+
+class SchedulerSettings(DispatcherSettings, frozen=True, kw_only=True):
     """The dispatcher's role `schedule`."""
 
     lease_ttl_s: Seconds = 5
@@ -83,7 +92,6 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     jobs_per_message: Annotated[int, Meta(ge=1, le=50)] = 50
     publish_window: Count = 100
     """Messages published and not yet confirmed."""
-    publish_timeout_s: Seconds = 10
     sweep_interval_s: Seconds = 5
     sweep_patience_s: Seconds = 30
     """A row that is overdue by this is announced again; each further time after twice as long."""
@@ -95,11 +103,13 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     give_up_after_s: Seconds = 86400
     max_lost_claims: Count = 5
     partition_days_ahead: Annotated[int, Meta(ge=1, le=30)] = 3
+    log_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    """Executions and task logs of days that are longer ago are removed."""
     drain_timeout_s: Seconds = 10
     """How long it may take after SIGTERM to announce what is committed."""
 
 
-class SenderSettings(Settings, frozen=True, kw_only=True):
+class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     """The dispatcher's role `send`."""
 
     prefetch: Count = 8
@@ -121,7 +131,6 @@ class SenderSettings(Settings, frozen=True, kw_only=True):
     """An execution that came back from a retry tier early waits out less than this in memory."""
     memory_waits: Count = 10000
     """Executions that wait in memory for less than the smallest tier; beyond that they take a tier."""
-    publish_timeout_s: Seconds = 10
     drain_timeout_s: Seconds = 10
     contact_url: str = "https://tocsin.example"
     """Goes into the User-Agent, as Discord asks: where the operator of this installation can be reached."""

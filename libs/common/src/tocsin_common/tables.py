@@ -167,6 +167,12 @@ executions = sa.Table(
     _one_of("kind", EXECUTION_KINDS),
     _one_of("state", OPEN_STATES + TERMINAL_STATES),
     sa.Index("executions_task", "task_id", "scheduled_for"),
+    sa.Index(
+        "executions_under_way",
+        "task_id",
+        "scheduled_for",
+        postgresql_where=sa.text("state IN ('waiting', 'running')"),
+    ),
     sa.Index("executions_open", "next_at", postgresql_where=sa.text("state IN ('due', 'waiting', 'running')")),
     postgresql_partition_by="RANGE (scheduled_for)",
 )

@@ -10,6 +10,7 @@ import uvloop
 
 from tocsin_common import log, settings
 from tocsin_common.errors import TocsinError
+from tocsin_dispatcher import metrics
 from tocsin_dispatcher.scheduler import app as scheduler_app
 from tocsin_dispatcher.sender import app as sender_app
 
@@ -28,13 +29,15 @@ def main() -> None:
 async def _schedule() -> None:
     own = settings.load(settings.SchedulerSettings, os.environ)
     log.configure(own, service="scheduler")
-    await scheduler_app.run(own, _stop_on_signals())
+    with metrics.served(own.metrics_host, own.metrics_port):
+        await scheduler_app.run(own, _stop_on_signals())
 
 
 async def _send() -> None:
     own = settings.load(settings.SenderSettings, os.environ)
     log.configure(own, service="sender")
-    await sender_app.run(own, _stop_on_signals())
+    with metrics.served(own.metrics_host, own.metrics_port):
+        await sender_app.run(own, _stop_on_signals())
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -155,6 +155,7 @@ WHERE EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND e
   AND (m.count - known.count > 0) IS NOT FALSE
 ORDER BY 1, 2
 ON CONFLICT DO NOTHING
+RETURNING true
 """
 
 # SKIP LOCKED: a sweep never waits for a sender, nor a sender in a circle for a sweep.
@@ -189,11 +190,43 @@ FROM overdue o WHERE e.scheduled_for = o.scheduled_for AND e.task_id = o.task_id
 RETURNING e.scheduled_for, e.task_id, e.destination, e.state
 """
 
+# The api's own function makes the tasks INACTIVE. LATERAL with OFFSET 0: one look-up for each task whose instant
+# has come, never a walk through the executions.
+FINISH_ONCE = """
+WITH ended AS (
+    SELECT t.id, t.run_at, e.state
+    FROM tasks t CROSS JOIN LATERAL (
+        SELECT state FROM executions WHERE scheduled_for = t.run_at AND task_id = t.id OFFSET 0
+    ) AS e
+    WHERE t.status = 'ACTIVE' AND t.run_at <= clock_timestamp() AND e.state NOT IN ('due', 'waiting', 'running')
+      AND EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
+    ORDER BY t.run_at LIMIT $3
+)
+SELECT finished.task_id
+FROM (SELECT array_agg(id) AS ids, array_agg(run_at) AS run_ats,
+             array_agg('its one run ended: ' || state) AS reasons FROM ended) AS all_of_them
+CROSS JOIN LATERAL finish_tasks(ids, run_ats, reasons) AS finished (task_id)
+"""
+
 # --- The scheduler: partitions ------------------------------------------------------------------------------
 
 PARTITIONS = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = $1::text::regclass
+"""
+
+# The partitions of a table that are named as the scheduler names them, and those that it began to detach: they
+# have the comment $2. What somebody else detached or made has not, and is left alone whatever its name is.
+DAILY_PARTITIONS = """
+SELECT c.relname AS name, i.inhrelid IS NOT NULL AS is_attached, i.inhdetachpending IS TRUE AS is_pending
+FROM pg_class parent
+JOIN pg_class c ON c.relnamespace = parent.relnamespace AND c.relkind = 'r'
+               AND c.relname ~ ('^' || parent.relname || '_[0-9]{8}$')
+LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+WHERE parent.oid = $1::text::regclass
+  AND ((i.inhparent = parent.oid AND NOT i.inhdetachpending)
+       OR ((i.inhparent = parent.oid OR i.inhrelid IS NULL) AND obj_description(c.oid, 'pg_class') = $2))
+ORDER BY c.relname
 """
 
 # --- The sender: park, claim, classify ----------------------------------------------------------------------
@@ -243,39 +276,67 @@ RETURNING e.scheduled_for, e.task_id, e.destination,
           EXTRACT(EPOCH FROM e.next_at - clock_timestamp())::float8 AS wait_s
 """
 
-# The gate: whatever else happened, an execution is granted to one sender at a time, and never early. A task
-# that is gone or was deleted stops everything; one that is not active stops what its schedule owes.
-CLAIM = """
+# Why an execution `l` of the task `t` is not to be granted, by the task as it is now; null where nothing is
+# against it. A task that is gone or was deleted stops everything; one that is not active stops what its schedule
+# owes.
+_STOPPED = """
+           CASE WHEN t.id IS NULL OR t.status = 'DELETED' THEN 'cancelled'
+                WHEN t.status <> 'ACTIVE' AND l.kind IN ('schedule', 'reboot') THEN 'cancelled'
+                WHEN t.expires_after_s IS NOT NULL AND l.kind <> 'manual' AND l.now > l.scheduled_for
+                     + l.jitter_ms * interval '1 ms' + t.expires_after_s * interval '1 s' THEN 'expired' END
+"""
+
+# The gate: whatever else happened, an execution is granted to one sender at a time, and never early.
+# Where a task's executions must not overlap, one that was never granted is skipped while an earlier one is under
+# way, or is about to be by this very claim. Where that one is skipped itself, what stands in its way is earlier
+# still. Nothing asks for `earlier` where no task of the claim is like that, and then it costs nothing. OFFSET 0:
+# or the state would be worked out anew wherever it is used.
+CLAIM = f"""
 WITH jobs AS (
     SELECT * FROM unnest($1::timestamptz[], $2::uuid[]) AS j (scheduled_for, task_id)
 ), locked AS (
-    SELECT e.scheduled_for, e.task_id, e.kind
+    SELECT e.scheduled_for, e.task_id, e.kind, e.seq, e.jitter_ms, e.state = 'running' AS was_lost,
+           clock_timestamp() AS now
     FROM executions e JOIN jobs USING (scheduled_for, task_id)
     WHERE e.state IN ('due', 'waiting', 'running') AND e.next_at <= clock_timestamp()
     ORDER BY e.scheduled_for, e.task_id FOR UPDATE OF e
+), apart AS (
+    SELECT l.task_id, l.scheduled_for, {_STOPPED} AS stopped
+    FROM locked l JOIN tasks t ON t.id = l.task_id AND t.overlap = 'skip'
+), earlier AS MATERIALIZED (
+    SELECT task_id, scheduled_for FROM apart WHERE stopped IS NULL
+    UNION ALL
+    SELECT f.task_id, f.scheduled_for
+    FROM (SELECT array_agg(task_id) AS ids, array_agg(scheduled_for) AS instants FROM apart) a,
+         first_under_way(a.ids, a.instants) f
 ), decided AS (
-    SELECT l.scheduled_for, l.task_id, t.webhook_url_sealed, t.webhook_url_hash, t.payload, t.max_retry,
-           t.destination,
-           CASE WHEN t.id IS NULL OR t.status = 'DELETED' THEN 'the task was deleted'
-                WHEN t.status <> 'ACTIVE' AND l.kind IN ('schedule', 'reboot') THEN 'the task is ' || t.status
-           END AS cancelled_because
+    SELECT l.scheduled_for, l.task_id, l.was_lost, t.webhook_url_sealed, t.webhook_url_hash, t.payload,
+           t.max_retry, t.destination, COALESCE(t.status, 'DELETED') AS task_status, t.expires_after_s,
+           COALESCE({_STOPPED}, CASE
+               WHEN t.overlap = 'skip' AND l.seq = 0 AND l.kind IN ('schedule', 'reboot') AND EXISTS (
+                   SELECT FROM earlier o WHERE o.task_id = l.task_id AND o.scheduled_for < l.scheduled_for
+               ) THEN 'skipped' ELSE 'running' END) AS state
     FROM locked l LEFT JOIN tasks t ON t.id = l.task_id
+    OFFSET 0
 )
 UPDATE executions e
-SET state = CASE WHEN d.cancelled_because IS NULL THEN 'running' ELSE 'cancelled' END,
-    reason = d.cancelled_because,
-    seq = e.seq + CASE WHEN d.cancelled_because IS NULL THEN 1 ELSE 0 END,
-    lost_claims = e.lost_claims + CASE WHEN e.state = 'running' THEN 1 ELSE 0 END,
+SET state = d.state,
+    reason = CASE WHEN d.state = 'cancelled' AND d.task_status = 'DELETED' THEN 'the task was deleted'
+                  WHEN d.state = 'cancelled' THEN 'the task is ' || d.task_status
+                  WHEN d.state = 'expired' THEN 'more than ' || d.expires_after_s || ' s late'
+                  WHEN d.state = 'skipped' THEN 'an earlier execution was under way' END,
+    seq = e.seq + CASE WHEN d.state = 'running' THEN 1 ELSE 0 END,
+    lost_claims = e.lost_claims + CASE WHEN d.was_lost THEN 1 ELSE 0 END,
     next_at = clock_timestamp() + $3::interval,
-    claimed_by = CASE WHEN d.cancelled_because IS NULL THEN $4 END,
-    finished_at = CASE WHEN d.cancelled_because IS NOT NULL THEN clock_timestamp() END,
+    claimed_by = CASE WHEN d.state = 'running' THEN $4 END,
+    finished_at = CASE WHEN d.state <> 'running' THEN clock_timestamp() END,
     sweeps = 0
 FROM decided d
 WHERE e.scheduled_for = d.scheduled_for AND e.task_id = d.task_id
-RETURNING e.scheduled_for, e.task_id, e.state, e.seq, e.failures, d.webhook_url_sealed, d.webhook_url_hash,
-          d.payload, d.max_retry, COALESCE(d.destination, e.destination) AS destination,
+RETURNING e.scheduled_for, e.task_id, e.state, e.seq, e.failures, d.was_lost, d.webhook_url_sealed,
+          d.webhook_url_hash, d.payload, d.max_retry, COALESCE(d.destination, e.destination) AS destination,
           clock_timestamp() AS now
-"""
+"""  # noqa: S608 - built from a constant above
 
 CLASSIFY = """
 SELECT e.scheduled_for, e.task_id, e.state, EXTRACT(EPOCH FROM e.next_at - clock_timestamp())::float8 AS wait_s

@@ -13,6 +13,7 @@ from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.identity import ANNOUNCES_JOBS, HEARS_CHANGES, process_name
 from tocsin_common.settings import SchedulerSettings
+from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.publisher import Publisher
@@ -142,11 +143,16 @@ class Scheduler:
                 for task in others:
                     task.cancel()
         except* (LeaseLostError, DatabaseChangedError) as group:
-            _log.warning("scheduler.stepped_down", reason=str(group.exceptions[0]))
+            _step_down(str(group.exceptions[0]))
         except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
-            _log.warning("scheduler.stepped_down", reason=repr(group.exceptions[0]))
+            _step_down(repr(group.exceptions[0]))
         finally:
             await _release(self.lease)
+
+
+def _step_down(reason: str) -> None:
+    metrics.STEP_DOWNS.inc()
+    _log.warning("scheduler.stepped_down", reason=reason)
 
 
 async def _release(lease: Lease) -> None:

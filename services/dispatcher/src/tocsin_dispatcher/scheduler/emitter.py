@@ -16,7 +16,7 @@ import structlog
 from tocsin_common import failpoints, topology
 from tocsin_common.messages import Job, pack
 from tocsin_common.settings import SchedulerSettings
-from tocsin_dispatcher import sql
+from tocsin_dispatcher import metrics, sql
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.catch_up import Missed, Terms, resolve
@@ -109,8 +109,11 @@ class Emitter:
         self._lease.check()
         await self._partitions.cover({part.newest.date() for part in missed})
         columns = zip(*missed, strict=True)  # in the order of the statement's arguments
-        await self._pool.execute(sql.RECORD_MISSED, self._lease.holder, self._lease.epoch, *map(list, columns))
-        _log.warning("executions.missed", tasks=len(missed))
+        rows = await self._pool.fetch(
+            sql.RECORD_MISSED, self._lease.holder, self._lease.epoch, *map(list, columns)
+        )
+        metrics.EXECUTIONS_MISSED.inc(len(rows))
+        _log.warning("executions.missed", tasks=len(rows))
 
     async def _holding(self, statement: str, *arguments: object) -> None:
         if not await self._pool.fetchval(statement, self._lease.holder, self._lease.epoch, *arguments):
@@ -150,6 +153,7 @@ class Emitter:
         self._clock.sample(row["now"])
         if not row["held"]:
             raise LeaseLostError("another scheduler took the lease")
+        metrics.EXECUTIONS_EMITTED.inc(row["emitted"])
 
 
 def _queue(owed: Owed, now: datetime) -> str:

@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from tocsin_common.errors import TocsinError
-from tocsin_dispatcher import sql
+from tocsin_dispatcher import metrics, sql
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
@@ -140,6 +140,7 @@ class Feed:
             self._recent.append((self.position, self.heap.replace(task)))
             self.unsettled.append(self._recent[-1][1])
             _log.error("task.drifted", task_id=str(task.task_id), revision=task.revision)
+        metrics.TASKS_DRIFTED.inc(len(wrong))
         return len(wrong)
 
     async def _apply(self, rows: list[asyncpg.Record]) -> None:

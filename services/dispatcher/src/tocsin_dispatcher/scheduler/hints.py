@@ -7,12 +7,14 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
 
 from tocsin_common import topology
 from tocsin_common.identity import HEARS_CHANGES
+from tocsin_dispatcher import metrics
 
 
 async def listen(connection: AbstractRobustConnection, wake: asyncio.Event, *, process: str) -> None:
     """Set `wake` at every hint, through an exclusive queue of `process` that goes with the connection."""
 
     async def hear(_: AbstractIncomingMessage) -> None:
+        metrics.HINTS_HEARD.inc()
         wake.set()
 
     channel = await connection.channel()

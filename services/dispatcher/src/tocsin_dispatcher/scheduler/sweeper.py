@@ -10,7 +10,7 @@ from tocsin_common import failpoints, topology
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.messages import Job, JobMessage, pack
 from tocsin_common.settings import SchedulerSettings
-from tocsin_dispatcher import sql
+from tocsin_dispatcher import metrics, sql
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.lease import Lease
 
@@ -35,6 +35,7 @@ class Sweeper:
             await self._publisher.ready()
             try:
                 await self.give_up()
+                await self.finish_once()
                 await self.announce_again()
             except BROKER_ERRORS as error:
                 _log.warning("sweep.broken_off", error=repr(error))
@@ -49,11 +50,21 @@ class Sweeper:
             self._settings.max_lost_claims,
             self._settings.sweep_batch,
         )
+        metrics.EXECUTIONS_GIVEN_UP.inc(len(rows))
         for row in rows:
             _log.error("execution.given_up", task_id=str(row["task_id"]), reason=row["reason"])
             await self._publisher.publish_all(
                 [JobMessage(jobs=[_job(row)])], topology.DEAD_QUEUE, {"reason": row["reason"]}
             )
+        return len(rows)
+
+    async def finish_once(self) -> int:
+        """Make tasks whose one run has ended INACTIVE; returns how many."""
+        rows = await self._pool.fetch(
+            sql.FINISH_ONCE, self._lease.holder, self._lease.epoch, self._settings.sweep_batch
+        )
+        for row in rows:
+            _log.info("task.finished", task_id=str(row["task_id"]))
         return len(rows)
 
     async def announce_again(self) -> int:
@@ -69,6 +80,7 @@ class Sweeper:
         )
         if rows:
             failpoints.reach("scheduler.swept")
+            metrics.EXECUTIONS_ANNOUNCED_AGAIN.inc(len(rows))
             _log.warning("executions.announced_again", executions=len(rows))
         # What may have cost a sender its life travels alone.
         alone = [JobMessage(jobs=[_job(row)]) for row in rows if row["state"] == "running"]

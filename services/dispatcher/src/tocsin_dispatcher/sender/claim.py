@@ -8,9 +8,14 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from tocsin_common.messages import Job
-from tocsin_dispatcher import sql
+from tocsin_common.messages import Job, iso_utc
+from tocsin_dispatcher import metrics, sql
 from tocsin_dispatcher.clock import DatabaseClock, boottime
+
+_ENDED = {
+    "expired": ("execution.expired", metrics.EXECUTIONS_EXPIRED),
+    "skipped": ("execution.skipped", metrics.EXECUTIONS_SKIPPED),
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -48,11 +53,15 @@ class Claims:
         self._ttl = timedelta(seconds=ttl_s)
 
     async def claim(self, jobs: Collection[Job]) -> Claimed:
-        """Ask for every job; each of them at most once. What is neither granted nor early is done with."""
+        """Ask for every job; each of them at most once. What is neither granted nor early is done with.
+
+        Jobs of one task come in one claim where they can: then the earliest of them decides on the others.
+        """
         deadline = boottime() + self._ttl.total_seconds()  # before the database reckons its own
         rows = await self._pool.fetch(sql.CLAIM, *_keys(jobs), self._ttl, self._sender)
         if rows:
             self._clock.sample(rows[0]["now"])
+        _tell(rows)
         grants = [_grant(row, deadline) for row in rows if row["state"] == "running"]
         decided = {(row["scheduled_for"], row["task_id"]) for row in rows}
         rest = [job for job in jobs if (job.scheduled_for, job.task_id) not in decided]
@@ -86,6 +95,17 @@ def unique(jobs: Iterable[Job]) -> list[Job]:
 
 def _keys(jobs: Collection[Job]) -> tuple[list[datetime], list[UUID]]:
     return [job.scheduled_for for job in jobs], [job.task_id for job in jobs]
+
+
+def _tell(rows: Iterable[asyncpg.Record]) -> None:
+    """Log and count what a claim did beside granting."""
+    for row in rows:
+        if row["state"] == "running" and row["was_lost"]:
+            metrics.CLAIMS_LOST.inc()
+        if row["state"] in _ENDED:
+            event, counter = _ENDED[row["state"]]
+            counter.inc()
+            _log.info(event, task_id=str(row["task_id"]), scheduled_for=iso_utc(row["scheduled_for"]))
 
 
 def _grant(row: asyncpg.Record, deadline: float) -> Grant:

@@ -153,7 +153,8 @@ class Intake:
                 [JobMessage(jobs=list(jobs))], topology.DEAD_QUEUE, {"reason": reason}
             )
             return [], Claimed([], [])
-        parts = [await self._claim([job]) for job in jobs]
+        # The earliest first, as in one claim: it decides on the later ones of its task.
+        parts = [await self._claim([job]) for job in sorted(jobs, key=lambda job: job.scheduled_for)]
         parked = [wait for part, _ in parts for wait in part]
         grants = [grant for _, claimed in parts for grant in claimed.grants]
         return parked, Claimed(grants, [wait for _, claimed in parts for wait in claimed.not_due])
