@@ -25,9 +25,10 @@ SLOW: dict[str, Measurement] = {
 
 async def measure(stage: Stage, env: Mapping[str, str]) -> list[Row]:
     """The rows of all measurements that `env` asks for (SLOW=1, ONLY=name,name)."""
+    names = _wanted(env)
     await _lead_once(stage)
     rows: list[Row] = []
-    for name in _wanted(env):
+    for name in names:
         print(f"Measuring {name} …", flush=True)
         try:
             rows += await (QUICK | SLOW)[name](stage)
