@@ -24,6 +24,6 @@ async def test_a_task_that_failed_too_often_is_stopped_and_has_all_its_chances_w
 
     assert (stopped["status"], started["status"]) == ("FAILED", "ACTIVE")
     since = datetime.fromisoformat(started["updatedAt"])
-    failed_since = [row for row in await executions(task, "failed") if row["scheduled_for"] >= since]
+    failed_since = [row for row in await executions(task, "failed") if row["finished_at"] >= since]
     counted = int(stop["reason"].split()[0])
     assert 2 <= counted <= len(failed_since)
