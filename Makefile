@@ -7,6 +7,7 @@ PYTEST := .venv/bin/pytest
 # Processes that tests run in. More than cores: most of a test's time is waiting.
 WORKERS ?= 4
 ARGS ?=
+BENCH ?= scheduler
 
 # uv does not read pip's settings, so it is told the package index and the certificates that they name.
 PIP_SAYS = $$($(PY) -m pip config list 2>/dev/null | sed -n "s/^global\.$(1)='\(.*\)'/\1/p")
@@ -19,7 +20,7 @@ RESOLVE = UV_PYTHON_DOWNLOADS=never \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo up down status check check-lock test test-unit test-integration test-e2e coverage \
-	lock migrate screenshots clean
+	bench lock migrate screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -71,6 +72,9 @@ coverage: install ## all tests, with what they leave untouched; processes that t
 	.venv/bin/coverage run -m pytest -n $(WORKERS) $(ARGS)
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report
+
+bench: setup ## measure real processes: BENCH=scheduler; SLOW=1 for all figures, ONLY=name,name for some
+	@PYTHONPATH=$(PYTHONPATH):tests $(PY) -m bench $(BENCH)
 
 install: setup ## install the servers' Debian packages where they are missing
 	@$(PY) -m tocsin_local install

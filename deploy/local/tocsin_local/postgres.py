@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tocsin_local import account, process
@@ -36,8 +37,10 @@ class Postgres:
 
     name = "postgres"
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, settings: Mapping[str, str] | None = None) -> None:
+        """`settings` of the server, beside those that every cluster of ours has, for each start."""
         self._instance = instance
+        self._settings = settings or {}
         self._folder = instance.folder / "postgres"
         self._data = self._folder / "data"
         self._record = instance.record(self.name)
@@ -124,6 +127,7 @@ CREATE DATABASE tocsin OWNER tocsin
             "max_connections": 200,
             "timezone": "UTC",
             "log_timezone": "UTC",
+            **self._settings,
         }
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 

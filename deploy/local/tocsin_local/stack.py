@@ -20,18 +20,23 @@ class Stack:
     """
 
     def __init__(
-        self, name: str, fresh: bool = False, env: Mapping[str, str] = environ, root: Path | None = None
+        self,
+        name: str,
+        fresh: bool = False,
+        env: Mapping[str, str] = environ,
+        root: Path | None = None,
+        postgres_settings: Mapping[str, str] | None = None,
     ) -> None:
         """Take up an instance; `fresh` stops and wipes it before the start. Nothing happens yet.
 
-        `root`: see Instance.
+        `root`: see Instance; `postgres_settings`: see Postgres.
         """
         self.instance = Instance(name, root)
         self.started: list[str] = []  # the servers that this object started
         self._fresh = fresh
         self._database_url = env.get("DATABASE_URL", "")
         self._rabbitmq_url = env.get("RABBITMQ_URL", "")
-        self._postgres = postgres.Postgres(self.instance)
+        self._postgres = postgres.Postgres(self.instance, postgres_settings)
         self._rabbitmq = rabbitmq.RabbitMQ(self.instance)
         self._servers: list[postgres.Postgres | rabbitmq.RabbitMQ] = []
         if not self._database_url:

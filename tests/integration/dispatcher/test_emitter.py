@@ -126,7 +126,7 @@ async def test_an_expired_lease_counts_as_lost_even_if_nobody_took_it(emitter: E
 
 async def test_a_gap_leaves_a_row_for_what_fires_and_one_for_what_is_missed(emitter: Emitter, pool: asyncpg.Pool):
     task_id = uuid4()
-    owner = Revision(task_id, 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
+    owner = Revision(task_id.bytes, 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
     gap_end, before = LATER + timedelta(minutes=25), counted("executions_missed")
     await emitter.freeze_gap(gap_end)
 
@@ -147,7 +147,7 @@ async def test_a_gap_leaves_a_row_for_what_fires_and_one_for_what_is_missed(emit
 async def test_what_was_emitted_before_the_gap_was_decided_does_not_count_as_missed(
     emitter: Emitter, pool: asyncpg.Pool
 ):
-    owner = Revision(uuid4(), 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
+    owner = Revision(uuid4().bytes, 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
     gap_end = LATER + timedelta(minutes=45)
     # The last leader died between two chunks of LATER, so the watermark lies before it.
     await emitter.emit([owner.owed_at(LATER)], position=0)
@@ -166,7 +166,7 @@ async def test_what_was_emitted_before_the_gap_was_decided_does_not_count_as_mis
 async def test_after_a_crash_in_the_middle_of_a_late_change_a_later_decision_accounts_for_every_instant(
     emitter: Emitter, pool: asyncpg.Pool, lost: str
 ):
-    owner = Revision(uuid4(), 1, LATER, True, "discord.com/1", When("*/10 * * * * *"))
+    owner = Revision(uuid4().bytes, 1, LATER, True, "discord.com/1", When("*/10 * * * * *"))
     span = Span(owner, LATER, LATER + timedelta(seconds=100))
     await pool.execute(
         f"""

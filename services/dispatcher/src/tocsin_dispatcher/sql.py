@@ -39,7 +39,6 @@ WHERE holder = $1 AND epoch = $2
 
 # --- The scheduler: snapshot and feed -----------------------------------------------------------------------
 
-REVISION_COLUMNS = 12
 _REVISION = """
 revision, effective_from, status = 'ACTIVE', destination, schedule, timezone, run_at, starts_at, ends_at,
 catch_up, jitter_s

@@ -20,7 +20,7 @@ TASK = UUID(int=1)
 
 def span(cron: str, start: datetime, end: datetime, catch_up: str = "latest") -> Span:
     policy = Policy(catch_up)
-    return Span(Revision(TASK, 1, start, True, "discord.com/1", When(cron), policy), start, end)
+    return Span(Revision(TASK.bytes, 1, start, True, "discord.com/1", When(cron), policy), start, end)
 
 
 def fired(resolution: Resolution) -> list[datetime]:
@@ -101,7 +101,7 @@ def test_the_policy_decides_on_instants_older_than_the_grace(catch_up, expected,
 @pytest.mark.parametrize(("catch_up", "fires"), [("latest", True), ("all", True), ("skip", False)])
 def test_a_one_off_that_was_not_emitted_in_time_fires_unless_its_task_skips(catch_up: str, fires: bool):
     [start, run_at] = minutes_ago(101, 90)
-    task = Revision(TASK, 1, start, True, "discord.com/1", When(None, run_at=run_at), Policy(catch_up))
+    task = Revision(TASK.bytes, 1, start, True, "discord.com/1", When(None, run_at=run_at), Policy(catch_up))
 
     resolution = resolve(Span(task, start, NOON), TERMS)
 

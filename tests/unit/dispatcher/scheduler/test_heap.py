@@ -30,7 +30,7 @@ def revision(
     status: str = "ACTIVE",
     destination: str = "discord.com/1",
 ) -> Revision:
-    return Revision(task_id, number, at(since), status == "ACTIVE", destination, When(cron))
+    return Revision(task_id.bytes, number, at(since), status == "ACTIVE", destination, When(cron))
 
 
 def apply(heap: Heap, revision: Revision) -> list[Span]:
@@ -308,7 +308,7 @@ def test_skipping_a_gap_goes_on_after_it():
 def test_tasks_with_a_window_owe_what_lies_in_it_both_ends_included():
     heap = Heap(NOON)
     when = When(EVERY_5_S, starts_at=at(10), ends_at=at(20))
-    heap.load(Revision(A, 1, NOON, True, "discord.com/1", when))
+    heap.load(Revision(A.bytes, 1, NOON, True, "discord.com/1", when))
 
     assert emit_until(heap, at(60)) == [(A, at(10)), (A, at(15)), (A, at(20))]
     assert heap.head() is None
@@ -317,7 +317,7 @@ def test_tasks_with_a_window_owe_what_lies_in_it_both_ends_included():
 
 def test_a_one_off_is_owed_once():
     heap = Heap(NOON)
-    heap.load(Revision(A, 1, NOON, True, "discord.com/1", When(None, run_at=at(7.25))))
+    heap.load(Revision(A.bytes, 1, NOON, True, "discord.com/1", When(None, run_at=at(7.25))))
 
     kinds = [owed.kind for owed in heap.owed_at(at(7.25))]
 
@@ -363,7 +363,9 @@ def test_a_task_that_changes_twice_before_the_leader_hears_of_it_owes_each_sched
 
 def test_jitter_is_the_same_whenever_it_is_asked_for_and_differs_between_tasks_and_instants():
     policy = Policy(jitter_s=10)
-    tasks = [Revision(UUID(int=n), 1, NOON, True, "discord.com/1", When(EVERY_5_S), policy) for n in range(300)]
+    tasks = [
+        Revision(UUID(int=n).bytes, 1, NOON, True, "discord.com/1", When(EVERY_5_S), policy) for n in range(300)
+    ]
 
     jitters = [task.owed_at(at(5)).jitter_ms for task in tasks]
 
@@ -387,7 +389,7 @@ def test_the_tally_follows_every_change():
     afresh.load(revision(B, 5))
 
     assert heap.tally() == afresh.tally() == {1: (1, 3), 2: (1, 5)}
-    assert heap.revisions_in({1}) == {A: 3}
+    assert heap.revisions_in({1}) == {A.bytes: 3}
 
 
 CRONS = st.sampled_from([EVERY_SECOND, EVERY_5_S, "*/7 * * * * *", "3 * * * * *", "* * * * *"])

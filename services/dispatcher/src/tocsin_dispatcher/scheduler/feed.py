@@ -7,10 +7,11 @@ the X of the lease: the last leader may have died before it emitted what that ma
 
 import asyncio
 import gc
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import structlog
@@ -20,12 +21,17 @@ from tocsin_dispatcher import metrics, sql
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
-from tocsin_dispatcher.scheduler.revision import Change, Policy, Revision, When
+from tocsin_dispatcher.scheduler.revision import Change, Policy, Revision
 
 # A schedule that is new to the heap takes up to 0.4 ms. Between two looks at the database the transaction is idle,
 # for 2 s at most, and whoever leads must renew the lease in time.
 CURSOR_ROWS = 500
-ROWS_A_TURN = 50
+SCHEDULES_A_TURN = 50
+TASK_COLUMNS, WHEN_COLUMNS, POLICY_COLUMNS = (
+    slice(0, 5),
+    slice(5, 10),
+    slice(10, 12),
+)  # what the statements begin with
 
 _log = structlog.get_logger(__name__)
 
@@ -126,10 +132,10 @@ class Feed:
             if not buckets:
                 return 0
             rows = await connection.fetch(sql.TASKS_IN_BUCKETS, buckets)
-        return self._mend([_revision(row) for row in rows], self.heap.revisions_in(buckets))
+        return self._mend([_revision(self.heap, row) for row in rows], self.heap.revisions_in(buckets))
 
-    def _mend(self, there: list[Revision], here: dict[UUID, int]) -> int:
-        wrong = [task for task in there if here.get(task.task_id) != (task.revision if task.is_active else None)]
+    def _mend(self, there: list[Revision], here: dict[bytes, int]) -> int:
+        wrong = [task for task in there if here.get(task.task_key) != (task.revision if task.is_active else None)]
         for task in wrong:
             self._recent.append((self.position, self.heap.replace(task)))
             self.unsettled.append(self._recent[-1][1])
@@ -143,31 +149,44 @@ class Feed:
             raise DatabaseChangedError("another database answers than before")
         changed = [row for row in rows if row["task_id"] is not None]
         for row in changed:
-            change = self.heap.apply(_revision(row))
+            change = self.heap.apply(_revision(self.heap, row))
             if change is not None:
                 self._recent.append((row["xid"], change))
                 self.unsettled.append(change)
             await asyncio.sleep(0)  # cron arithmetic takes time, and the lease must be renewed meanwhile
-        self.heap.forget_inactive(keep={row["task_id"] for row in changed})
+        self.heap.forget_inactive(keep={row["task_id"].bytes for row in changed})
         self.position, self.is_paused = rows[0]["next_xid"], rows[0]["is_paused"]
         self._clock.sample(rows[0]["now"])
+        _log.debug("changes.applied", revisions=len(changed), position=self.position)
 
 
 async def _load(heap: Heap, cursor: Any) -> None:
-    while rows := await cursor.fetch(CURSOR_ROWS):
-        for turn, row in enumerate(rows):
-            heap.load(_revision(row))
-            if turn % ROWS_A_TURN == 0:
-                await asyncio.sleep(0)
+    rest_at = SCHEDULES_A_TURN
+    async with aclosing(_batches(cursor)) as batches:
+        async for rows in batches:
+            for row in rows:
+                heap.load(_revision(heap, row))
+                if heap.schedules >= rest_at:
+                    rest_at = heap.schedules + SCHEDULES_A_TURN
+                    await asyncio.sleep(0)
 
 
-def _revision(row: asyncpg.Record) -> Revision:
-    task_id, revision, effective_from, is_active, destination, *when, catch_up, jitter_s = row[
-        : sql.REVISION_COLUMNS
-    ]
-    return Revision(
-        task_id, revision, effective_from, is_active, destination, When(*when), _policy(catch_up, jitter_s)
-    )
+async def _batches(cursor: Any) -> AsyncGenerator[list[asyncpg.Record], None]:
+    """All rows; PostgreSQL goes on to the next while some are taken in."""
+    fetching = asyncio.create_task(cursor.fetch(CURSOR_ROWS))
+    try:
+        while rows := await fetching:
+            fetching = asyncio.create_task(cursor.fetch(CURSOR_ROWS))
+            yield rows
+    finally:
+        fetching.cancel()
+        await asyncio.gather(fetching, return_exceptions=True)  # then the connection is free again
+
+
+def _revision(heap: Heap, row: asyncpg.Record) -> Revision:
+    task_id, revision, effective_from, is_active, destination = row[TASK_COLUMNS]
+    when, policy = heap.when(row[WHEN_COLUMNS]), _policy(*row[POLICY_COLUMNS])
+    return Revision(task_id.bytes, revision, effective_from, is_active, destination, when, policy)
 
 
 _policy = cache(Policy)  # one object for all tasks that have the same

@@ -8,7 +8,6 @@ import heapq
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from itertools import count
-from uuid import UUID
 
 import msgspec
 
@@ -53,9 +52,9 @@ class Heap:
         """`reboot_at`: when scheduling last started anew."""
         self.watermark = watermark
         self._reboot_at = reboot_at
-        self._groups: dict[When, _Group] = {}
-        self._active: dict[UUID, Revision] = {}
-        self._inactive: dict[UUID, Revision] = {}
+        self._groups: dict[tuple[object, ...], _Group] = {}  # by their `when`
+        self._active: dict[bytes, Revision] = {}
+        self._inactive: dict[bytes, Revision] = {}
         self._order: list[tuple[datetime, int, _Group]] = []
         self._entries = count()  # a tie-break, so that groups themselves are never compared
         self._tally = [[0, 0] for _ in range(BUCKETS)]
@@ -69,20 +68,25 @@ class Heap:
         """How many entries they share."""
         return len(self._groups)
 
+    def when(self, fields: tuple[object, ...]) -> When:
+        """The When of these fields: one object for all tasks that have the same, since a million are many."""
+        group = self._groups.get(fields)
+        return When._make(fields) if group is None else group.when
+
     def load(self, revision: Revision) -> None:
         """Take in what a task was before the feed's position: nothing of it is late."""
         self._keep(revision)
 
     def apply(self, revision: Revision) -> Change | None:
         """Take in a change; None where the revision was already known."""
-        old = self._active.get(revision.task_id) or self._inactive.get(revision.task_id)
+        old = self._active.get(revision.task_key) or self._inactive.get(revision.task_key)
         if old is not None and revision.revision <= old.revision:
             return None
         return self.replace(revision)
 
     def replace(self, revision: Revision) -> Change:
         """Take in `revision`, whatever is known of its task."""
-        old = self._active.get(revision.task_id) or self._inactive.get(revision.task_id)
+        old = self._active.get(revision.task_key) or self._inactive.get(revision.task_key)
         if old is not None:
             self._drop(old)
         self._keep(revision)
@@ -96,16 +100,16 @@ class Heap:
         ]
         return late_spans(known, self.watermark)
 
-    def forget_inactive(self, keep: Collection[UUID]) -> None:
+    def forget_inactive(self, keep: Collection[bytes]) -> None:
         """Drop what is known of inactive tasks, but for `keep`: those the feed may show again."""
-        self._inactive = {task_id: old for task_id, old in self._inactive.items() if task_id in keep}
+        self._inactive = {task_key: old for task_key, old in self._inactive.items() if task_key in keep}
 
     def reboot(self, at: datetime | None) -> None:
         """Scheduling last started anew `at`: every @reboot that was in force then is owed then."""
         if at == self._reboot_at:
             return
         self._reboot_at = at
-        waiting = [group for when, group in self._groups.items() if when.schedule == REBOOT]
+        waiting = [group for group in self._groups.values() if group.when.schedule == REBOOT]
         for revision in [member for group in waiting for member in self._members(group)]:
             self._drop(revision)
             self._keep(revision)
@@ -120,7 +124,7 @@ class Heap:
         """What is owed at `instant`, which is `head()`; the heap must not change while this is read."""
         for group in self._groups_at(instant):
             for member in group.listed:
-                if member.effective_from <= instant and self._active.get(member.task_id) is member:
+                if member.effective_from <= instant and self._active.get(member.task_key) is member:
                     yield member.owed_at(instant)
 
     def advance(self, instant: datetime) -> None:
@@ -151,12 +155,10 @@ class Heap:
         """By the last byte of the tasks' ids: how many are active, and the sum of their revisions."""
         return {bucket: (tasks, total) for bucket, (tasks, total) in enumerate(self._tally) if tasks}
 
-    def revisions_in(self, buckets: Collection[int]) -> dict[UUID, int]:
+    def revisions_in(self, buckets: Collection[int]) -> dict[bytes, int]:
         """The active tasks whose ids end with such a byte, each with its revision."""
         return {
-            task_id: revision.revision
-            for task_id, revision in self._active.items()
-            if task_id.bytes[-1] in buckets
+            task_key: revision.revision for task_key, revision in self._active.items() if task_key[-1] in buckets
         }
 
     def _groups_at(self, instant: datetime) -> list[_Group]:
@@ -179,7 +181,7 @@ class Heap:
 
     def _keep(self, revision: Revision) -> None:
         if not revision.is_active:
-            self._inactive[revision.task_id] = revision
+            self._inactive[revision.task_key] = revision
             return
         revision = self._with_reboot(revision)
         group = self._groups.get(revision.when)
@@ -188,14 +190,14 @@ class Heap:
             self._push(group)
         elif revision.when is not group.when:
             revision = msgspec.structs.replace(revision, when=group.when)  # one object for all: a million are many
-        self._active[revision.task_id] = revision
+        self._active[revision.task_key] = revision
         group.listed.append(revision)
         group.size += 1
         self._count(revision, 1)
 
     def _drop(self, old: Revision) -> None:
-        self._inactive.pop(old.task_id, None)
-        kept = self._active.pop(old.task_id, None)
+        self._inactive.pop(old.task_key, None)
+        kept = self._active.pop(old.task_key, None)
         if kept is None:
             return
         self._count(kept, -1)
@@ -207,10 +209,10 @@ class Heap:
             group.listed = self._members(group)
 
     def _members(self, group: _Group) -> list[Revision]:
-        return [member for member in group.listed if self._active.get(member.task_id) is member]
+        return [member for member in group.listed if self._active.get(member.task_key) is member]
 
     def _count(self, revision: Revision, sign: int) -> None:
-        tally = self._tally[revision.task_id.bytes[-1]]
+        tally = self._tally[revision.task_key[-1]]
         tally[0] += sign
         tally[1] += sign * revision.revision
 

@@ -1,0 +1,149 @@
+"""ADAPTER. What measurements stand on: servers, tasks put straight into tables, processes and their logs."""
+
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from os import kill
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import asyncpg
+
+from bench import events
+from bench.events import Event
+from bench.schedules import When
+from tocsin_common import topology
+from tocsin_common.messages import Job, decode_jobs
+from tocsin_local.errors import StackError
+from tocsin_local.services import Services
+from tocsin_local.stack import Stack
+
+SCHEDULER, STANDBY = "scheduler", "scheduler-2"
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+# No sender runs, so nothing is ever taken; what a sender that keeps up would have taken is not announced again.
+SETTINGS = {"SWEEP_PATIENCE_S": "3600", "LOG_LEVEL": "info"}
+STATEMENT_TIMEOUT_S = 600
+LEADING_TIMEOUT_S = 300
+DRAIN_TIMEOUT_S = 60
+
+CLEAR = "TRUNCATE tasks, task_revisions, executions, task_logs, task_state, destinations"
+
+# As the api adds them, a revision each. URL and payload are dummies: nobody posts. Ids rise, as the api's do.
+SEED = """
+WITH wanted AS (
+    SELECT schedule, timezone, run_at, n - 1 AS n
+    FROM unnest($2::text[], $3::text[], $4::timestamptz[]) WITH ORDINALITY AS w (schedule, timezone, run_at, n)
+), added AS (
+    INSERT INTO tasks (id, name, schedule, timezone, run_at, webhook_url_sealed, webhook_url_hash,
+                       webhook_url_masked, destination, payload, max_retry, status, revision, effective_from,
+                       created_at, updated_at)
+    SELECT lpad(to_hex(i), 32, '0')::uuid, 'task ' || i, schedule, timezone, run_at, sha512(i::text::bytea),
+           sha256(i::text::bytea), 'https://discord.com/api/webhooks/' || 10 ^ 17::numeric + i || '/…beef',
+           'discord.com/' || 10 ^ 17::numeric + i, '{"content": "the bell"}', 3, 'ACTIVE', 1, now(), now(), now()
+    FROM generate_series(0, $1::integer - 1) AS i JOIN wanted ON n = i % cardinality($2)
+    ORDER BY i
+    RETURNING *
+)
+INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, run_at, destination)
+SELECT id, revision, effective_from, status, schedule, timezone, run_at, destination FROM added
+"""
+
+# As a leader leaves it that stopped just now and had seen every task: nothing is late, nothing is to be made up.
+SETTLE = """
+UPDATE scheduler_lease
+SET holder = NULL, expires_at = '-infinity', watermark = clock_timestamp(), gap_until = NULL,
+    feed_xid = pg_current_xact_id()
+"""
+
+
+class Stage:
+    """One stack with a database that each measurement clears."""
+
+    def __init__(self, stack: Stack, env: Mapping[str, str]) -> None:
+        self._stack = stack
+        self._env = {name: env[name] for name in INHERITED if name in env} | SETTINGS
+        self.services = Services(stack, self._env)
+        self.services.migrate()
+
+    def with_settings(self, **settings: str) -> Services:
+        """The same processes with other settings."""
+        return Services(self._stack, self._env | settings)
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of the bench's own."""
+        connection = await asyncpg.connect(self._stack.urls.database_url, command_timeout=STATEMENT_TIMEOUT_S)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def prepare(self, tasks: int, whens: Sequence[When]) -> None:
+        """Nothing but `tasks` tasks, each with one of `whens` in turn; a scheduler that knew them has stopped."""
+        async with self.database() as database:
+            await database.execute(CLEAR)
+            await database.execute(SEED, tasks, *map(list, zip(*whens, strict=True)))
+            await database.execute("VACUUM ANALYZE")  # as autovacuum would, before long
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Leave the lease as if a scheduler had stopped just now, and no execution."""
+        async with self.database() as database:
+            await database.execute("TRUNCATE executions")
+            await database.execute(SETTLE)
+
+    async def lead(self, name: str = SCHEDULER, services: Services | None = None) -> tuple[datetime, Event]:
+        """Start a scheduler; when its process was started, and what it logged once it led."""
+        started_at = datetime.now(UTC)
+        (services or self.services).start([name], wait=False)
+        return started_at, await self.logged(name, "scheduler.leading", timeout_s=LEADING_TIMEOUT_S)
+
+    async def logged(self, name: str, event: str, *, timeout_s: float = 60) -> Event:
+        """The first `event` of a process since its start."""
+        return await events.first(self.log(name), event, timeout_s=timeout_s)
+
+    def log(self, name: str) -> Path:
+        """The log of a process's last start."""
+        return self.services.log(name)
+
+    def pid(self, name: str) -> int:
+        """Of a process that runs; StackError if it does not."""
+        pid = self.services.pid(name)
+        if pid is None:
+            raise StackError(f"{name} does not run any more; its log is {self.log(name)}.")
+        return pid
+
+    def signal(self, name: str, number: signal.Signals) -> datetime:
+        """Send a signal to a process; when."""
+        pid = self.pid(name)
+        sent_at = datetime.now(UTC)
+        kill(pid, number)
+        return sent_at
+
+    @asynccontextmanager
+    async def broker(self) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
+        """A channel of the bench's own; no robust one, which would answer passive declarations from memory."""
+        connection = await aio_pika.connect(self._stack.urls.rabbitmq_url)
+        async with connection:
+            yield await connection.channel()
+
+
+async def depth(channel: aio_pika.abc.AbstractChannel) -> int:
+    """How many messages wait in the work queue, as the broker says now."""
+    queue = await channel.declare_queue(topology.WORK_QUEUE, passive=True)
+    return queue.declaration_result.message_count or 0
+
+
+async def take_all(channel: aio_pika.abc.AbstractChannel) -> list[Job]:
+    """Empty the work queue; every job that was in it."""
+    queue = await channel.declare_queue(topology.WORK_QUEUE, passive=True)
+    left = queue.declaration_result.message_count or 0
+    jobs: list[Job] = []
+    options: dict[str, Any] = {"no_ack": True, "timeout": DRAIN_TIMEOUT_S}
+    async with queue.iterator(**options) as messages:
+        while left > 0:
+            jobs += decode_jobs((await anext(messages)).body).jobs
+            left -= 1
+    return jobs
