@@ -59,6 +59,7 @@ async def open_pool(
                 max_size=size,
                 timeout=5,
                 command_timeout=COMMAND_TIMEOUT_S,
+                reset=_keep_session,
                 server_settings={
                     "application_name": name,
                     # A process that freezes inside a transaction must not keep others from its rows.
@@ -76,6 +77,13 @@ async def open_pool(
             await asyncio.sleep(RETRY_S)
         except asyncpg.PostgresError as error:  # a login or a database that is not there
             raise UnavailableError(f"PostgreSQL refuses the connection: {error}") from error
+
+
+async def _keep_session(_: asyncpg.Connection) -> None:
+    """Nothing is left in a session: who sets something in one ends it. To take back nothing takes a round trip.
+
+    asyncpg has rolled back by now what was left of a transaction.
+    """
 
 
 async def close_pool(pool: asyncpg.Pool) -> None:

@@ -25,6 +25,8 @@ from tocsin_dispatcher.scheduler.partitions import Partitions
 from tocsin_dispatcher.scheduler.revision import Owed, Span
 
 SPANS_A_BATCH = 500
+FIRST_CHUNK = 100
+"""Each chunk is up to twice the one before: the first rows wait for few others, and many need few statements."""
 
 _log = structlog.get_logger(__name__)
 
@@ -168,10 +170,12 @@ def _queue(owed: Owed, now: datetime) -> str:
 def _chunks(owed: Iterable[Owed], size: int) -> Iterator[tuple[list[Owed], bool]]:
     """Chunks of at most `size`, each with whether it is the last; nothing owed makes one empty last chunk."""
     rest = iter(owed)
+    now = min(size, FIRST_CHUNK)
     while True:
-        chunk = list(islice(rest, size))
+        chunk = list(islice(rest, now))
         following = list(islice(rest, 1))
         yield chunk, not following
         if not following:
             return
         rest = chain(following, rest)
+        now = min(size, 2 * now)

@@ -111,11 +111,14 @@ class Partitions:
 
     @asynccontextmanager
     async def _dropping(self) -> AsyncIterator[asyncpg.Connection | None]:
-        # Not in a transaction: DETACH … CONCURRENTLY is none. The pool takes back settings and locks.
+        # Not in a transaction: DETACH … CONCURRENTLY is none. The settings and the lock end with the session.
         async with self._pool.acquire() as connection:
-            await connection.execute("SET lock_timeout = '2s'")
-            is_alone = await connection.fetchval("SELECT pg_try_advisory_lock($1)", DROP_LOCK_KEY)
-            yield connection if is_alone else None
+            try:
+                await connection.execute("SET lock_timeout = '2s'")
+                is_alone = await connection.fetchval("SELECT pg_try_advisory_lock($1)", DROP_LOCK_KEY)
+                yield connection if is_alone else None
+            finally:
+                connection.terminate()
 
     async def _make(self, day: date) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
