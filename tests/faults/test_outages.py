@@ -13,6 +13,7 @@ from e2e.conftest import Start
 from e2e.processes import Tocsin
 from faults.outage import Outage, Rules
 from faults.population import Population, fired_ids
+from relay import Relay
 from tocsin_common.failpoints import Failpoint
 from tocsin_common.sealing import Sealer
 from tocsin_local.receiver import Receiver
@@ -105,6 +106,23 @@ async def test_after_an_outage_each_policy_fires_what_it_should_and_counts_the_r
     assert {key: posted[key] for key in population.ids(until) if posted[key]} == Counter(
         fired_ids(await population.found(until))
     )
+
+
+async def test_an_outage_of_the_broker_alone_means_the_same(
+    start: Start, population: Population, database: asyncpg.Connection, environment: dict[str, str]
+):
+    await population.create()
+    async with Relay(environment["RABBITMQ_URL"]) as relay:
+        leader = await start("tocsin-dispatcher", "schedule", RABBITMQ_URL=relay.url, FEED_POLL_S="60")
+        await becomes_true(database, HAS_ROWS)
+        await relay.cut()
+
+        since = await lasted_too_long(database)
+        await relay.restore()
+        until = await works_again(database)
+
+        assert await leader.stop() == 0
+    assert await population.problems(outages_with(since, leader), until) == []
 
 
 @pytest.mark.parametrize(
