@@ -24,6 +24,7 @@ LONGER = timedelta(seconds=10)
 MUCH_LONGER = timedelta(minutes=20)
 COPIES = 3  # of each task, so that they are more than the 500 that the leader resolves together
 CHUNK = 50
+AN_INSTANT = 6  # executions that are owed each second, at least
 MIDDLE = 15  # of the chunks that the first 500 leave
 
 NEVER_CATCHES_UP = {"CATCH_UP_GRACE_S": "3600"}  # however long it takes to start
@@ -106,6 +107,28 @@ async def test_after_an_outage_each_policy_fires_what_it_should_and_counts_the_r
     assert {key: posted[key] for key in population.ids(until) if posted[key]} == Counter(
         fired_ids(await population.found(until))
     )
+
+
+async def test_what_was_emitted_of_an_instant_before_the_outage_is_not_counted_as_missed(
+    start: Start, population: Population, database: asyncpg.Connection
+):
+    await population.create()
+    first = await start(
+        "tocsin-dispatcher",
+        "schedule",
+        dies_at="scheduler.chunk_announced",
+        EMISSION_CHUNK="2",
+        **NEVER_CATCHES_UP,
+    )
+    await first.died()
+    since = await lasted_too_long(database)
+    emitted = {task_id: rows.fired for task_id, rows in (await population.found(since + LONGER)).items()}
+    assert 0 < sum(at > since for fired in emitted.values() for at in fired) < AN_INSTANT
+
+    second = await start("tocsin-dispatcher", "schedule")
+    until = await works_again(database)
+
+    assert await population.problems(outages_with(since, first, second), until, emitted) == []
 
 
 async def test_an_outage_of_the_broker_alone_means_the_same(

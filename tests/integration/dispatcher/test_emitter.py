@@ -154,11 +154,13 @@ async def test_what_was_emitted_before_the_gap_was_decided_does_not_count_as_mis
 
     await emitter.emit_spans([Span(owner, LATER, gap_end)], decided_at=gap_end, position=0)
 
-    rows = await pool.fetch("SELECT state, scheduled_for, missed_count FROM executions ORDER BY scheduled_for")
+    rows = await pool.fetch(
+        "SELECT state, missed_from, scheduled_for, missed_count FROM executions ORDER BY scheduled_for"
+    )
     assert [tuple(row) for row in rows] == [
-        ("due", LATER, None),
-        ("missed", LATER + timedelta(minutes=30), 3),
-        ("due", LATER + timedelta(minutes=40), None),
+        ("due", None, LATER, None),
+        ("missed", LATER + timedelta(microseconds=1), LATER + timedelta(minutes=30), 3),
+        ("due", None, LATER + timedelta(minutes=40), None),
     ]
 
 

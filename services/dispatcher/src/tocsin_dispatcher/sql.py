@@ -142,11 +142,11 @@ RECORD_MISSED = """
 INSERT INTO executions (scheduled_for, task_id, kind, state, destination, next_at, give_up_at, finished_at,
                         missed_from, missed_count)
 SELECT m.newest, m.task_id, m.kind, 'missed', m.destination, m.newest, m.newest, clock_timestamp(),
-       COALESCE(known.missed_until + interval '1 microsecond', m.oldest), m.count - known.count
+       COALESCE(known.accounted_until + interval '1 microsecond', m.oldest), m.count - known.count
 FROM unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::integer[])
     AS m (task_id, destination, kind, newest, oldest, count)
 CROSS JOIN LATERAL (
-    SELECT max(scheduled_for) FILTER (WHERE state = 'missed') AS missed_until,
+    SELECT max(scheduled_for) FILTER (WHERE state = 'missed' OR scheduled_for = m.oldest) AS accounted_until,
            CASE WHEN bool_or(state = 'missed' AND missed_count IS NULL) THEN NULL
                 ELSE COALESCE(sum(CASE WHEN state = 'missed' THEN missed_count ELSE 1 END), 0) END AS count
     FROM executions
