@@ -137,8 +137,12 @@ RETURNING true
 """
 
 # A leader that died in the middle left rows: what it emitted is not missed, and what it counted as missed is not
-# counted again.
+# counted again. The lease is locked until the end: where this takes its time, nobody else may lead and decide anew
+# without seeing what it leaves.
 RECORD_MISSED = """
+WITH lease AS (
+    SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() FOR UPDATE
+)
 INSERT INTO executions (scheduled_for, task_id, kind, state, destination, next_at, give_up_at, finished_at,
                         missed_from, missed_count)
 SELECT m.newest, m.task_id, m.kind, 'missed', m.destination, m.newest, m.newest, clock_timestamp(),
@@ -152,7 +156,7 @@ CROSS JOIN LATERAL (
     FROM executions
     WHERE task_id = m.task_id AND kind = m.kind AND scheduled_for BETWEEN m.oldest AND m.newest
 ) AS known
-WHERE EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
+WHERE EXISTS (SELECT FROM lease)
   AND (m.count - known.count > 0) IS NOT FALSE
 ORDER BY 1, 2
 ON CONFLICT DO NOTHING
