@@ -46,6 +46,7 @@ async def test_a_leader_that_was_frozen_in_mid_burst_steps_down_and_writes_nothi
     await burst.settled()
 
     assert (await leader.stop(), await sender.stop()) == (0, 0)
+    assert not leader.has_logged("lease.released")  # which was not its own any more
     assert await burst.problems() == []
     assert await witness.strangers() == []
     assert (await witness.rows_by_epoch()).keys() > {1}

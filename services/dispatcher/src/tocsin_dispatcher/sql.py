@@ -35,6 +35,7 @@ RETURNING clock_timestamp() AS now
 RELEASE_LEASE = """
 UPDATE scheduler_lease SET expires_at = LEAST(expires_at, clock_timestamp()), holder = NULL
 WHERE holder = $1 AND epoch = $2
+RETURNING true
 """
 
 # --- The scheduler: snapshot and feed -----------------------------------------------------------------------
