@@ -19,8 +19,8 @@ RESOLVE = UV_PYTHON_DOWNLOADS=never \
 		libs/common/pyproject.toml services/api/pyproject.toml services/dispatcher/pyproject.toml --output-file
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo up down status check check-lock test test-unit test-integration test-e2e coverage \
-	bench lock migrate screenshots clean
+.PHONY: help setup install demo up down status check check-lock test test-unit test-integration test-e2e \
+	test-faults coverage bench lock migrate screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -66,6 +66,9 @@ test-integration: install ## the tests of each adapter on the real servers
 
 test-e2e: install ## the tests of real processes from end to end
 	$(PYTEST) -n $(WORKERS) tests/e2e $(ARGS)
+
+test-faults: install ## the tests of leaders and servers that are hit in the middle of much work
+	$(PYTEST) -n $(WORKERS) tests/faults $(ARGS)
 
 coverage: install ## all tests, with what they leave untouched; processes that they start count as well
 	.venv/bin/coverage erase

@@ -52,8 +52,15 @@ async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
     """Start processes; at the test's end those that still run must stop on SIGTERM with status 0."""
     running: list[Tocsin] = []
 
-    async def start(*command: str, dies_at: Failpoint | None = None, nth: int = 1, **changes: str) -> Tocsin:
-        running.append(await Tocsin.start(*command, env=environment | changes, dies_at=dies_at, nth=nth))
+    async def start(
+        *command: str,
+        dies_at: Failpoint | None = None,
+        freezes_at: Failpoint | None = None,
+        nth: int = 1,
+        **changes: str,
+    ) -> Tocsin:
+        env = environment | changes
+        running.append(await Tocsin.start(*command, env=env, dies_at=dies_at, freezes_at=freezes_at, nth=nth))
         return running[-1]
 
     yield start

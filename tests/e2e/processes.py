@@ -6,6 +6,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 
 from environment import INHERITED
 from tocsin_common.failpoints import Failpoint
+from waiting import eventually
 
 BIN = Path(sys.executable).parent
 ARMED = Path(__file__).parent / "armed.py"
@@ -35,12 +37,19 @@ class Tocsin:
 
     @classmethod
     async def start(
-        cls, *command: str, env: Mapping[str, str], dies_at: Failpoint | None = None, nth: int = 1
+        cls,
+        *command: str,
+        env: Mapping[str, str],
+        dies_at: Failpoint | None = None,
+        freezes_at: Failpoint | None = None,
+        nth: int = 1,
     ) -> "Tocsin":
-        """Run a console script, e.g. `tocsin-dispatcher send`; it may die when it is at a failpoint."""
-        armed = [sys.executable, "-P", ARMED, dies_at, str(nth), command[0]]
+        """Run a console script, e.g. `tocsin-dispatcher send`; it may die or freeze when it is at a failpoint."""
+        blow = "SIGKILL" if dies_at is not None else "SIGSTOP"
+        failpoint = dies_at or freezes_at
+        armed = [sys.executable, "-P", ARMED, blow, failpoint, str(nth), command[0]]
         process = await asyncio.create_subprocess_exec(
-            *(armed if dies_at is not None else [BIN / command[0]]),
+            *(armed if failpoint is not None else [BIN / command[0]]),
             *command[1:],
             env={**INHERITED, **env},
             stderr=asyncio.subprocess.PIPE,
@@ -53,7 +62,7 @@ class Tocsin:
         """The `count`th log line with this event, as soon as it is there."""
         try:
             async with asyncio.timeout(timeout_s):
-                while len(found := [line for line in self.events if line.get("event") == event]) < count:
+                while len(found := self.all_logged(event)) < count:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -62,7 +71,11 @@ class Tocsin:
 
     def has_logged(self, event: str) -> bool:
         """Whether there is a log line with this event so far."""
-        return any(line.get("event") == event for line in self.events)
+        return any(self.all_logged(event))
+
+    def all_logged(self, event: str) -> list[dict[str, Any]]:
+        """The log lines with this event so far."""
+        return [line for line in self.events if line.get("event") == event]
 
     async def died(self) -> None:
         """Returns once it has ended itself by SIGKILL, as a process does at the failpoint it was armed with."""
@@ -71,6 +84,17 @@ class Tocsin:
         except TimeoutError:
             raise TimeoutError("it did not get to its failpoint:\n" + "\n".join(self.last_lines)) from None
         assert status == -signal.SIGKILL, "\n".join(self.last_lines)
+
+    async def frozen(self) -> None:
+        """Returns once it stands still at the failpoint it was armed with."""
+        try:
+            await eventually(partial(asyncio.to_thread, self._stands_still))
+        except TimeoutError:
+            raise TimeoutError("it did not get to its failpoint:\n" + "\n".join(self.last_lines)) from None
+
+    def thaw(self) -> None:
+        """Let it go on from where it stands still."""
+        self.process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         """End it as a crash would."""
@@ -81,6 +105,7 @@ class Tocsin:
         """End it as an operator would; returns its exit status."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
+            self.thaw()  # one that stands still would only stop once it goes on
         try:
             return await asyncio.wait_for(self.ended(), STOP_TIMEOUT_S)
         except TimeoutError:
@@ -92,6 +117,10 @@ class Tocsin:
         status = await self.process.wait()
         await asyncio.shield(self._readers)
         return status
+
+    def _stands_still(self) -> bool:
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
 
     async def _read(self, stream: asyncio.StreamReader | None) -> None:
         if stream is None:

@@ -17,10 +17,17 @@ from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
-from tocsin_dispatcher.scheduler.revision import Owed, Revision, Span, When
+from tocsin_dispatcher.scheduler.revision import Owed, Policy, Revision, Span, When
+from waiting import becomes_true
 
 from .conftest import DAY, announced, counted
 
+SAME_KEY = """
+INSERT INTO executions (task_id, scheduled_for, destination, next_at, give_up_at) VALUES ($1, $2, '', $2, $2)
+"""
+SOMEBODY_WAITS_FOR_A_LOCK = """
+SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database())
+"""
 LATER = DAY + timedelta(days=400)  # beyond the watermark that a fresh database begins with
 
 
@@ -154,11 +161,13 @@ async def test_what_was_emitted_before_the_gap_was_decided_does_not_count_as_mis
 
     await emitter.emit_spans([Span(owner, LATER, gap_end)], decided_at=gap_end, position=0)
 
-    rows = await pool.fetch("SELECT state, scheduled_for, missed_count FROM executions ORDER BY scheduled_for")
+    rows = await pool.fetch(
+        "SELECT state, missed_from, scheduled_for, missed_count FROM executions ORDER BY scheduled_for"
+    )
     assert [tuple(row) for row in rows] == [
-        ("due", LATER, None),
-        ("missed", LATER + timedelta(minutes=30), 3),
-        ("due", LATER + timedelta(minutes=40), None),
+        ("due", None, LATER, None),
+        ("missed", LATER + timedelta(microseconds=1), LATER + timedelta(minutes=30), 3),
+        ("due", None, LATER + timedelta(minutes=40), None),
     ]
 
 
@@ -205,6 +214,27 @@ async def test_a_gap_that_was_not_worked_off_is_inherited(emitter: Emitter, pool
 
     assert standing is not None
     assert (standing.watermark, standing.gap_until) == (before, LATER)
+
+
+async def test_nobody_takes_the_lease_while_missed_instants_are_recorded(emitter: Emitter, pool: asyncpg.Pool):
+    owner = Revision(uuid4(), 1, LATER, True, "discord.com/1", When("*/10 * * * *"), Policy("skip"))
+    await Partitions(pool).cover([LATER.date()])
+    async with pool.acquire() as slow:
+        transaction = slow.transaction()
+        await transaction.start()
+        await slow.execute(SAME_KEY, owner.task_id, LATER)
+        span = Span(owner, LATER, LATER + timedelta(minutes=5))
+        recording = asyncio.create_task(
+            emitter.emit_spans([span], decided_at=LATER + timedelta(minutes=30), position=0)
+        )
+        await becomes_true(pool, SOMEBODY_WAITS_FOR_A_LOCK)
+
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await pool.execute("SELECT FROM scheduler_lease FOR UPDATE NOWAIT")
+
+        await transaction.rollback()
+    await recording
+    assert await pool.fetchval("SELECT state FROM executions") == "missed"
 
 
 @pytest.mark.parametrize("step", ["freeze_gap", "close_gap"])

@@ -59,11 +59,23 @@ async def test_a_released_lease_is_free_at_once(new_lease: NewLease):
     first, second = new_lease("first"), new_lease("second")
     await first.take()
 
-    await first.release()
+    assert await first.release()
 
     assert await second.take() is not None
     with pytest.raises(LeaseLostError):
         first.check()
+
+
+async def test_a_lease_that_another_one_took_is_not_released(new_lease: NewLease, pool: asyncpg.Pool):
+    first, second = new_lease("first"), new_lease("second")
+    await first.take()
+    await expire(pool)
+    await second.take()
+
+    assert not await first.release()
+
+    second.check()
+    assert await first.take() is None
 
 
 async def test_the_holder_may_begin_a_new_term_before_its_old_one_expired(new_lease: NewLease):

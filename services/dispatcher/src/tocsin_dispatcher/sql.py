@@ -35,6 +35,7 @@ RETURNING clock_timestamp() AS now
 RELEASE_LEASE = """
 UPDATE scheduler_lease SET expires_at = LEAST(expires_at, clock_timestamp()), holder = NULL
 WHERE holder = $1 AND epoch = $2
+RETURNING true
 """
 
 # --- The scheduler: snapshot and feed -----------------------------------------------------------------------
@@ -136,22 +137,26 @@ RETURNING true
 """
 
 # A leader that died in the middle left rows: what it emitted is not missed, and what it counted as missed is not
-# counted again.
+# counted again. The lease is locked until the end: where this takes its time, nobody else may lead and decide anew
+# without seeing what it leaves.
 RECORD_MISSED = """
+WITH lease AS (
+    SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() FOR UPDATE
+)
 INSERT INTO executions (scheduled_for, task_id, kind, state, destination, next_at, give_up_at, finished_at,
                         missed_from, missed_count)
 SELECT m.newest, m.task_id, m.kind, 'missed', m.destination, m.newest, m.newest, clock_timestamp(),
-       COALESCE(known.missed_until + interval '1 microsecond', m.oldest), m.count - known.count
+       COALESCE(known.accounted_until + interval '1 microsecond', m.oldest), m.count - known.count
 FROM unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::integer[])
     AS m (task_id, destination, kind, newest, oldest, count)
 CROSS JOIN LATERAL (
-    SELECT max(scheduled_for) FILTER (WHERE state = 'missed') AS missed_until,
+    SELECT max(scheduled_for) FILTER (WHERE state = 'missed' OR scheduled_for = m.oldest) AS accounted_until,
            CASE WHEN bool_or(state = 'missed' AND missed_count IS NULL) THEN NULL
                 ELSE COALESCE(sum(CASE WHEN state = 'missed' THEN missed_count ELSE 1 END), 0) END AS count
     FROM executions
     WHERE task_id = m.task_id AND kind = m.kind AND scheduled_for BETWEEN m.oldest AND m.newest
 ) AS known
-WHERE EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
+WHERE EXISTS (SELECT FROM lease)
   AND (m.count - known.count > 0) IS NOT FALSE
 ORDER BY 1, 2
 ON CONFLICT DO NOTHING

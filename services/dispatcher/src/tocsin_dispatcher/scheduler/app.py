@@ -159,5 +159,5 @@ async def _release(lease: Lease) -> None:
     """However a term ends, the next scheduler need not wait; if the database is away, the lease expires."""
     with suppress(*CONNECTION_ERRORS):
         async with asyncio.timeout(RELEASE_TIMEOUT_S):
-            await lease.release()
-        _log.info("lease.released", epoch=lease.epoch)
+            if await lease.release():
+                _log.info("lease.released", epoch=lease.epoch)

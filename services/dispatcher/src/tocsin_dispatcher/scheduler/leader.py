@@ -115,19 +115,24 @@ class Leader:
 
     async def _freeze_gap(self, heap: Heap) -> datetime | None:
         """After an outage longer than the grace, decide once up to when it is caught up with."""
-        now = self._clock.now()
-        if now - heap.watermark <= self._grace:
+        if not self._is_behind(heap):
             return None
         await self._publisher.ready()
+        now = self._clock.now()  # not before: the broker may have been away until now
         _log.warning("scheduler.catching_up", since=heap.watermark.isoformat(), until=now.isoformat())
         await self._emitter.freeze_gap(now)
         failpoints.reach("scheduler.gap_frozen")
         return now
 
+    def _is_behind(self, heap: Heap) -> bool:
+        return self._clock.now() - heap.watermark > self._grace
+
     async def _emit_due(self, heap: Heap, stop: asyncio.Event) -> None:
-        """Until nothing is due any more, or there is news, or `stop`."""
+        """Until nothing is due any more, or there is news, or `stop`, or it has become a matter of catching up."""
         while (instant := heap.head()) is not None and instant <= self._clock.now():
             await self._publisher.ready()
+            if self._is_behind(heap):  # the broker was away: each task's policy decides on what is so old
+                return
             await self._emitter.emit(heap.owed_at(instant), position=self._feed.position, watermark=instant)
             heap.advance(instant)
             await self._feed.step()

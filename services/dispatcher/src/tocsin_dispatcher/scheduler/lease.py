@@ -89,10 +89,10 @@ class Lease:
                 self.check()
                 await asyncio.sleep(RETRY_S)
 
-    async def release(self) -> None:
-        """Let the next scheduler lead at once."""
+    async def release(self) -> bool:
+        """Let the next scheduler lead at once; False where another one does already."""
         self._held_until = 0.0
-        await self._pool.execute(sql.RELEASE_LEASE, self.holder, self.epoch)
+        return bool(await self._pool.fetchval(sql.RELEASE_LEASE, self.holder, self.epoch))
 
     async def _renew(self) -> bool:
         sent = boottime()

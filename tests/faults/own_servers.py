@@ -1,0 +1,56 @@
+"""ADAPTERS. A server for one test alone, which may crash."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Literal
+from uuid import uuid4
+
+from tocsin_local.instance import memory_root, remove
+from tocsin_local.process import wait_until
+from tocsin_local.stack import Stack
+from tocsin_local.urls import StackUrls
+
+ServerName = Literal["postgres", "rabbitmq"]
+
+# PostgreSQL calls it immediate mode: nothing more is written, and the next start recovers from its log.
+CRASH = {"postgres": signal.SIGQUIT, "rabbitmq": signal.SIGKILL}
+CRASH_TIMEOUT_S = 20.0
+
+
+class OwnServer:
+    """One server of a stack, whose other server is somebody else's."""
+
+    def __init__(self, stack: Stack, name: ServerName) -> None:
+        self._stack = stack
+        self._name = name
+
+    @property
+    def urls(self) -> StackUrls:
+        """Where it is."""
+        return self._stack.urls
+
+    async def crash(self) -> None:
+        """It ends at once, without a word to its clients."""
+        os.kill(self._stack.pids()[self._name], CRASH[self._name])
+        assert await asyncio.to_thread(wait_until, self._is_down, CRASH_TIMEOUT_S)
+
+    async def restart(self) -> None:
+        """Come back with the same data on the same port; returns once it takes connections."""
+        assert await asyncio.to_thread(self._stack.ensure_running) == [self._name]
+
+    def _is_down(self) -> bool:
+        return self._name not in self._stack.pids()
+
+
+@contextmanager
+def own_server(name: ServerName, others: Mapping[str, str]) -> Iterator[OwnServer]:
+    """Started for the test and removed after it; `others` are the URLs of the servers that it does without."""
+    stack = Stack(f"fault-{uuid4().hex[:12]}", fresh=True, env=others, root=memory_root())
+    try:
+        with stack:
+            yield OwnServer(stack, name)
+    finally:
+        remove(stack.instance.folder)
