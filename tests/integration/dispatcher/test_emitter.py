@@ -17,7 +17,7 @@ from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
-from tocsin_dispatcher.scheduler.revision import Owed, Policy, Revision, Span, When
+from tocsin_dispatcher.scheduler.revision import TICK, Owed, Policy, Revision, Span, When
 from waiting import becomes_true
 
 from .conftest import DAY, announced, counted
@@ -131,6 +131,40 @@ async def test_an_expired_lease_counts_as_lost_even_if_nobody_took_it(emitter: E
     assert await pool.fetchval("SELECT count(*) FROM executions") == 0
 
 
+async def test_a_lease_that_was_taken_in_another_database_is_none(
+    emitter: Emitter, lease: Lease, pool: asyncpg.Pool
+):
+    before, lease.database_id = await watermark(pool), "7/00000001"
+
+    with pytest.raises(LeaseLostError):
+        await emitter.emit(owed_jobs(1), position=0, watermark=LATER)
+    with pytest.raises(LeaseLostError):
+        await emitter.close_gap()
+
+    assert await pool.fetchval("SELECT count(*) FROM executions") == 0
+    assert await watermark(pool) == before
+
+
+async def test_what_is_missed_is_recorded_although_the_newest_was_emitted_by_the_schedule_before(
+    emitter: Emitter, pool: asyncpg.Pool
+):
+    task_id, newest = uuid4(), LATER + timedelta(minutes=10)
+    before = Revision(task_id.bytes, 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
+    since_then = Revision(task_id.bytes, 2, LATER, True, "discord.com/1", When("*/5 * * * *"), Policy("skip"))
+    await emitter.emit([before.owed_at(newest)], position=0)
+
+    span = Span(since_then, LATER + TICK, newest)
+    await emitter.emit_spans([span], decided_at=newest + timedelta(hours=1), position=0)
+
+    rows = await pool.fetch(
+        "SELECT state, scheduled_for, missed_from, missed_count FROM executions ORDER BY scheduled_for"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("missed", newest - TICK, LATER + timedelta(minutes=5), 1),
+        ("due", newest, None, None),
+    ]
+
+
 async def test_a_gap_leaves_a_row_for_what_fires_and_one_for_what_is_missed(emitter: Emitter, pool: asyncpg.Pool):
     task_id = uuid4()
     owner = Revision(task_id.bytes, 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
@@ -217,7 +251,7 @@ async def test_a_gap_that_was_not_worked_off_is_inherited(emitter: Emitter, pool
 
 
 async def test_nobody_takes_the_lease_while_missed_instants_are_recorded(emitter: Emitter, pool: asyncpg.Pool):
-    owner = Revision(uuid4(), 1, LATER, True, "discord.com/1", When("*/10 * * * *"), Policy("skip"))
+    owner = Revision(uuid4().bytes, 1, LATER, True, "discord.com/1", When("*/10 * * * *"), Policy("skip"))
     await Partitions(pool).cover([LATER.date()])
     async with pool.acquire() as slow:
         transaction = slow.transaction()

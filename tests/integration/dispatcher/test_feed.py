@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from tocsin_dispatcher.clock import DatabaseClock
-from tocsin_dispatcher.scheduler.feed import DatabaseChangedError, Feed
+from tocsin_dispatcher.scheduler.feed import UNREAD, DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
 from tocsin_dispatcher.scheduler.revision import TICK, Change, Revision
@@ -169,7 +169,7 @@ async def test_a_standby_keeps_no_more_than_the_next_leader_needs(
 async def test_a_position_in_another_database_says_nothing_and_effective_from_decides(
     feed: Feed, set_lease, add_task
 ):
-    watermark = DAY + timedelta(seconds=20)
+    watermark = DAY + UNREAD + timedelta(seconds=20)
     standing = await set_lease(watermark, 2**40, database_id="7/00000001")
     before = await add_task(effective_from=DAY)
     after = await add_task(effective_from=watermark + timedelta(seconds=1))
@@ -178,6 +178,18 @@ async def test_a_position_in_another_database_says_nothing_and_effective_from_de
 
     assert members(feed.heap) == {before, after}
     assert [change.new.task_id for change in feed.unsettled] == [after]
+
+
+async def test_a_position_in_a_copy_of_the_database_holds(feed: Feed, set_lease, add_task, pool: asyncpg.Pool):
+    here = (await set_lease()).database_id
+    timeline = "0" * 8
+    await add_task(effective_from=DAY)
+    standing = await set_lease(DAY + timedelta(hours=1), 2**40, database_id=f"{here.partition('/')[0]}/{timeline}")
+
+    await feed.take_over(standing)
+
+    assert feed.database_id == here
+    assert feed.unsettled == []
 
 
 async def test_a_feed_of_another_database_is_no_feed(feed: Feed, set_lease, add_task):

@@ -18,13 +18,14 @@ LEASE = f"""
 SELECT watermark, feed_xid, database_id, reboot_at, {_DATABASE_ID} AS current_database_id FROM scheduler_lease
 """  # noqa: S608 - built from a constant above
 
-TAKE_LEASE = """
+TAKE_LEASE = f"""
 UPDATE scheduler_lease
 SET holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2::interval,
     reboot_at = CASE WHEN expires_at < clock_timestamp() - $3::interval THEN clock_timestamp() ELSE reboot_at END
 WHERE expires_at <= clock_timestamp() OR holder = $1
-RETURNING epoch, watermark, feed_xid, database_id, gap_until, reboot_at, clock_timestamp() AS now
-"""
+RETURNING epoch, watermark, feed_xid, database_id, gap_until, reboot_at, clock_timestamp() AS now,
+          {_DATABASE_ID} AS current_database_id
+"""  # noqa: S608 - built from a constant above
 
 RENEW_LEASE = """
 UPDATE scheduler_lease SET expires_at = clock_timestamp() + $3::interval, tasks = $4, schedules = $5
@@ -97,11 +98,13 @@ SELECT id, {_REVISION} FROM tasks WHERE get_byte(uuid_send(id), 15) = ANY($1::in
 # --- The scheduler: emission and sweep ----------------------------------------------------------------------
 
 # No lease, no row. The watermark and the feed's position move in the statement that commits what is below them.
-EMIT = """
+# The lease holds in the database that it was taken in: where a copy answers that lacks the last commits, as after
+# a failover, its lease may still seem to be ours, and the watermark would pass over what the copy lacks.
+EMIT = f"""
 WITH lease AS (
     UPDATE scheduler_lease
     SET watermark = GREATEST(watermark, $3::timestamptz), feed_xid = GREATEST(feed_xid, $4::xid8)
-    WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+    WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() AND {_DATABASE_ID} = $11::text
     RETURNING true
 ), emitted AS (
     INSERT INTO executions (scheduled_for, task_id, destination, kind, jitter_ms, next_at, give_up_at)
@@ -114,7 +117,7 @@ WITH lease AS (
     RETURNING true
 )
 SELECT EXISTS (SELECT FROM lease) AS held, (SELECT count(*) FROM emitted) AS emitted, clock_timestamp() AS now
-"""
+"""  # noqa: S608 - built from a constant above
 
 # Once all that a heap loaded from another database's position made owed was emitted.
 ADOPT_POSITION = """
@@ -130,22 +133,23 @@ WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
 RETURNING true
 """
 
-CLOSE_GAP = """
+CLOSE_GAP = f"""
 UPDATE scheduler_lease SET gap_until = NULL, watermark = GREATEST(watermark, gap_until)
-WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() AND {_DATABASE_ID} = $3::text
 RETURNING true
-"""
+"""  # noqa: S608 - built from a constant above
 
 # A leader that died in the middle left rows: what it emitted is not missed, and what it counted as missed is not
-# counted again. The lease is locked until the end: where this takes its time, nobody else may lead and decide anew
-# without seeing what it leaves.
+# counted again. Where the newest was emitted, by what the task was before, the row stands right before it.
+# The lease is locked until the end: where this takes its time, nobody else may lead and decide anew without seeing
+# what it leaves.
 RECORD_MISSED = """
 WITH lease AS (
     SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() FOR UPDATE
 )
 INSERT INTO executions (scheduled_for, task_id, kind, state, destination, next_at, give_up_at, finished_at,
                         missed_from, missed_count)
-SELECT m.newest, m.task_id, m.kind, 'missed', m.destination, m.newest, m.newest, clock_timestamp(),
+SELECT place.newest, m.task_id, m.kind, 'missed', m.destination, m.newest, m.newest, clock_timestamp(),
        COALESCE(known.accounted_until + interval '1 microsecond', m.oldest), m.count - known.count
 FROM unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::integer[])
     AS m (task_id, destination, kind, newest, oldest, count)
@@ -156,6 +160,12 @@ CROSS JOIN LATERAL (
     FROM executions
     WHERE task_id = m.task_id AND kind = m.kind AND scheduled_for BETWEEN m.oldest AND m.newest
 ) AS known
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN EXISTS (
+               SELECT FROM executions
+               WHERE scheduled_for = m.newest AND task_id = m.task_id AND state <> 'missed'
+           ) THEN m.newest - interval '1 microsecond' ELSE m.newest END AS newest
+) AS place
 WHERE EXISTS (SELECT FROM lease)
   AND (m.count - known.count > 0) IS NOT FALSE
 ORDER BY 1, 2

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tocsin_common.messages import Job
 from tocsin_dispatcher.scheduler.heap import SPARE_ENTRIES, Heap
-from tocsin_dispatcher.scheduler.revision import REBOOT, TICK, Policy, Revision, Span, When, split
+from tocsin_dispatcher.scheduler.revision import REBOOT, TICK, Policy, Revision, Span, When, join, split
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 A, B = UUID(int=1), UUID(int=2)
@@ -294,6 +294,21 @@ def test_a_span_is_split_without_losing_or_doubling_an_instant(where, before, af
     assert parts == tuple([Span(task, at(start), at(end)) for start, end in part] for part in (before, after))
 
 
+def test_what_is_owed_late_and_in_a_gap_by_one_revision_is_decided_on_as_one():
+    heap = Heap(NOON)
+    heap.advance(at(10))
+    late = apply(heap, revision(since=3))
+    other = revision(B)
+    heap.load(other)
+
+    spans = list(join(late, heap.gap(at(40))))
+
+    assert [(span.revision.task_id, span.start, span.end) for span in spans] == [
+        (A, at(3), at(40)),
+        (B, at(10) + TICK, at(40)),
+    ]
+
+
 def test_skipping_a_gap_goes_on_after_it():
     heap = Heap(NOON)
     heap.load(revision(A))
@@ -359,6 +374,19 @@ def test_a_task_that_changes_twice_before_the_leader_hears_of_it_owes_each_sched
     late = heap.late([change for change in changes if change is not None])
 
     assert owed_in(late) == [at(8), at(12)]
+
+
+@pytest.mark.parametrize("edits", [1, 2])
+def test_an_edit_does_not_hide_what_the_late_change_before_it_owes(edits: int):
+    heap = Heap(NOON)
+    changes = [heap.apply(revision(number=1, since=3))]
+    changes += [heap.apply(revision(number=2 + n, since=3, destination="discord.com/2")) for n in range(edits)]
+    heap.advance(at(12))
+
+    late = heap.late([change for change in changes if change is not None])
+
+    assert owed_in(late) == [at(5), at(10)]
+    assert [span.revision.destination for span in late] == ["discord.com/2"]
 
 
 def test_jitter_is_the_same_whenever_it_is_asked_for_and_differs_between_tasks_and_instants():

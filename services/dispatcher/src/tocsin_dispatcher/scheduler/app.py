@@ -18,7 +18,7 @@ from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler import hints
-from tocsin_dispatcher.scheduler.emitter import Emitter
+from tocsin_dispatcher.scheduler.emitter import BrokenOffError, Emitter
 from tocsin_dispatcher.scheduler.feed import DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
@@ -41,19 +41,24 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
         connections = await unless_stopped(stack.enter_async_context(connecting), stop)
         if connections is None:
             return
-        wake = asyncio.Event()
-        await hints.listen(connections.consuming, wake, process=name)
-        scheduler = await _build(settings, connections, name, wake)
-        _log.info("scheduler.started", holder=scheduler.lease.holder)
-        async with asyncio.TaskGroup() as group:
-            turns = group.create_task(scheduler.take_turns(stop))
-            await stop.wait()
-            wake.set()
-            await asyncio.wait({turns}, timeout=settings.drain_timeout_s)
-            turns.cancel()
-            _, unfinished = await asyncio.wait({turns}, timeout=2 * RELEASE_TIMEOUT_S)
-            if unfinished:
-                connections.pool.terminate()  # a cancelled statement waits for the server, which may be frozen
+        await serve(settings, connections, name, stop)
+
+
+async def serve(settings: SchedulerSettings, connections: Connections, name: str, stop: asyncio.Event) -> None:
+    """Do all of that with what `name` is connected to."""
+    wake = asyncio.Event()
+    await hints.listen(connections.consuming, wake, process=name)
+    scheduler = await _build(settings, connections, name, wake)
+    _log.info("scheduler.started", holder=scheduler.lease.holder)
+    async with asyncio.TaskGroup() as group:
+        turns = group.create_task(scheduler.take_turns(stop))
+        await stop.wait()
+        wake.set()
+        await asyncio.wait({turns}, timeout=settings.drain_timeout_s)
+        turns.cancel()
+        _, unfinished = await asyncio.wait({turns}, timeout=2 * RELEASE_TIMEOUT_S)
+        if unfinished:
+            connections.pool.terminate()  # a cancelled statement waits for the server, which may be frozen
 
 
 async def _build(
@@ -142,7 +147,7 @@ class Scheduler:
                 await self._leader.lead(standing, stop)
                 for task in others:
                     task.cancel()
-        except* (LeaseLostError, DatabaseChangedError) as group:
+        except* (LeaseLostError, DatabaseChangedError, BrokenOffError) as group:
             _step_down(str(group.exceptions[0]))
         except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
             _step_down(repr(group.exceptions[0]))

@@ -14,21 +14,26 @@ import asyncpg
 import structlog
 
 from tocsin_common import failpoints, topology
+from tocsin_common.errors import TocsinError
 from tocsin_common.messages import Job, pack
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher import metrics, sql
-from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.catch_up import Missed, Terms, resolve
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
-from tocsin_dispatcher.scheduler.revision import Owed, Span
+from tocsin_dispatcher.scheduler.revision import TICK, Owed, Span
 
 SPANS_A_BATCH = 500
 FIRST_CHUNK = 100
 """Each chunk is up to twice the one before: the first rows wait for few others, and many need few statements."""
 
 _log = structlog.get_logger(__name__)
+
+
+class BrokenOffError(TocsinError):
+    """Begin a new term: what was decided on before is too old by now."""
 
 
 class Emitter:
@@ -62,7 +67,7 @@ class Emitter:
             for chunk, is_last in _chunks(owed, self._settings.emission_chunk):
                 await self._commit(chunk, watermark if is_last else None, position if is_last else 0)
                 if announcing is not None:
-                    await announcing
+                    await self._settled(announcing)
                 announcing = asyncio.create_task(self._announce(chunk, is_last=is_last))
                 total += len(chunk)
             if announcing is not None:
@@ -103,13 +108,15 @@ class Emitter:
     async def close_gap(self) -> None:
         """The gap has been worked off: the watermark becomes its end."""
         self._lease.check()
-        await self._holding(sql.CLOSE_GAP)
+        await self._holding(sql.CLOSE_GAP, self._lease.database_id)
 
     async def _record_missed(self, missed: list[Missed]) -> None:
         if not missed:
             return
         self._lease.check()
-        await self._partitions.cover({part.newest.date() for part in missed})
+        await self._partitions.cover(
+            {instant.date() for part in missed for instant in (part.newest - TICK, part.newest)}
+        )
         columns = zip(*missed, strict=True)  # in the order of the statement's arguments
         rows = await self._pool.fetch(
             sql.RECORD_MISSED, self._lease.holder, self._lease.epoch, *map(list, columns)
@@ -120,6 +127,13 @@ class Emitter:
     async def _holding(self, statement: str, *arguments: object) -> None:
         if not await self._pool.fetchval(statement, self._lease.holder, self._lease.epoch, *arguments):
             raise LeaseLostError("another scheduler took the lease")
+
+    async def _settled(self, announcing: asyncio.Task[None]) -> None:
+        before = boottime()
+        await announcing
+        if boottime() - before > self._settings.catch_up_grace_s:
+            # What is left of these executions is caught up with, like all that became due in the meantime.
+            raise BrokenOffError("the broker was away in the middle of an emission")
 
     async def _announce(self, chunk: list[Owed], *, is_last: bool) -> None:
         if not chunk:
@@ -151,6 +165,7 @@ class Emitter:
             [owed.kind for owed in chunk],
             [owed.jitter_ms for owed in chunk],
             timedelta(seconds=self._settings.give_up_after_s),
+            self._lease.database_id,
         )
         self._clock.sample(row["now"])
         if not row["held"]:

@@ -9,7 +9,7 @@ import asyncio
 import gc
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -27,6 +27,8 @@ from tocsin_dispatcher.scheduler.revision import Change, Policy, Revision
 # for 2 s at most, and whoever leads must renew the lease in time.
 CURSOR_ROWS = 500
 SCHEDULES_A_TURN = 50
+# Where the lease's X says nothing: so long after it came into force a change may be there and not have been read.
+UNREAD = timedelta(seconds=60)
 TASK_COLUMNS, WHEN_COLUMNS, POLICY_COLUMNS = (
     slice(0, 5),
     slice(5, 10),
@@ -60,7 +62,9 @@ class Feed:
     async def load(self) -> None:
         """Read all active tasks, and what changed since the lease's X.
 
-        An X of another database says nothing: then what counts is what came into force after the watermark.
+        A copy of the database has the transactions of before, and so the lease's X holds in it. In any other
+        one it says nothing: then what counts is what came into force after the watermark, or a while before.
+        What of that was emitted has its rows, and is not emitted again.
         """
         self.database_id = None
         async with (
@@ -68,9 +72,9 @@ class Feed:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             lease = await connection.fetchrow(sql.LEASE)
-            is_ours = lease["database_id"] == lease["current_database_id"]
+            is_ours = _is_copy(lease["database_id"], lease["current_database_id"])
             snapshot = sql.SNAPSHOT_BY_XID if is_ours else sql.SNAPSHOT_BY_EFFECTIVE_FROM
-            since = lease["feed_xid"] if is_ours else lease["watermark"]
+            since = lease["feed_xid"] if is_ours else lease["watermark"] - UNREAD
             heap = Heap(lease["watermark"], reboot_at=lease["reboot_at"])
             feed = await connection.fetch(snapshot.changes, since)
             for statement in (snapshot.before, snapshot.unchanged):
@@ -187,6 +191,11 @@ def _revision(heap: Heap, row: asyncpg.Record) -> Revision:
     task_id, revision, effective_from, is_active, destination = row[TASK_COLUMNS]
     when, policy = heap.when(row[WHEN_COLUMNS]), _policy(*row[POLICY_COLUMNS])
     return Revision(task_id.bytes, revision, effective_from, is_active, destination, when, policy)
+
+
+def _is_copy(one: str | None, other: str) -> bool:
+    """Whether both are of one system, be it on different timelines."""
+    return one is not None and one.partition("/")[0] == other.partition("/")[0]
 
 
 _policy = cache(Policy)  # one object for all tasks that have the same

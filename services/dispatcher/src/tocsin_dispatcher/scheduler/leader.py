@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from itertools import chain
 
 import structlog
 
@@ -14,7 +13,7 @@ from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.feed import Feed
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Lease, Standing
-from tocsin_dispatcher.scheduler.revision import TICK, split
+from tocsin_dispatcher.scheduler.revision import TICK, join, split
 
 _log = structlog.get_logger(__name__)
 
@@ -59,10 +58,11 @@ class Leader:
         )
         self._read_next = boottime() + self._settings.feed_poll_s
         self._check_next = boottime() + self._settings.drift_check_s
-        await self._publisher.ready()
         gap_until = standing.gap_until
         is_ours = standing.database_id == self._feed.database_id
         while not stop.is_set():
+            while not await self._is_up_to_date():
+                await self._read()
             if not self._feed.is_paused:
                 await self._make_up(heap, gap_until)
                 gap_until = None
@@ -78,15 +78,18 @@ class Leader:
         """Take in what changed, where there is word of it or it is time to look."""
         if not self._has_news():
             return
-        self._wake.clear()
-        self._read_next = boottime() + self._settings.feed_poll_s
         # Without the broker nothing is emitted and nothing is taken in: an outage of any part means the same.
         await self._publisher.ready()
-        await self._feed.read()
+        await self._read()
         if boottime() >= self._check_next:
             self._check_next = boottime() + self._settings.drift_check_s
             await self._feed.find_drift()
         self._lease.show(tasks=len(heap), schedules=heap.schedules)
+
+    async def _read(self) -> None:
+        self._wake.clear()
+        self._read_next = boottime() + self._settings.feed_poll_s
+        await self._feed.read()
 
     def _has_news(self) -> bool:
         return self._wake.is_set() or boottime() >= self._read_next
@@ -102,7 +105,7 @@ class Leader:
         gap_until = gap_until or await self._freeze_gap(heap)
         while gap_until is not None:
             in_gap, late = split(late, gap_until)
-            spans = chain(in_gap, heap.gap(gap_until))
+            spans = join(in_gap, heap.gap(gap_until))
             await self._emitter.emit_spans(spans, decided_at=gap_until, position=0)
             failpoints.reach("scheduler.gap_emitted")
             await self._emitter.close_gap()
@@ -110,7 +113,7 @@ class Leader:
             await self._feed.step()
             gap_until = await self._freeze_gap(heap)
         if late:
-            await self._emitter.emit_spans(late, decided_at=self._clock.now(), position=self._feed.position)
+            await self._emitter.emit_spans(join(late), decided_at=self._clock.now(), position=self._feed.position)
         self._feed.settled()
 
     async def _freeze_gap(self, heap: Heap) -> datetime | None:
@@ -130,8 +133,8 @@ class Leader:
     async def _emit_due(self, heap: Heap, stop: asyncio.Event) -> None:
         """Until nothing is due any more, or there is news, or `stop`, or it has become a matter of catching up."""
         while (instant := heap.head()) is not None and instant <= self._clock.now():
-            await self._publisher.ready()
-            if self._is_behind(heap):  # the broker was away: each task's policy decides on what is so old
+            # Where the broker was away for long, each task's policy decides on what is so old.
+            if not await self._is_up_to_date() or self._is_behind(heap):
                 return
             await self._emitter.emit(heap.owed_at(instant), position=self._feed.position, watermark=instant)
             heap.advance(instant)
@@ -139,6 +142,11 @@ class Leader:
             self._feed.committed(self._feed.position)
             if stop.is_set() or self._has_news():
                 return
+
+    async def _is_up_to_date(self) -> bool:
+        """Whether the tasks were read lately. Waits for the broker in any case, and meanwhile they may change."""
+        await self._publisher.ready()
+        return boottime() < self._read_next + self._settings.feed_poll_s
 
     async def _mark(self, heap: Heap) -> None:
         """Now and then say how far nothing was owed."""

@@ -54,6 +54,8 @@ class Lease:
         self._clock = clock
         self.holder = holder
         self.epoch = 0
+        self.database_id = ""
+        """Of the database that the lease was taken in, and holds in."""
         self._ttl = timedelta(seconds=ttl_s)
         self._renew_s = renew_s
         self._hold_s = hold_s
@@ -68,7 +70,7 @@ class Lease:
         if row is None:
             return None
         self._clock.sample(row["now"])
-        self.epoch = row["epoch"]
+        self.epoch, self.database_id = row["epoch"], row["current_database_id"]
         self._held_until = sent + self._hold_s
         return Standing(*(row[field] for field in Standing._fields))
 

@@ -1,6 +1,6 @@
 """PURE. One version of a task, as the scheduler needs it: when it is owed, and what its changes make owed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import dropwhile, takewhile
 from typing import NamedTuple
@@ -129,21 +129,36 @@ def split(spans: list[Span], at: datetime) -> tuple[list[Span], list[Span]]:
     return before, after
 
 
+def join(late: list[Span], rest: Iterable[Span] = ()) -> Iterator[Span]:
+    """All of them; those of one revision that follow each other are one, for its policy decides on them as one."""
+    begun: dict[tuple[bytes, int], Span] = {}
+    for span in late:
+        key = (span.revision.task_key, span.revision.revision)
+        begun[key] = _joined(begun[key], span) if key in begun else span
+    for span in rest:
+        before = begun.pop((span.revision.task_key, span.revision.revision), None)
+        yield span if before is None else _joined(before, span)
+    yield from begun.values()
+
+
+def _joined(first: Span, second: Span) -> Span:
+    return first._replace(start=min(first.start, second.start), end=max(first.end, second.end))
+
+
 def late_spans(changes: list[Change], watermark: datetime) -> list[Span]:
     """What `changes`, those of a task in order, make owed outside the usual order, to be emitted at once.
 
     That is each old revision's instants that the watermark has not reached yet, up to the change, and each new
     one's that the watermark has already passed, up to the task's next change.
     """
+    spans = []
+    changes = _without_edits(changes)
     superseded = {
         (change.old.task_key, change.old.revision): change.new.effective_from
         for change in changes
         if change.old is not None
     }
-    spans = []
     for old, new in changes:
-        if old is not None and old.effective_from == new.effective_from:
-            continue  # an edit that leaves the schedule alone
         if old is not None and old.is_active:
             spans.append(Span(old, max(old.effective_from, watermark + TICK), new.effective_from - TICK))
         if new.is_active:
@@ -151,3 +166,15 @@ def late_spans(changes: list[Change], watermark: datetime) -> list[Span]:
             end = watermark if until is None else min(watermark, until - TICK)
             spans.append(Span(new, new.effective_from, end))
     return [span for span in spans if span.start <= span.end]
+
+
+def _without_edits(changes: list[Change]) -> list[Change]:
+    """Leave out edits that leave the schedule alone; each is part of the change that it follows here, if any."""
+    kept: dict[tuple[bytes, int], Change] = {}
+    for change in changes:
+        old, new = change
+        if old is None or old.effective_from != new.effective_from:
+            kept[new.task_key, new.revision] = change
+        elif (edited := kept.pop((old.task_key, old.revision), None)) is not None:
+            kept[new.task_key, new.revision] = Change(edited.old, new)
+    return list(kept.values())
