@@ -8,6 +8,9 @@ PYTEST := .venv/bin/pytest
 WORKERS ?= 4
 ARGS ?=
 BENCH ?= scheduler
+# Simulated worlds of the scheduler: how many, or which one.
+SEEDS ?= 1000
+SEED ?=
 
 # uv does not read pip's settings, so it is told the package index and the certificates that they name.
 PIP_SAYS = $$($(PY) -m pip config list 2>/dev/null | sed -n "s/^global\.$(1)='\(.*\)'/\1/p")
@@ -20,7 +23,7 @@ RESOLVE = UV_PYTHON_DOWNLOADS=never \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo up down status check check-lock test test-unit test-integration test-e2e \
-	test-faults coverage bench lock migrate screenshots clean
+	test-faults simulate coverage bench lock migrate screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -69,6 +72,9 @@ test-e2e: install ## the tests of real processes from end to end
 
 test-faults: install ## the tests of leaders and servers that are hit in the middle of much work
 	$(PYTEST) -n $(WORKERS) tests/faults $(ARGS)
+
+simulate: setup ## the scheduler in SEEDS=1000 simulated worlds with faults; SEED=12345 for one, with its trace
+	@PYTHONPATH=tests $(PY) -m simulation.many $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 coverage: install ## all tests, with what they leave untouched; processes that they start count as well
 	.venv/bin/coverage erase
