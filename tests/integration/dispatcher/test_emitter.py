@@ -217,7 +217,7 @@ async def test_a_gap_that_was_not_worked_off_is_inherited(emitter: Emitter, pool
 
 
 async def test_nobody_takes_the_lease_while_missed_instants_are_recorded(emitter: Emitter, pool: asyncpg.Pool):
-    owner = Revision(uuid4(), 1, LATER, True, "discord.com/1", When("*/10 * * * *"), Policy("skip"))
+    owner = Revision(uuid4().bytes, 1, LATER, True, "discord.com/1", When("*/10 * * * *"), Policy("skip"))
     await Partitions(pool).cover([LATER.date()])
     async with pool.acquire() as slow:
         transaction = slow.transaction()
