@@ -26,7 +26,7 @@ def rabbitmq_url(broker: OwnServer) -> str:
     return broker.urls.rabbitmq_url
 
 
-@pytest.mark.parametrize("burst", [2000], indirect=True)
+@pytest.mark.parametrize("burst", [1000], indirect=True)
 async def test_a_broker_that_crashes_in_mid_burst_loses_nothing_and_doubles_nothing(
     burst: Burst, witness: Witness, start_cast: StartCast, broker: OwnServer, receiver: Receiver
 ):

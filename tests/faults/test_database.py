@@ -18,7 +18,7 @@ from tocsin_common import migrations
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import Script
 
-TWO_THOUSAND = pytest.mark.parametrize("burst", [2000], indirect=True)
+A_THOUSAND = pytest.mark.parametrize("burst", [1000], indirect=True)
 SLOW = Script(delay_s=1)
 MORE_THAN_AT_A_TIME = 101  # POST_SLOTS and one: some have been recorded, and this one will not be for a second
 CLAIMS_RUN_OUT_SOON = {"POST_TIMEOUT_S": "4", "CLAIM_TTL_S": "5"}
@@ -44,7 +44,7 @@ async def database(database_url: str) -> AsyncIterator[asyncpg.Pool]:
         yield pool
 
 
-@TWO_THOUSAND
+@A_THOUSAND
 async def test_a_sender_that_lives_through_a_crash_of_the_database_posts_nothing_twice(
     burst: Burst, witness: Witness, start_cast: StartCast, server: OwnServer, receiver: Receiver
 ):
@@ -65,7 +65,7 @@ async def test_a_sender_that_lives_through_a_crash_of_the_database_posts_nothing
     assert await witness.strangers() == []
 
 
-@TWO_THOUSAND
+@A_THOUSAND
 async def test_what_a_sender_could_not_record_before_it_died_is_posted_a_second_time_and_nothing_else(
     burst: Burst, witness: Witness, start: Start, start_cast: StartCast, server: OwnServer, receiver: Receiver
 ):
