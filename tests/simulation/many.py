@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from simulation.run import Report, simulate
 
 CHUNK = 25
+SAID_EVERY = 5000  # so that one who ends a long run knows how far it came
 
 
 def main() -> None:
@@ -35,6 +36,8 @@ def _many(seeds: range) -> int:
     began, failed, done, announced = time.monotonic(), 0, 0, 0
     for report in _reports(seeds):
         done, announced = done + 1, announced + report.announced
+        if done % SAID_EVERY == 0:
+            print(f"{done} seeds, {failed} failed so far", flush=True)
         if report.problems:
             failed += 1
             print(f"seed {report.seed}: {report.problems[0]}", flush=True)

@@ -205,7 +205,7 @@ def _tasks_in_buckets(_: Database, seen: Table, buckets: list[int]) -> list[Row]
 
 # --- Emission and sweep -------------------------------------------------------------------------------------
 
-_EMITTED = _columns("held", "emitted", "now")
+_EMITTED = _columns("held", "emitted", "now", "is_paused")
 _GIVEN_UP = _columns("scheduled_for", "task_id", "destination", "reason")
 _FINISHED = _columns("task_id")
 _OVERDUE = _columns("scheduled_for", "task_id", "destination", "state")
@@ -213,7 +213,7 @@ _OVERDUE = _columns("scheduled_for", "task_id", "destination", "state")
 
 def _emit(
     database: Database,
-    _: Table,
+    seen: Table,
     holder: str,
     epoch: int,
     watermark: datetime | None,
@@ -223,7 +223,7 @@ def _emit(
     now = database.clock()
     *columns, give_up_after, database_id = columns
     if not holds(database, holder, epoch) or database.database_id != database_id:
-        return [Row(_EMITTED, (False, 0, now))]
+        return [Row(_EMITTED, (False, 0, now, seen.is_paused))]
     emitted = 0
     rows = list(zip(*columns, strict=True))
     _refuse_without_partition(database, [row[0] for row in rows])
@@ -236,7 +236,7 @@ def _emit(
         row = Execution(scheduled_for, task_id, kind, destination, next_at, now + give_up_after, now)
         row.jitter_ms = jitter_ms
         emitted += database.add(row)
-    return [Row(_EMITTED, (True, emitted, now))]
+    return [Row(_EMITTED, (True, emitted, now, seen.is_paused))]
 
 
 def _record_missed(database: Database, _: Table, holder: str, epoch: int, *columns: Any) -> list[Row]:

@@ -14,7 +14,7 @@ from tocsin_common.messages import Job
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.scheduler.emitter import Emitter
+from tocsin_dispatcher.scheduler.emitter import BrokenOffError, Emitter
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
 from tocsin_dispatcher.scheduler.revision import TICK, Owed, Policy, Revision, Span, When
@@ -28,6 +28,7 @@ INSERT INTO executions (task_id, scheduled_for, destination, next_at, give_up_at
 SOMEBODY_WAITS_FOR_A_LOCK = """
 SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database())
 """
+PAUSE = "UPDATE scheduler_pause SET paused_at = clock_timestamp()"
 LATER = DAY + timedelta(days=400)  # beyond the watermark that a fresh database begins with
 
 
@@ -235,6 +236,33 @@ async def test_after_a_crash_in_the_middle_of_a_late_change_a_later_decision_acc
     stand_for = [sum(row["first"] <= at <= row["last"] for row in rows) for at in owed]
     assert stand_for == [1] * len(owed)
     assert sum(row["count"] for row in rows) == len(owed)
+
+
+async def test_a_pause_stops_an_emission_after_its_chunk_and_what_was_committed_is_announced(
+    emitter: Emitter, pool: asyncpg.Pool, connection: AbstractRobustConnection
+):
+    before = await watermark(pool)
+    await pool.execute(PAUSE)
+
+    with pytest.raises(BrokenOffError, match="paused"):
+        await emitter.emit(owed_jobs(5), position=0, watermark=LATER)
+
+    rows = await pool.fetch("SELECT task_id FROM executions")
+    assert {row["task_id"] for row in rows} == {job.task_id for job in await announced(connection, 2)}
+    assert len(rows) == 2
+    assert await watermark(pool) == before
+
+
+async def test_a_pause_stops_catching_up_after_its_batch(emitter: Emitter, pool: asyncpg.Pool):
+    tasks = [Revision(uuid4().bytes, 1, LATER, True, "discord.com/1", When("0 * * * *")) for _ in range(4)]
+    await emitter.freeze_gap(LATER)
+    await pool.execute(PAUSE)
+
+    with pytest.raises(BrokenOffError, match="paused"):
+        await emitter.emit_spans([Span(task, LATER, LATER) for task in tasks], decided_at=LATER, position=0)
+
+    assert await pool.fetchval("SELECT count(*) FROM executions") == 2
+    assert await pool.fetchval("SELECT gap_until FROM scheduler_lease") == LATER
 
 
 async def test_a_gap_that_was_not_worked_off_is_inherited(emitter: Emitter, pool: asyncpg.Pool):

@@ -203,6 +203,22 @@ async def test_a_feed_of_another_database_is_no_feed(feed: Feed, set_lease, add_
     assert feed.database_id is None
 
 
+async def test_a_task_that_cannot_be_read_is_told_of_and_keeps_nobody_else_from_what_it_owes(
+    feed: Feed, set_lease, add_task, capsys: pytest.CaptureFixture[str]
+):
+    await set_lease()
+    loaded, known = await add_task(cron="61 * * * *"), await add_task()
+    await feed.load()
+    followed = await add_task(cron="62 * * * *")
+    await feed.read()
+
+    assert members(feed.heap) == {known}
+    said = capsys.readouterr().out
+    assert said.count("schedule.unreadable") == 2
+    assert str(loaded) in said
+    assert str(followed) in said
+
+
 async def test_a_pause_is_seen_with_the_feed(feed: Feed, set_lease, pool: asyncpg.Pool):
     await set_lease()
     await feed.load()

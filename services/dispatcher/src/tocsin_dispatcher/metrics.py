@@ -6,7 +6,7 @@
 | `tocsin_executions_announced_again_total` | executions that the sweeper announced again |
 | `tocsin_executions_missed_total` | tasks whose missed instants got a row, one each time |
 | `tocsin_tasks_drifted_total` | tasks that the leader held otherwise than the database had them |
-| `tocsin_step_downs_total` | terms that ended because the lease, PostgreSQL or RabbitMQ was lost |
+| `tocsin_step_downs_total` | terms that ended before their scheduler did |
 | `tocsin_claims_lost_total` | claims that ran out without an outcome, seen when the execution was granted again |
 | `tocsin_executions_expired_total` | executions that would have started later than their task allows |
 | `tocsin_executions_skipped_total` | executions that came while an earlier one of their task was under way |
@@ -38,9 +38,7 @@ EXECUTIONS_MISSED = Counter(
 TASKS_DRIFTED = Counter(
     "tocsin_tasks_drifted_total", "Tasks that the leader held otherwise than the database had them"
 )
-STEP_DOWNS = Counter(
-    "tocsin_step_downs_total", "Terms that ended because the lease, PostgreSQL or RabbitMQ was lost"
-)
+STEP_DOWNS = Counter("tocsin_step_downs_total", "Terms that ended before their scheduler did")
 CLAIMS_LOST = Counter(
     "tocsin_claims_lost_total",
     "Claims that ran out without an outcome, seen when the execution was granted again",

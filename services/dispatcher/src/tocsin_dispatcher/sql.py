@@ -116,7 +116,8 @@ WITH lease AS (
     ON CONFLICT DO NOTHING
     RETURNING true
 )
-SELECT EXISTS (SELECT FROM lease) AS held, (SELECT count(*) FROM emitted) AS emitted, clock_timestamp() AS now
+SELECT EXISTS (SELECT FROM lease) AS held, (SELECT count(*) FROM emitted) AS emitted, clock_timestamp() AS now,
+       (SELECT paused_at IS NOT NULL FROM scheduler_pause) AS is_paused
 """  # noqa: S608 - built from a constant above
 
 # Once all that a heap loaded from another database's position made owed was emitted.

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin_common.messages import Job
+from tocsin_dispatcher.scheduler.catch_up import Resolution, Terms, resolve
 from tocsin_dispatcher.scheduler.heap import SPARE_ENTRIES, Heap
 from tocsin_dispatcher.scheduler.revision import REBOOT, TICK, Policy, Revision, Span, When, join, split
 
@@ -274,6 +275,53 @@ def test_a_gap_holds_what_every_task_owes_in_it():
         (A, NOON + TICK, at(20)),
         (B, at(9), at(20)),
     ]
+
+
+def test_a_gap_takes_the_tasks_of_one_schedule_together_and_leaves_out_schedules_that_owe_nothing_in_it():
+    heap = Heap(NOON)
+    tasks = [UUID(int=n) for n in range(6)]
+    for task, cron in zip(tasks, [EVERY_5_S, DAILY, EVERY_SECOND] * 2, strict=True):
+        heap.load(revision(task, cron=cron))
+    apply(heap, revision(tasks[5], 2, status="INACTIVE"))
+
+    spans = list(heap.gap(at(20)))
+
+    assert [span.revision.task_id for span in spans] == [tasks[0], tasks[3], tasks[2]]
+
+
+@given(
+    crons=st.lists(st.sampled_from([EVERY_SECOND, EVERY_5_S, DAILY, "*/7 * * * * *", "1 0 12 * * *"]), max_size=8),
+    advanced=st.integers(0, 20),
+    length=st.integers(0, 20),
+)
+def test_a_gap_leaves_out_nothing_that_is_owed_in_it(crons: list[str], advanced: int, length: int):
+    heap, tasks = Heap(NOON), [revision(UUID(int=n), cron=cron) for n, cron in enumerate(crons)]
+    for task in tasks:
+        heap.load(task)
+    heap.advance(at(advanced))
+    end = at(advanced + length)
+
+    spans = list(heap.gap(end))
+
+    owed = [owed_in([Span(task, at(advanced) + TICK, end)]) for task in tasks]
+    by_task = {span.revision.task_id: owed_in([span]) for span in spans}
+    assert [by_task.get(task.task_id, []) for task in tasks] == owed
+
+
+@pytest.mark.parametrize(
+    "when", [When("61 * * * *"), When("* * * * *", "Nowhere/Never")], ids=["schedule", "time zone"]
+)
+def test_a_schedule_that_cannot_be_read_owes_nothing_and_keeps_nobody_else_from_it(when: When):
+    heap = Heap(NOON)
+    broken = [Revision(UUID(int=n).bytes, 1, at(-60), True, "discord.com/1", when) for n in (7, 8)]
+
+    heap.load(broken[0])
+    heap.load(revision(A))
+    spans = apply(heap, broken[1])
+
+    assert emit_until(heap, at(10)) == [(A, at(5)), (A, at(10))]
+    assert [task.task_id for task, _ in heap.unreadable] == [UUID(int=7)]
+    assert [resolve(span, Terms(at(10), timedelta(seconds=60), 100)) for span in spans] == [Resolution([], None)]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from itertools import islice, takewhile
 from typing import NamedTuple
 from uuid import UUID
 
-from tocsin_dispatcher.scheduler.revision import TICK, Owed, Span, When
+from tocsin_dispatcher.scheduler.revision import TICK, UNREADABLE, Owed, Span, When
 
 COUNT_LIMIT = 1000  # instants that are counted one by one: a year of seconds would take an hour
 
@@ -63,8 +63,16 @@ def resolve(span: Span, terms: Terms) -> Resolution:
     )
 
 
-@lru_cache(maxsize=4096)  # tasks of one schedule mostly have one span too, and cron arithmetic takes time
+# Tasks of one schedule come together and mostly have one span too, and cron arithmetic takes time.
+@lru_cache(maxsize=4096)
 def _decide(when: When, catch_up: str, start: datetime, end: datetime, terms: Terms) -> _Decision:
+    try:
+        return _decide_instants(when, catch_up, start, end, terms)
+    except UNREADABLE:
+        return _Decision((), None)
+
+
+def _decide_instants(when: When, catch_up: str, start: datetime, end: datetime, terms: Terms) -> _Decision:
     recent_from = max(start, terms.decided_at - terms.grace + TICK)
     recent = list(takewhile(lambda instant: instant <= end, when.instants(recent_from)))
     old = _backwards(when, start, min(end, recent_from - TICK))

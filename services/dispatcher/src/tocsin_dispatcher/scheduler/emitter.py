@@ -25,7 +25,8 @@ from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
 from tocsin_dispatcher.scheduler.revision import TICK, Owed, Span
 
-SPANS_A_BATCH = 500
+SPANS_A_BATCH = 2000
+SPANS_A_TURN = 20
 FIRST_CHUNK = 100
 """Each chunk is up to twice the one before: the first rows wait for few others, and many need few statements."""
 
@@ -33,7 +34,7 @@ _log = structlog.get_logger(__name__)
 
 
 class BrokenOffError(TocsinError):
-    """Begin a new term: what was decided on before is too old by now."""
+    """Begin a new term: what was decided on before holds no more."""
 
 
 class Emitter:
@@ -55,21 +56,27 @@ class Emitter:
         self._publisher = publisher
         self._settings = settings
 
-    async def emit(self, owed: Iterable[Owed], *, position: int, watermark: datetime | None = None) -> None:
-        """Commit a row for each of `owed` and announce them.
+    async def emit(self, owed: Iterable[Owed], *, position: int, watermark: datetime | None = None) -> bool:
+        """Commit a row for each of `owed` and announce them; returns whether all schedules are paused now.
 
         With the last chunk the feed's position becomes `position` and the watermark, if given, `watermark`.
-        Raises LeaseLostError where this process leads no more: then the chunk has left nothing behind.
+        Raises LeaseLostError where this process leads no more: then the chunk has left nothing behind. Raises
+        BrokenOffError where the rest is not to be emitted now.
         """
-        total = 0
+        total, is_paused = 0, False
         announcing: asyncio.Task[None] | None = None
+        # What is emitted without moving the watermark is late already: there few statements count, not the first.
+        first = self._settings.emission_chunk if watermark is None else FIRST_CHUNK
         try:
-            for chunk, is_last in _chunks(owed, self._settings.emission_chunk):
-                await self._commit(chunk, watermark if is_last else None, position if is_last else 0)
+            for chunk, is_last in _chunks(owed, self._settings.emission_chunk, first):
+                is_paused = await self._commit(chunk, watermark if is_last else None, position if is_last else 0)
                 if announcing is not None:
                     await self._settled(announcing)
                 announcing = asyncio.create_task(self._announce(chunk, is_last=is_last))
                 total += len(chunk)
+                if is_paused and not is_last:
+                    await announcing
+                    raise _paused()
             if announcing is not None:
                 await announcing
         finally:
@@ -78,6 +85,7 @@ class Emitter:
         if total:
             failpoints.reach("scheduler.rows_announced")
             _log.info("executions.emitted", executions=total, watermark=watermark and watermark.isoformat())
+        return is_paused
 
     async def emit_spans(self, spans: Iterable[Span], *, decided_at: datetime, position: int) -> None:
         """Emit what of `spans` still fires as of `decided_at`, and a row for what is missed."""
@@ -86,13 +94,16 @@ class Emitter:
         rest = iter(spans)
         while batch := list(islice(rest, SPANS_A_BATCH)):
             resolutions = []
-            for span in batch:
+            for turn, span in enumerate(batch):
                 resolutions.append(resolve(span, terms))
-                await asyncio.sleep(0)  # cron arithmetic takes time, and the lease must be renewed meanwhile
+                if turn % SPANS_A_TURN == 0:
+                    await asyncio.sleep(0)  # cron arithmetic takes time, and the lease must be renewed meanwhile
             # What is missed comes first: whoever leads after a crash decides anew on late changes, and where the
             # newest that it does not fire has been fired already, the older ones would get no row any more.
             await self._record_missed([part.missed for part in resolutions if part.missed is not None])
-            await self.emit(chain.from_iterable(resolution.fire for resolution in resolutions), position=0)
+            fire = list(chain.from_iterable(resolution.fire for resolution in resolutions))
+            if fire and await self.emit(fire, position=0):
+                raise _paused()
         await self.emit([], position=position)
 
     async def adopt_position(self, position: int, database_id: str) -> None:
@@ -148,7 +159,8 @@ class Emitter:
         if not is_last:
             failpoints.reach("scheduler.chunk_announced")
 
-    async def _commit(self, chunk: list[Owed], watermark: datetime | None, position: int) -> None:
+    async def _commit(self, chunk: list[Owed], watermark: datetime | None, position: int) -> bool:
+        """Returns whether all schedules are paused."""
         if chunk:
             failpoints.reach("scheduler.rows_due")
         self._lease.check()
@@ -171,6 +183,7 @@ class Emitter:
         if not row["held"]:
             raise LeaseLostError("another scheduler took the lease")
         metrics.EXECUTIONS_EMITTED.inc(row["emitted"])
+        return bool(row["is_paused"])
 
 
 def _queue(owed: Owed, now: datetime) -> str:
@@ -182,10 +195,17 @@ def _queue(owed: Owed, now: datetime) -> str:
     return topology.WORK_QUEUE if tier is None else topology.tier_queue(tier)
 
 
-def _chunks(owed: Iterable[Owed], size: int) -> Iterator[tuple[list[Owed], bool]]:
-    """Chunks of at most `size`, each with whether it is the last; nothing owed makes one empty last chunk."""
+def _paused() -> BrokenOffError:
+    return BrokenOffError("all schedules were paused in the middle of an emission")
+
+
+def _chunks(owed: Iterable[Owed], size: int, first: int) -> Iterator[tuple[list[Owed], bool]]:
+    """Chunks of at most `size`, each with whether it is the last; the first is of at most `first`.
+
+    Nothing owed makes one empty last chunk.
+    """
     rest = iter(owed)
-    now = min(size, FIRST_CHUNK)
+    now = min(size, first)
     while True:
         chunk = list(islice(rest, now))
         following = list(islice(rest, 1))

@@ -161,7 +161,20 @@ class Feed:
         self.heap.forget_inactive(keep={row["task_id"].bytes for row in changed})
         self.position, self.is_paused = rows[0]["next_xid"], rows[0]["is_paused"]
         self._clock.sample(rows[0]["now"])
+        self._tell_unreadable()
         _log.debug("changes.applied", revisions=len(changed), position=self.position)
+
+    def _tell_unreadable(self) -> None:
+        for revision, error in self.heap.unreadable:
+            when = revision.when
+            _log.error(
+                "schedule.unreadable",
+                task_id=str(revision.task_id),
+                schedule=when.schedule,
+                timezone=when.timezone,
+                error=repr(error),
+            )
+        self.heap.unreadable.clear()
 
 
 async def _load(heap: Heap, cursor: Any) -> None:

@@ -11,7 +11,17 @@ from itertools import count
 
 import msgspec
 
-from tocsin_dispatcher.scheduler.revision import REBOOT, TICK, Change, Owed, Revision, Span, When, late_spans
+from tocsin_dispatcher.scheduler.revision import (
+    REBOOT,
+    TICK,
+    UNREADABLE,
+    Change,
+    Owed,
+    Revision,
+    Span,
+    When,
+    late_spans,
+)
 
 SPARE_ENTRIES = 1000
 NEAR = 8  # instants that are passed one by one; to get over more, a new iterator costs less
@@ -21,20 +31,25 @@ BUCKETS = 256
 class _Group:
     """The tasks that are owed at the same instants, and the next of these."""
 
-    __slots__ = ("listed", "next_at", "size", "source", "when")
+    __slots__ = ("error", "listed", "next_at", "size", "source", "when")
 
     def __init__(self, when: When, start: datetime) -> None:
         self.when = when
         self.listed: list[Revision] = []
         """Its tasks, and some that have left: for a million, a list costs a fifth of a dictionary."""
         self.size = 0
+        self.error: Exception | None = None
+        """Why its schedule cannot be read."""
         self.source: Iterator[datetime] = iter(())
         self.next_at: datetime | None = None
         self.seek(start)
 
     def seek(self, start: datetime) -> None:
         self.source = self.when.instants(start)
-        self.next_at = next(self.source, None)
+        try:
+            self.next_at = next(self.source, None)
+        except UNREADABLE as error:
+            self.next_at, self.error = None, error
 
     def move_past(self, instant: datetime) -> None:
         for _ in range(NEAR):
@@ -58,6 +73,8 @@ class Heap:
         self._order: list[tuple[datetime, int, _Group]] = []
         self._entries = count()  # a tie-break, so that groups themselves are never compared
         self._tally = [[0, 0] for _ in range(BUCKETS)]
+        self.unreadable: list[tuple[Revision, Exception]] = []
+        """The first task of each schedule that cannot be read, and why; for the reader to empty."""
 
     def __len__(self) -> int:
         """How many active tasks there are."""
@@ -145,11 +162,17 @@ class Heap:
                 yield
 
     def gap(self, until: datetime) -> Iterator[Span]:
-        """What every task owes after the watermark up to `until`; the heap must not change while this is read."""
-        for member in self._active.values():
-            start = max(member.effective_from, self.watermark + TICK)
-            if start <= until:
-                yield Span(member, start, until)
+        """What tasks owe after the watermark up to `until`; the heap must not change while this is read.
+
+        Those of one schedule come together, and those of schedules that owe nothing then do not come.
+        """
+        after = self.watermark + TICK
+        for group in self._groups.values():
+            if group.next_at is not None and group.next_at <= until:
+                for member in self._members(group):
+                    start = max(member.effective_from, after)
+                    if start <= until:
+                        yield Span(member, start, until)
 
     def tally(self) -> dict[int, tuple[int, int]]:
         """By the last byte of the tasks' ids: how many are active, and the sum of their revisions."""
@@ -188,6 +211,8 @@ class Heap:
         if group is None:
             group = self._groups[revision.when] = _Group(revision.when, self.watermark + TICK)
             self._push(group)
+            if group.error is not None:
+                self.unreadable.append((revision, group.error))
         elif revision.when is not group.when:
             revision = msgspec.structs.replace(revision, when=group.when)  # one object for all: a million are many
         self._active[revision.task_key] = revision

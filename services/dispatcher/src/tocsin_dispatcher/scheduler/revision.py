@@ -5,14 +5,21 @@ from datetime import datetime, timedelta
 from itertools import dropwhile, takewhile
 from typing import NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfoNotFoundError
 
 import msgspec
 
 from tocsin_common import schedule
+from tocsin_common.errors import InvalidScheduleError
 from tocsin_common.messages import Job, execution_id
 
 REBOOT = "@reboot"
 TICK = timedelta(microseconds=1)  # the resolution of every instant
+UNREADABLE = (InvalidScheduleError, ZoneInfoNotFoundError)
+"""What the first of a task's instants may raise: a rule of an earlier release, or a zone that this host lacks.
+
+Such a task owes nothing. It must not keep others from what they owe.
+"""
 
 
 class When(NamedTuple):
