@@ -27,7 +27,7 @@ from tocsin_dispatcher.scheduler.revision import TICK, Owed, Span
 
 SPANS_A_BATCH = 2000
 SPANS_A_TURN = 20
-FIRST_CHUNK = 100
+FIRST_CHUNK = 300
 """Each chunk is up to twice the one before: the first rows wait for few others, and many need few statements."""
 
 _log = structlog.get_logger(__name__)
