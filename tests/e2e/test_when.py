@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from e2e.processes import Tocsin
 from tocsin_common.messages import execution_id
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import LocalWebhook, Script
@@ -120,9 +121,9 @@ async def test_a_schedule_means_the_time_of_its_zone(receiver: Receiver, create_
     assert webhook.posts[0].arrived_at >= instant
 
 
-@pytest.mark.usefixtures("scheduler", "sender")
+@pytest.mark.usefixtures("scheduler")
 async def test_a_jittered_execution_is_posted_after_the_delay_that_its_row_names(
-    receiver: Receiver, create_task, executions
+    receiver: Receiver, create_task, executions, sender: Tocsin
 ):
     webhook = receiver.add()
     task = await create_task(webhook.url, jitterSeconds=3)
@@ -140,6 +141,9 @@ async def test_a_jittered_execution_is_posted_after_the_delay_that_its_row_names
         assert row["scheduled_for"].microsecond == 0
         [id_] = ids(task, row["scheduled_for"])
         assert arrived_at[id_] >= row["scheduled_for"] + delay
+        [attempt] = [line for line in sender.all_logged("attempt.finished") if line["execution_id"] == str(id_)]
+        lateness = timedelta(milliseconds=attempt["lateness_ms"])
+        assert timedelta(0) <= lateness <= arrived_at[id_] - row["scheduled_for"] - delay
     assert len({row["jitter_ms"] for row in rows}) > 1
 
 

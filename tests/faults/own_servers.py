@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
@@ -40,6 +41,20 @@ class OwnServer:
     async def restart(self) -> None:
         """Come back with the same data on the same port; returns once it takes connections."""
         assert await asyncio.to_thread(self._stack.ensure_running) == [self._name]
+
+    async def restart_as_standby(self) -> None:
+        """Come back as `restart` does, but in recovery, as a standby that a failover has not promoted yet."""
+        (self._data / "standby.signal").touch()
+        await self.restart()
+
+    def promote(self) -> None:
+        """Take changes again, on the next timeline; what `pg_ctl promote` does."""
+        (self._data / "promote").touch()
+        os.kill(self._stack.pids()[self._name], signal.SIGUSR1)
+
+    @property
+    def _data(self) -> Path:
+        return self._stack.instance.folder / "postgres" / "data"
 
     def _is_down(self) -> bool:
         return self._name not in self._stack.pids()

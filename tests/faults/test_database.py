@@ -1,4 +1,4 @@
-"""PostgreSQL crashes in the middle of a burst and recovers.
+"""PostgreSQL crashes in the middle of a burst and recovers; or it is a standby for a while.
 
 There is one case for a second POST: who was to record the answer to the first died before the database was back.
 Which executions that concerns is known, so the second POSTs are counted one by one.
@@ -17,10 +17,12 @@ from faults.witness import Witness
 from tocsin_common import migrations
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import Script
+from waiting import becomes_true
 
 A_THOUSAND = pytest.mark.parametrize("burst", [1000], indirect=True)
 SLOW = Script(delay_s=1)
 MORE_THAN_AT_A_TIME = 101  # POST_SLOTS and one: some have been recorded, and this one will not be for a second
+LEADS_AGAIN = "SELECT epoch > $1 AND expires_at > clock_timestamp() FROM scheduler_lease"
 CLAIMS_RUN_OUT_SOON = {"POST_TIMEOUT_S": "4", "CLAIM_TTL_S": "5"}
 
 
@@ -90,3 +92,21 @@ async def test_what_a_sender_could_not_record_before_it_died_is_posted_a_second_
     assert await another.stop() == 0
     assert await burst.problems(doubled=unrecorded) == []
     assert await witness.strangers() == []
+
+
+async def test_schedulers_wait_while_the_database_is_a_standby_and_one_leads_once_it_is_promoted(
+    start: Start, server: OwnServer, database: asyncpg.Pool
+):
+    known = await start("tocsin-dispatcher", "schedule")
+    before = await known.logged("scheduler.leading")
+
+    await server.crash()
+    await known.logged("scheduler.stepped_down")
+    await server.restart_as_standby()
+    newcomer = await start("tocsin-dispatcher", "schedule")
+    refused = await newcomer.logged("database.unavailable")
+    server.promote()
+    await becomes_true(database, LEADS_AGAIN, before["epoch"])
+
+    assert "recovery is in progress" in refused["error"]
+    assert [await known.stop(), await newcomer.stop()] == [0, 0]

@@ -230,7 +230,10 @@ async def test_request_that_fails_leaves_its_key_free(
     again = await run(client, task, "the-key")
 
     assert refused.status_code == 503
-    assert refused.headers["retry-after"]
+    assert refused.headers["retry-after"] == "5"
+    assert refused.json()["detail"] == (
+        "executions have no partition for today yet: a scheduler makes it; try again in 5 s"
+    )
     assert again.status_code == 202
     assert len(await executions(database, task)) == 1
 

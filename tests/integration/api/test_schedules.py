@@ -81,7 +81,7 @@ async def test_preview_of_reboot_has_no_instants(shared_client: httpx.AsyncClien
             "schedule",
             "the minute field does not allow '*/90': a step here is 1 to 60",
         ),
-        ({"schedule": "0 0 30 2 *"}, "schedule", "'0 0 30 2 *' names a date that never comes"),
+        ({"schedule": "0 0 30 2 *"}, "schedule", "day of month '30' with month '2' never comes; allowed are days"),
         ({"schedule": "@daily", "timezone": "Berlin"}, "timezone", "must be an IANA time zone such as"),
         ({"schedule": "@daily", "count": "0"}, "count", "must be a whole number from 1 to 100, got '0'"),
         ({"schedule": "@daily", "count": "101"}, "count", "must be a whole number from 1 to 100, got '101'"),

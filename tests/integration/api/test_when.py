@@ -1,6 +1,7 @@
 """When a task runs: its optional fields, and what only the database can judge of them."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from integration.api.serving import task_body
+from tocsin_common.messages import iso_utc
 
 Read = Callable[[str], Awaitable[Any]]
 
@@ -74,6 +76,14 @@ async def let_run_at_pass(database: asyncpg.Connection, task: dict[str, Any], **
 
 def shown(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def is_told_the_time(message: str, run_at: str) -> bool:
+    """Whether it says what was sent, and which clock showed what when it was judged."""
+    told = re.fullmatch("must lie in the future: it is (.+) by the database's clock, got (.+)", message)
+    assert told, message
+    now, got = (datetime.fromisoformat(instant) for instant in told.groups())
+    return got == datetime.fromisoformat(run_at) <= now < got + timedelta(days=10_000)
 
 
 async def test_fields_that_were_not_sent_have_their_defaults(task: dict[str, Any]) -> None:
@@ -145,7 +155,9 @@ async def test_run_at_that_has_passed_is_refused_at_the_create(
     answer = await client.post("/api/tasks", json=body)
 
     assert answer.status_code == 400
-    assert answer.json()["errors"] == [{"field": "runAt", "message": "must lie in the future"}]
+    [error] = answer.json()["errors"]
+    assert error["field"] == "runAt"
+    assert is_told_the_time(error["message"], run_at)
     assert await database.fetchval("SELECT count(*) FROM tasks") == before
 
 
@@ -168,7 +180,9 @@ async def test_change_to_a_run_at_that_has_passed_is_refused(
     answer = await client.patch(f"/api/tasks/{one_off['id']}", json=change)
 
     assert answer.status_code == 400
-    assert [each["field"] for each in answer.json()["errors"]] == ["runAt"]
+    [error] = answer.json()["errors"]
+    assert error["field"] == "runAt"
+    assert is_told_the_time(error["message"], change["runAt"])
     assert (await client.get(f"/api/tasks/{one_off['id']}")).json() == one_off
     assert len(await read_revisions(one_off["id"])) == 1
 
@@ -250,7 +264,11 @@ async def test_window_is_judged_as_the_change_would_leave_it(
 
     answer = await client.patch(f"/api/tasks/{task['id']}", json=change)
 
-    assert [each["field"] for each in answer.json().get("errors", [])] == named
+    errors = answer.json().get("errors", [])
+    assert [each["field"] for each in errors] == named
+    for each in errors:  # each says what it would have been
+        refused = datetime.fromisoformat({**has, **change}[each["field"]])
+        assert each["message"].endswith(f", got {iso_utc(refused)}")
     assert answer.status_code == (400 if named else 200)
     assert len(await read_revisions(task["id"])) == (1 if named else 2)
 

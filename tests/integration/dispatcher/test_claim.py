@@ -63,6 +63,15 @@ async def test_a_grant_brings_what_the_post_needs(claims, add_task, add_executio
     assert tuple(row) == ("running", 5, "sender-1", True)
 
 
+async def test_lateness_begins_after_the_jitter(claims, add_task, add_execution, pool: asyncpg.Pool):
+    job = await add_execution(await add_task())
+    await pool.execute("UPDATE executions SET jitter_ms = 1500")
+
+    [grant] = (await claims.claim([job])).grants
+
+    assert grant.lateness_ms(DAY + timedelta(milliseconds=1520.25)) == 20.25
+
+
 async def test_an_expired_claim_that_is_granted_again_counts_as_lost(claims, add_task, add_execution, pool):
     job = await add_execution(await add_task(), state="running", next_in_s=-1, seq=1)
 

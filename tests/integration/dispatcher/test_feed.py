@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+import structlog
 
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.scheduler.feed import UNREAD, DatabaseChangedError, Feed
@@ -245,6 +246,40 @@ async def test_tasks_that_drifted_are_found_and_read_again(feed: Feed, set_lease
     assert (first, second) == (2, 0)
     assert counted("tasks_drifted") == before + 2
     assert members(feed.heap) == {known, appeared}
+
+
+async def test_a_task_whose_row_is_gone_is_dropped_and_told(feed: Feed, set_lease, add_task, pool: asyncpg.Pool):
+    standing = await set_lease(DAY + timedelta(seconds=7))
+    known, removed = await add_task(), await add_task()
+    await feed.take_over(standing)
+    feed.settled()
+    await pool.execute("DELETE FROM tasks WHERE id = $1", removed)
+    before = counted("tasks_drifted")
+
+    with structlog.testing.capture_logs() as logs:
+        first, second = await feed.find_drift(), await feed.find_drift()
+
+    assert (first, second) == (1, 0)
+    assert counted("tasks_drifted") == before + 1
+    assert [line["task_id"] for line in logs if line["event"] == "task.drifted"] == [str(removed)]
+    assert members(feed.heap) == {known}
+    assert late(feed) == set()
+
+
+async def test_a_task_whose_row_was_gone_is_taken_in_where_it_is_back(
+    feed: Feed, set_lease, add_task, pool: asyncpg.Pool
+):
+    await set_lease()
+    task_id = await add_task()
+    await feed.load()
+    [row] = await pool.fetch("DELETE FROM tasks WHERE id = $1 RETURNING tasks", task_id)
+    await feed.find_drift()
+    assert members(feed.heap) == set()
+    await pool.execute("INSERT INTO tasks SELECT ($1::tasks).*", row["tasks"])
+
+    assert await feed.find_drift() == 1
+
+    assert members(feed.heap) == {task_id}
 
 
 class WatchedHeap(Heap):

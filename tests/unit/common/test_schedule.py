@@ -203,19 +203,31 @@ def test_a_long_value_is_refused_without_being_repeated(expression):
 
 @pytest.mark.parametrize("expression", ["\u0663 * * * *", "\uff15 * * * *", "* * * * m\u043en", "*\u00a0* * * *"])
 def test_what_is_not_ascii_is_refused(expression):
-    with pytest.raises(InvalidScheduleError, match="must be ASCII"):
+    with pytest.raises(InvalidScheduleError, match=r"^holds .+, only ASCII characters are allowed$"):
         validate(expression)
 
 
 @pytest.mark.parametrize(
-    "expression", ["0 0 30 2 *", "0 0 31 2,4,6,9,11 *", "0 0 30,31 FEB *", "0 0 */31 * 1#2", "0 0 */29 2 0#3"]
+    ("expression", "named"),
+    [
+        ("0 0 30 2 *", "day of month '30' with month '2'"),
+        ("0 0 31 2,4,6,9,11 *", "day of month '31' with month '2,4,6,9,11'"),
+        ("5 0 0 30,31 FEB *", "day of month '30,31' with month 'feb'"),
+        ("0 0 */31 * 1#2", "day of month '*/31' with month '*' and day of week '1#2'"),
+        ("0 0 */29 2 0#3", "day of month '*/29' with month '2' and day of week '0#3'"),
+        ("0 0 30,31,30,31,30 2 *", "day of month '30,31,30,31,30' with month '2'"),
+        ("0 0 30,31,30,31,30,31 2 *", "day of month a longer text with month '2'"),
+    ],
 )
-def test_a_date_that_never_comes_is_refused_each_time(expression):
+def test_a_date_that_never_comes_is_refused_each_time(expression, named):
     for _ in range(2):
         with pytest.raises(InvalidScheduleError) as caught:
             validate(expression)
 
-        assert str(caught.value) == f"{expression!r} names a date that never comes"
+        assert str(caught.value) == (
+            f"{named} never comes; allowed are days that a month has: "
+            "February up to 29; April, June, September and November up to 30"
+        )
 
 
 @pytest.mark.parametrize("alias", ["@reboot", "@Reboot", "@REBOOT"])

@@ -23,7 +23,8 @@ CONNECTION_ERRORS = (
     asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
     asyncpg.TransactionRollbackError,  # a deadlock: nothing was changed
     asyncpg.LockNotAvailableError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, during a failover
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, during a failover: it takes no changes,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # and does not say where its log ends while it recovers
 )
 """What means that PostgreSQL cannot do it now and may later; everything else is a bug or a data error."""
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from croniter import CroniterError, croniter  # noqa: TID251 - this is the module that may
 
-from tocsin_common.errors import InvalidScheduleError
+from tocsin_common.errors import InvalidScheduleError, shown
 from tocsin_common.schedule_fields import ALIASES, EVERY_DAY, MAX_LENGTH, REBOOT, Fields, meaning, normal, parse
 from tocsin_common.schedule_times import Time, first_time, last_time, time_from, time_until
 from tocsin_common.timezones import FIRST_YEAR, LAST_YEAR, period_at
@@ -39,8 +39,17 @@ def validate(expression: str) -> None:
     """Raise InvalidScheduleError unless `expression` is a schedule that comes again, or REBOOT."""
     if expression.lower() == REBOOT:
         return
-    if _day_from(parse(expression).days, _LEAP_YEAR) is None:
-        raise InvalidScheduleError(f"{expression!r} names a date that never comes")
+    days = parse(expression).days
+    if _day_from(days, _LEAP_YEAR) is None:
+        raise _never_comes(*days.split())
+
+
+def _never_comes(of_month: str, month: str, of_week: str) -> InvalidScheduleError:
+    named = f"day of month {shown(of_month)} with month {shown(month)}"
+    if of_week != "*":
+        named += f" and day of week {shown(of_week)}"
+    allowed = "allowed are days that a month has: February up to 29; April, June, September and November up to 30"
+    return InvalidScheduleError(f"{named} never comes; {allowed}")
 
 
 def is_fixed(expression: str) -> bool:

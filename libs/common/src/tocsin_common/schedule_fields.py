@@ -82,7 +82,8 @@ def parse(expression: str) -> Fields:
     if len(expression) > MAX_LENGTH:
         raise InvalidScheduleError(f"has {len(expression)} characters, at most {MAX_LENGTH} are allowed")
     if not expression.isascii():
-        raise InvalidScheduleError("must be ASCII")
+        strange = next(character for character in expression if not character.isascii())
+        raise InvalidScheduleError(f"holds {strange!r}, only ASCII characters are allowed")
     texts = meaning(expression).lower().split()
     if len(texts) not in (5, 6):
         raise InvalidScheduleError(f"has {len(texts)} fields; allowed are 5, or 6 with seconds first")

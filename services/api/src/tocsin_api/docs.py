@@ -45,7 +45,7 @@ ERRORS = {
     415: "Content-Type is not application/json.",
     422: f"The {KEY_HEADER} came with another request before.",
     500: "The server failed; its log tells more under the request's id.",
-    503: "PostgreSQL is away for now; Retry-After says when to try again.",
+    503: "PostgreSQL is away for now, or has no place for a run yet; Retry-After says when to try again.",
 }
 KEY_PARAMETERS = (
     {

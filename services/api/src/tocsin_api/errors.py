@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tocsin_common.errors import TocsinError
+from tocsin_common.errors import TocsinError, UnavailableError
 
 MAX_VIOLATIONS = 20  # a body may hold any number of unknown fields
 CUT = 7  # characters that it repeats of what is longer
@@ -30,6 +30,10 @@ class ProblemError(TocsinError):
 
 class InvalidValueError(TocsinError, ValueError):
     """A field's value is refused; the text says what was wrong and what is allowed."""
+
+
+class NoPartitionError(UnavailableError):
+    """PostgreSQL is there, but has no partition for today's executions yet."""
 
 
 class InvalidBodyError(ProblemError):

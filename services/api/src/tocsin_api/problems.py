@@ -14,7 +14,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from tocsin_api.errors import CUT, ProblemError, Violation
+from tocsin_api.errors import CUT, NoPartitionError, ProblemError, Violation
 from tocsin_common.errors import MAX_ECHO, UnavailableError
 
 MEDIA_TYPE = "application/problem+json"
@@ -48,6 +48,7 @@ def handlers() -> ExceptionHandlersMap:
         ProblemError: _refused,
         HTTPException: _http_error,
         UnavailableError: _unavailable,
+        NoPartitionError: _no_partition,
         Exception: _failed,
     }
 
@@ -71,12 +72,17 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
 
 def _unavailable(request: Request[Any, Any, Any], error: UnavailableError) -> Response[bytes]:
     _log.warning("database.unavailable", error=str(error))
-    return _answer(
-        request,
-        503,
-        f"the database is away for now; try again in {RETRY_AFTER_S} s",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-    )
+    return _try_again(request, "the database is away for now")
+
+
+def _no_partition(request: Request[Any, Any, Any], error: NoPartitionError) -> Response[bytes]:
+    _log.warning("partition.missing", error=str(error))
+    return _try_again(request, str(error))
+
+
+def _try_again(request: Request[Any, Any, Any], why: str) -> Response[bytes]:
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return _answer(request, 503, f"{why}; try again in {RETRY_AFTER_S} s", headers=headers)
 
 
 def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from tocsin_api.errors import NoPartitionError
 from tocsin_api.idempotency import RequestKey
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.errors import UnavailableError
@@ -46,7 +47,7 @@ SELECT id, revision, effective_from, status, schedule, timezone, destination,
        run_at, starts_at, ends_at, jitter_s, catch_up
 """
 
-# No row comes back where the one-off instant has passed.
+# Where the one-off instant has passed, only that and the clock that judged it come back.
 _ADD_TASK = f"""
 WITH wanted AS MATERIALIZED (
     SELECT clock_timestamp() AS moment, w.* FROM json_populate_record(NULL::tasks, $1::json) AS w
@@ -58,7 +59,8 @@ WITH wanted AS MATERIALIZED (
 ), appended AS (
     {_APPEND_REVISION} FROM added
 )
-SELECT {_SHOWN}, revision FROM added
+SELECT {_SHOWN}, revision, asked.*
+FROM (SELECT moment, run_at AS wanted_run_at FROM wanted) AS asked LEFT JOIN added ON true
 """  # noqa: S608 - the columns are constants
 
 _TOGGLED = "json_build_object('status', CASE WHEN status = 'ACTIVE' THEN 'INACTIVE' ELSE 'ACTIVE' END)"
@@ -73,7 +75,8 @@ WITH old AS MATERIALIZED (
     SELECT GREATEST(clock_timestamp(), old.effective_from + interval '1 microsecond') AS moment, w.*
     FROM old, json_populate_record(old::tasks, COALESCE($2::json, {_TOGGLED})) AS w
 ), refused AS MATERIALIZED (
-    SELECT COALESCE(w.starts_at >= w.ends_at, false) AS window_is_empty,
+    SELECT w.moment, w.run_at AS wanted_run_at, w.starts_at AS wanted_starts_at, w.ends_at AS wanted_ends_at,
+           COALESCE(w.starts_at >= w.ends_at, false) AS window_is_empty,
            w.run_at < w.starts_at IS TRUE OR w.run_at > w.ends_at IS TRUE AS run_at_is_outside,
            COALESCE(w.run_at <= w.moment AND (w.run_at IS DISTINCT FROM old.run_at
                                               OR (w.status = 'ACTIVE' AND old.status <> 'ACTIVE')),
@@ -183,8 +186,11 @@ class LogFilter(NamedTuple):
     """Exclusive."""
 
 
-async def add_task(pool: asyncpg.Pool, columns: Columns) -> Row | None:
-    """Create the task and its first revision. None where its one instant has passed."""
+async def add_task(pool: asyncpg.Pool, columns: Columns) -> Row:
+    """Create the task and its first revision.
+
+    Its `revision` is None where its one instant, `wanted_run_at`, had passed at the `moment` of the attempt.
+    """
     async with _connection(pool) as connection:
         return await connection.fetchrow(_ADD_TASK, _json(columns))
 
@@ -289,7 +295,7 @@ async def _add_execution(connection: Any, task_id: UUID, give_up_after: timedelt
     try:
         return await connection.fetchrow(_RUN_TASK, task_id, give_up_after)
     except asyncpg.CheckViolationError as error:
-        raise UnavailableError("executions have no partition for today: a scheduler makes it") from error
+        raise NoPartitionError("executions have no partition for today yet: a scheduler makes it") from error
 
 
 @asynccontextmanager

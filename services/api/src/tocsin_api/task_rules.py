@@ -10,6 +10,7 @@ from tocsin_api.inputs import Checks
 from tocsin_api.payload import check_payload
 from tocsin_api.task_fields import FIRST_YEAR, LAST_YEAR, MAX_NAME_LENGTH
 from tocsin_common import schedule, timezones, webhook
+from tocsin_common.messages import iso_utc
 from tocsin_common.schedule_intervals import check_interval
 from tocsin_common.settings import ApiSettings
 
@@ -17,14 +18,6 @@ T = TypeVar("T")
 
 FIRST_INSTANT = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 INSTANTS_END = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
-EMPTY_WINDOW = (
-    Violation("startsAt", "must lie before endsAt"),
-    Violation("endsAt", "must lie after startsAt"),
-)
-RUN_AT_IS_OUTSIDE = (
-    Violation("runAt", "must not lie before startsAt or after endsAt: there it would never come"),
-)
-RUN_AT_IS_PAST = (Violation("runAt", "must lie in the future"),)
 MASK = "…"  # stands in every masked webhook URL and in none that is accepted
 
 
@@ -66,6 +59,26 @@ def change_rule(given: Mapping[str, Any]) -> Iterator[Violation]:
     yield from _check_window(given)
 
 
+def empty_window(starts_at: datetime, ends_at: datetime) -> tuple[Violation, ...]:
+    """What is said of a window without an instant in it."""
+    return (
+        Violation("startsAt", f"must lie before endsAt, {iso_utc(ends_at)}, got {iso_utc(starts_at)}"),
+        Violation("endsAt", f"must lie after startsAt, {iso_utc(starts_at)}, got {iso_utc(ends_at)}"),
+    )
+
+
+def run_at_is_outside(run_at: datetime) -> tuple[Violation, ...]:
+    """What is said of a `runAt` outside its window."""
+    message = "must not lie before startsAt or after endsAt, where it would never come"
+    return (Violation("runAt", f"{message}, got {iso_utc(run_at)}"),)
+
+
+def run_at_is_past(run_at: datetime, now: datetime) -> tuple[Violation, ...]:
+    """What is said of a `runAt` that has passed by the database's clock, which shows `now`."""
+    message = f"must lie in the future: it is {iso_utc(now)} by the database's clock"
+    return (Violation("runAt", f"{message}, got {iso_utc(run_at)}"),)
+
+
 def _check_when(given: Mapping[str, Any]) -> tuple[Violation, ...]:
     if (given.get("schedule") is None) != (given.get("run_at") is None):
         return ()
@@ -77,9 +90,10 @@ def _check_window(given: Mapping[str, Any]) -> tuple[Violation, ...]:
     starts_at = _instant(given, "starts_at", datetime.min.replace(tzinfo=UTC))
     ends_at = _instant(given, "ends_at", datetime.max.replace(tzinfo=UTC))
     if starts_at >= ends_at:
-        return EMPTY_WINDOW
-    if not starts_at <= _instant(given, "run_at", starts_at) <= ends_at:
-        return RUN_AT_IS_OUTSIDE
+        return empty_window(starts_at, ends_at)
+    run_at = _instant(given, "run_at", starts_at)
+    if not starts_at <= run_at <= ends_at:
+        return run_at_is_outside(run_at)
     return ()
 
 

@@ -23,13 +23,13 @@ from tocsin_api.resources import Injected, Resources
 from tocsin_api.task_fields import MAX_NAME_LENGTH, NewTask, TaskChange
 from tocsin_api.task_rows import Status, Task, columns, shown
 from tocsin_api.task_rules import (
-    EMPTY_WINDOW,
     MASK,
-    RUN_AT_IS_OUTSIDE,
-    RUN_AT_IS_PAST,
     change_rule,
     checks,
+    empty_window,
     new_task_rule,
+    run_at_is_outside,
+    run_at_is_past,
 )
 from tocsin_common import failpoints
 from tocsin_common.messages import ScheduleChange
@@ -83,8 +83,8 @@ async def create_task(request: AnyRequest, resources: Injected) -> Task:
     row = await sql.add_task(
         resources.pool, {"id": task_id, **columns(new), **_sealed(resources, task_id, new.webhook_url)}
     )
-    if row is None:
-        raise InvalidInputError(RUN_AT_IS_PAST)
+    if row["revision"] is None:
+        raise InvalidInputError(run_at_is_past(row["wanted_run_at"], row["moment"]))
     return _announced(resources, row)
 
 
@@ -138,11 +138,13 @@ def _refuse_what_does_not_fit(row: sql.Row, *, is_another_run_at: bool) -> None:
     """What only the whole task shows: the request named a part of it."""
     if row["run_at_is_past"] and not is_another_run_at:
         raise ConflictError("the task's runAt has passed: change it before the task is started again")
-    violations = (
-        *(EMPTY_WINDOW if row["window_is_empty"] else ()),
-        *(RUN_AT_IS_OUTSIDE if row["run_at_is_outside"] and not row["window_is_empty"] else ()),
-        *(RUN_AT_IS_PAST if row["run_at_is_past"] else ()),
-    )
+    violations: list[Violation] = []
+    if row["window_is_empty"]:
+        violations += empty_window(row["wanted_starts_at"], row["wanted_ends_at"])
+    elif row["run_at_is_outside"]:
+        violations += run_at_is_outside(row["wanted_run_at"])
+    if row["run_at_is_past"]:
+        violations += run_at_is_past(row["wanted_run_at"], row["moment"])
     if violations:
         raise InvalidInputError(violations)
 

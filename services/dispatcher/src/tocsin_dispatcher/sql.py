@@ -349,7 +349,7 @@ SET state = d.state,
     sweeps = 0
 FROM decided d
 WHERE e.scheduled_for = d.scheduled_for AND e.task_id = d.task_id
-RETURNING e.scheduled_for, e.task_id, e.state, e.seq, e.failures, d.was_lost, d.webhook_url_sealed,
+RETURNING e.scheduled_for, e.task_id, e.state, e.seq, e.failures, e.jitter_ms, d.was_lost, d.webhook_url_sealed,
           d.webhook_url_hash, d.payload, d.max_retry, COALESCE(d.destination, e.destination) AS destination,
           clock_timestamp() AS now
 """  # noqa: S608 - built from a constant above

@@ -21,7 +21,7 @@ from tocsin_dispatcher import metrics, sql
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
-from tocsin_dispatcher.scheduler.revision import Change, Policy, Revision
+from tocsin_dispatcher.scheduler.revision import Change, Policy, Revision, When
 
 # A schedule that is new to the heap takes up to 0.4 ms. Between two looks at the database the transaction is idle,
 # for 2 s at most, and whoever leads must renew the lease in time.
@@ -143,9 +143,14 @@ class Feed:
         for task in wrong:
             self._recent.append((self.position, self.heap.replace(task)))
             self.unsettled.append(self._recent[-1][1])
+        # What has no row is owed nothing any more, and what its heap has of it is no change of the task.
+        gone = [_gone(key, here[key]) for key in here.keys() - {task.task_key for task in there}]
+        for task in gone:
+            self.heap.replace(task)
+        for task in (*wrong, *gone):
             _log.error("task.drifted", task_id=str(task.task_id), revision=task.revision)
-        metrics.TASKS_DRIFTED.inc(len(wrong))
-        return len(wrong)
+        metrics.TASKS_DRIFTED.inc(len(wrong) + len(gone))
+        return len(wrong) + len(gone)
 
     async def _apply(self, rows: list[asyncpg.Record]) -> None:
         if rows[0]["database_id"] != self.database_id:
@@ -204,6 +209,11 @@ def _revision(heap: Heap, row: asyncpg.Record) -> Revision:
     task_id, revision, effective_from, is_active, destination = row[TASK_COLUMNS]
     when, policy = heap.when(row[WHEN_COLUMNS]), _policy(*row[POLICY_COLUMNS])
     return Revision(task_id.bytes, revision, effective_from, is_active, destination, when, policy)
+
+
+def _gone(task_key: bytes, revision: int) -> Revision:
+    """A task that the table lacks, as one that owes nothing."""
+    return Revision(task_key, revision, datetime.min.replace(tzinfo=UTC), False, "", When(None))
 
 
 def _is_copy(one: str | None, other: str) -> bool:

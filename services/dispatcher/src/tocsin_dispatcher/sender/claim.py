@@ -33,6 +33,11 @@ class Grant(NamedTuple):
     """JSON."""
     deadline: float
     """On CLOCK_BOOTTIME: no POST may be under way after it."""
+    jitter_ms: int
+
+    def lateness_ms(self, started_at: datetime) -> float:
+        """Of a POST that started then."""
+        return (started_at - self.job.scheduled_for) / timedelta(milliseconds=1) - self.jitter_ms
 
 
 class Claimed(NamedTuple):
@@ -118,4 +123,5 @@ def _grant(row: asyncpg.Record, deadline: float) -> Grant:
         row["webhook_url_hash"],
         row["payload"],
         deadline,
+        row["jitter_ms"],
     )

@@ -109,7 +109,7 @@ def _report(grant: Grant, attempt: Attempt, recorded: Recorded) -> None:
         http_status=attempt.verdict.http_status,
         message=attempt.verdict.message,
         ambiguous=attempt.verdict.ambiguous,
-        lateness_ms=round((attempt.started_at - job.scheduled_for).total_seconds() * 1000, 1),
+        lateness_ms=round(grant.lateness_ms(attempt.started_at), 1),
         duration_ms=round(attempt.duration_s * 1000, 1),
         state=recorded.next.state if recorded.counts else "overtaken",
     )
