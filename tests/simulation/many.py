@@ -47,7 +47,8 @@ def _many(seeds: range) -> int:
 
 
 def _reports(seeds: range) -> Iterator[Report]:
-    with multiprocessing.Pool(os.cpu_count()) as pool:
+    # What worlds leave in memory goes with their process.
+    with multiprocessing.Pool(os.cpu_count(), maxtasksperchild=40) as pool:
         yield from pool.imap_unordered(simulate, seeds, chunksize=CHUNK)
 
 
