@@ -170,7 +170,6 @@ class Stage:
             return
         self.world.note("the database is another: what it knew since its copy is gone")
         copy.database_id = "1/00000002"
-        copy.partitions = self._database.partitions  # made days ahead: every copy has them
         self._database = self.server.database = self.sender.database = copy
         self.users.restored(copy)
         self.watch.restored(copy, watch)
