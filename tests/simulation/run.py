@@ -13,7 +13,7 @@ from simulation import statements
 from simulation.broker import Broker
 from simulation.crew import Crew
 from simulation.database import Database, Lease
-from simulation.faults import KINDS, RARE, Faults
+from simulation.faults import KINDS, RARE, Fault, Faults
 from simulation.judge import problems
 from simulation.process import Process, virtual
 from simulation.sender import Sender
@@ -71,6 +71,7 @@ class Plan:
     statements: Statements | None = None
     settings: SchedulerSettings = SETTINGS
     troubled_s: float = TROUBLED_S
+    kinds: tuple[Fault, ...] = KINDS
 
 
 def simulate(seed: int, *, is_traced: bool = False, plan: Plan | None = None) -> Report:
@@ -123,7 +124,7 @@ class Stage:
         world, random = self.world, self.world.random
         self.begin()
         until = self._plan.troubled_s * random.choice((0.4, 0.7, 1.0))
-        self.faults.plan(random.choice((0, 1, 2, 3, 5, 8)), KINDS, until)
+        self.faults.plan(random.choice((0, 1, 2, 3, 5, 8)), self._plan.kinds, until)
         if world.chance(0.3):
             self.faults.plan(1, RARE, until)
         self._plan_users(random.choice((0, 3, 8, 15)), until)
@@ -170,7 +171,6 @@ class Stage:
             return
         self.world.note("the database is another: what it knew since its copy is gone")
         copy.database_id = "1/00000002"
-        copy.partitions = self._database.partitions  # made days ahead: every copy has them
         self._database = self.server.database = self.sender.database = copy
         self.users.restored(copy)
         self.watch.restored(copy, watch)

@@ -343,10 +343,20 @@ def _finish_once(database: Database, _: Table, holder: str, epoch: int, limit: i
 # --- Partitions ---------------------------------------------------------------------------------------------
 
 _PARTITION = _columns("relname")
+_DAILY = _columns("name", "is_attached", "is_pending")
 
 
 def _partitions(database: Database, _: Table, parent: str) -> list[Row]:
     return [Row(_PARTITION, (name,)) for name in database.partitions[parent]]
+
+
+def _daily_partitions(database: Database, _: Table, parent: str, __: str) -> list[Row]:
+    """No world lasts until one is dropped."""
+    return [Row(_DAILY, (name, True, False)) for name in sorted(database.partitions[parent])]
+
+
+def _may_drop(_: Database, __: Table, *___: Any) -> list[Row]:
+    return [Row(_TRUE, (True,))]
 
 
 def _utility(statement: str) -> Statement:
@@ -381,6 +391,7 @@ def known() -> dict[str, tuple[str, Statement]]:
         "OVERDUE": _overdue,
         "FINISH_ONCE": _finish_once,
         "PARTITIONS": _partitions,
+        "DAILY_PARTITIONS": _daily_partitions,
     }
     statements = {getattr(sql, name): (name, statement) for name, statement in named.items()}
     statements[sql.SNAPSHOT_BY_EFFECTIVE_FROM.changes] = ("CHANGES", changes(_by_effective_from))
@@ -398,6 +409,8 @@ def find(statements: dict[str, tuple[str, Statement]], text: str) -> tuple[str, 
     found = statements.get(text)
     if found is not None:
         return found
-    if text.startswith(("SET LOCAL lock_timeout", "SELECT pg_advisory_xact_lock", "CREATE TABLE", "ALTER TABLE")):
+    if text.startswith(("SET ", "SELECT pg_advisory_xact_lock", "CREATE TABLE", "ALTER TABLE")):
         return "partition", _utility(text)
+    if text.startswith("SELECT pg_try_advisory_lock"):
+        return "partition", _may_drop
     raise NotImplementedError(f"say in tests/simulation/statements.py what this means: {text}")

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from simulation import statements
+from simulation.faults import Faults
 from simulation.run import Plan, simulate
 from simulation.statements import Statement
 from tocsin_common import topology
@@ -158,12 +159,14 @@ def old_instants_fire_whatever_the_policy(patch: pytest.MonkeyPatch) -> None:
     catch_up._decide.cache_clear()
 
 
-def the_broker_is_waited_for_and_nothing_is_decided_anew(patch: pytest.MonkeyPatch) -> None:
+def the_broker_is_waited_for_and_nothing_is_decided_anew(patch: pytest.MonkeyPatch) -> Plan:
     async def always(self: leader.Leader) -> bool:
         await self._publisher.ready()
         return True
 
     patch.setattr(leader.Leader, "_is_up_to_date", always)
+    # It takes an outage of the broker and news at the same time: of all faults these seldom meet.
+    return Plan(kinds=(Faults._broker_away_at_a_statement, Faults._pause, Faults._edits_at_a_statement))
 
 
 def the_feed_goes_on_after_the_newest_transaction(_: pytest.MonkeyPatch) -> Plan:

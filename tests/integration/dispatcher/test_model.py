@@ -13,7 +13,7 @@ from integration.dispatcher.conftest import DAY
 from simulation.database import OPEN, Database, Lease, Revision
 from simulation.statements import Row, find, known
 from tocsin_dispatcher import sql
-from tocsin_dispatcher.scheduler.partitions import Partitions
+from tocsin_dispatcher.scheduler.partitions import MARK, Partitions
 
 SEEDS = 8
 STEPS = 120
@@ -317,6 +317,7 @@ async def look(pair: Pair) -> None:
     await pair.ask(sql.TALLY)
     await pair.ask(sql.TASKS_IN_BUCKETS, [1, 2])
     await pair.ask(sql.PARTITIONS, "executions")
+    await pair.ask(sql.DAILY_PARTITIONS, "executions", MARK)
 
 
 async def pause(pair: Pair) -> None:

@@ -1,7 +1,8 @@
 """Daily partitions on a real database."""
 
 import asyncio
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,12 @@ from hypothesis import strategies as st
 from tocsin_common.tables import OPEN_STATES
 from tocsin_dispatcher import sql
 from tocsin_dispatcher.clock import SAMPLES, DatabaseClock
+from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler import app
+from tocsin_dispatcher.scheduler.emitter import Emitter
+from tocsin_dispatcher.scheduler.feed import Feed
+from tocsin_dispatcher.scheduler.leader import Leader
+from tocsin_dispatcher.scheduler.lease import Lease
 from tocsin_dispatcher.scheduler.partitions import (
     DAY,
     MARK,
@@ -26,9 +32,12 @@ from tocsin_dispatcher.scheduler.partitions import (
     day_of,
     days_ahead,
 )
+from tocsin_dispatcher.scheduler.revision import TICK
 from waiting import becomes_true, eventually
 
 MAINTENANCE_LOCK = "LOCK TABLE executions IN SHARE UPDATE EXCLUSIVE MODE"  # as ANALYZE takes it
+CAUGHT_UP = "SELECT watermark > $1 AND gap_until IS NULL FROM scheduler_lease"
+Scheduling = Callable[..., AbstractAsyncContextManager[list[Any]]]
 DAYS = [date(2026, 2, 28), date(2026, 3, 1)]
 
 
@@ -268,7 +277,7 @@ async def test_emission_goes_on_while_partitions_are_dropped(
 
 
 @pytest.mark.parametrize(
-    ("days_from_now", "is_refused"), [(-91, True), (-90, False), (0, False), (366, False), (367, True)]
+    ("days_from_now", "is_refused"), [(-92, True), (-91, False), (0, False), (366, False), (367, True)]
 )
 async def test_days_that_rows_are_not_kept_for_are_refused(
     pool: asyncpg.Pool, noon: DatabaseClock, retention, days_from_now, is_refused
@@ -298,6 +307,142 @@ async def test_a_day_that_was_dropped_is_refused_also_where_it_was_known(
     with pytest.raises(OutsidePartitionsError):
         await partitions.cover([day])
     assert await tables(pool) == []
+
+
+@pytest.mark.parametrize("hours_later", [0, 1, 13, 23.9])
+def test_for_a_day_it_is_the_same_what_a_decision_may_write(noon: DatabaseClock, retention, hours_later):
+    decided_at = noon.now()
+    pass_by(noon, timedelta(hours=hours_later))
+
+    kept_from = retention.kept_from(decided_at)
+
+    assert kept_from == decided_at - 90 * DAY
+    retention.check([kept_from.date(), (kept_from - TICK).date()])
+
+
+def test_of_what_was_decided_on_long_ago_nothing_is_written_that_is_refused(noon: DatabaseClock, retention):
+    decided_at = noon.now()
+    pass_by(noon, timedelta(days=20))
+
+    kept_from = retention.kept_from(decided_at)
+
+    assert decided_at - 72 * DAY < kept_from < decided_at - 70 * DAY
+    retention.check([kept_from.date(), (kept_from - TICK).date()])
+
+
+def pass_by(clock: DatabaseClock, time: timedelta) -> None:
+    """Let time pass by that clock."""
+    later = clock.now() + time
+    for _ in range(SAMPLES):
+        clock.sample(later)
+
+
+@pytest.fixture
+def scheduling(pool: asyncpg.Pool, rabbitmq_url: str, scheduler_settings) -> Scheduling:
+    """The process, while the block lasts; gives what it logs."""
+
+    @asynccontextmanager
+    async def scheduling(**changes: Any) -> AsyncIterator[list[Any]]:
+        settings = msgspec.structs.replace(scheduler_settings(**changes), rabbitmq_url=rabbitmq_url)
+        stop = asyncio.Event()
+        with structlog.testing.capture_logs() as logs:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(app.run(settings, stop))
+                yield logs
+                stop.set()
+
+    return scheduling
+
+
+@pytest.fixture
+async def now(pool: asyncpg.Pool) -> datetime:
+    return await pool.fetchval("SELECT clock_timestamp()")
+
+
+async def test_the_process_drops_what_its_setting_does_not_keep(pool: asyncpg.Pool, scheduling, now):
+    old, kept = now.date() - 10 * DAY, now.date() - 7 * DAY
+    await Partitions(pool).cover([old, kept])
+
+    async with scheduling(log_retention_days=7):
+        await becomes_true(pool, f"SELECT to_regclass('task_logs_{old:%Y%m%d}') IS NULL")
+
+    assert not set(names([old])) & set(await tables(pool))
+    assert set(names([kept])) <= set(await tables(pool))
+
+
+async def test_an_outage_that_is_longer_than_the_retention_is_caught_up_with(
+    pool: asyncpg.Pool, scheduling, add_task, now
+):
+    last = now - 8 * DAY
+    since, rare = now - 10 * DAY, f"0 {last.hour} {last.day} {last.month} *"
+    await pool.execute("UPDATE scheduler_lease SET watermark = $1", since)
+    for policy in ("latest", "all", "skip"):
+        await add_task(cron=rare, catch_up=policy, effective_from=since)
+    frequent = await add_task(cron="@hourly", effective_from=since)
+
+    async with scheduling(log_retention_days=7) as logs:
+        await becomes_true(pool, CAUGHT_UP, now)
+
+    rows = await pool.fetch("SELECT * FROM executions ORDER BY scheduled_for")
+    assert {row["task_id"] for row in rows} == {frequent}
+    missed = [row for row in rows if row["state"] == "missed"]
+    assert [row["missed_count"] for row in missed] == [7 * 24 - 1]
+    assert timedelta(0) <= missed[0]["missed_from"] - (now - 7 * DAY) <= timedelta(hours=1, minutes=1)
+    [cut] = [entry for entry in logs if entry["event"] == "executions.beyond_retention"]
+    assert cut["tasks"] == 4
+    assert since < datetime.fromisoformat(cut["oldest"]) < last
+    assert last < datetime.fromisoformat(cut["newest"]) < now - 7 * DAY + timedelta(minutes=1)
+
+
+async def test_a_change_that_is_older_than_the_retention_owes_what_is_kept(
+    pool: asyncpg.Pool, scheduling, add_task, now
+):
+    async with scheduling(log_retention_days=7, feed_poll_s=0.1) as logs:
+        await becomes_true(pool, CAUGHT_UP, now)
+
+        task_id = await add_task(cron="@daily", catch_up="all", effective_from=now - 20 * DAY)
+
+        await becomes_true(pool, "SELECT count(*) >= 7 FROM executions WHERE task_id = $1", task_id)
+        await eventually(lambda: said(logs, "executions.beyond_retention"))
+
+    oldest = await pool.fetchval("SELECT min(COALESCE(missed_from, scheduled_for)) FROM executions")
+    assert now - 7 * DAY <= oldest
+
+
+async def test_what_may_have_no_partition_ends_a_term_and_not_the_process(
+    pool: asyncpg.Pool, scheduling, add_task, now
+):
+    """As where the database's clock was ahead when a gap was decided on."""
+    await add_task(cron="@daily", effective_from=now)
+    await pool.execute("UPDATE scheduler_lease SET watermark = $1, gap_until = $2", now, now + 400 * DAY)
+
+    async with scheduling(standby_poll_s=0.1) as logs:
+        await eventually(lambda: said(logs, "scheduler.stepped_down"))
+        await pool.execute("UPDATE scheduler_lease SET gap_until = NULL")
+        await becomes_true(pool, CAUGHT_UP, now)
+
+    assert any("outside" in entry.get("reason", "") for entry in logs)
+    assert not await pool.fetchval("SELECT count(*) FROM executions WHERE scheduled_for > $1", now + 2 * DAY)
+
+
+async def test_what_an_earlier_term_found_is_looked_for_again(
+    pool: asyncpg.Pool, clock: DatabaseClock, publisher: Publisher, scheduler_settings
+):
+    """As after a restore: the database that is back may lack the days that were made in the other."""
+    partitions, today = Partitions(pool), clock.now().date()
+    lease = Lease(pool, clock, holder="it", ttl_s=60, renew_s=1, hold_s=50, reboot_after_s=60)
+    emitter = Emitter(pool, lease, clock, partitions, publisher, scheduler_settings())
+    leader = Leader(lease, Feed(pool, clock), emitter, publisher, clock, asyncio.Event(), scheduler_settings())
+    await partitions.cover([today])
+    for name in names([today]):
+        await pool.execute(f"DROP TABLE {name}")
+    stop, standing = asyncio.Event(), await lease.take()
+    stop.set()
+
+    await leader.lead(standing, stop)
+    await partitions.cover([today])
+
+    assert set(names([today])) <= set(await tables(pool))
 
 
 def midnight(day: date) -> datetime:

@@ -135,6 +135,64 @@ def test_every_instant_fires_or_is_counted_as_missed(cron: str, back_s: float, l
         assert resolution.missed.total == len(missed) <= COUNT_LIMIT
 
 
+@pytest.mark.parametrize(
+    ("catch_up", "kept_min", "expected", "missed"),
+    [
+        pytest.param("latest", 50, [20], (40, 40, 1), id="what is missed begins with what is kept"),
+        pytest.param("latest", 15, [], None, id="latest: the newest of what is kept, not of all"),
+        pytest.param("all", 40, [40, 20], None, id="all: what is kept"),
+        pytest.param("skip", 60, [], (20, 60, 3), id="skip: an instant right at the edge is kept"),
+    ],
+)
+def test_what_the_retention_cuts_off_is_neither_fired_nor_missed(catch_up, kept_min, expected, missed):
+    start, end, kept_from = minutes_ago(101, 10, kept_min)
+
+    resolution = resolve(span("*/20 * * * *", start, end, catch_up), TERMS._replace(kept_from=kept_from))
+
+    assert fired(resolution) == minutes_ago(*expected)
+    if missed is None:
+        assert resolution.missed is None
+    else:
+        newest, oldest, count = missed
+        assert resolution.missed is not None
+        assert [resolution.missed.newest, resolution.missed.oldest] == minutes_ago(newest, oldest)
+        assert resolution.missed.total == count
+    oldest_cut, newest_cut = resolution.beyond or ()
+    assert [oldest_cut] == minutes_ago(100)
+    assert newest_cut < kept_from <= newest_cut + timedelta(minutes=20)
+
+
+@pytest.mark.parametrize(
+    "kept_min", [pytest.param(500, id="all of the span is kept"), pytest.param(85, id="nothing was owed before")]
+)
+def test_nothing_is_cut_off_where_all_that_is_owed_is_kept(kept_min: int):
+    start, end, kept_from = minutes_ago(95, 10, kept_min)
+    owed = span("*/20 * * * *", start, end)
+
+    assert resolve(owed, TERMS._replace(kept_from=kept_from)) == resolve(owed, TERMS)
+
+
+@given(
+    st.sampled_from(["*/7 * * * * *", "* * * * *", "*/3 * * * *", "5 12 * * *"]),
+    st.floats(0, 3000),
+    st.floats(0, 3000),
+    st.sampled_from(["latest", "all", "skip"]),
+)
+def test_the_retention_changes_nothing_of_what_it_keeps(cron: str, back_s: float, kept_s: float, catch_up: str):
+    """So a leader that decides on less than the one before does not contradict it."""
+    start, kept_from = (NOON - timedelta(seconds=round(seconds, 6)) for seconds in (back_s, kept_s))
+    owed = span(cron, start, NOON, catch_up)
+
+    everything, kept = resolve(owed, TERMS), resolve(owed, TERMS._replace(kept_from=kept_from))
+
+    assert fired(kept) == [at for at in fired(everything) if at >= kept_from]
+    was_missed = everything.missed is not None and everything.missed.newest >= kept_from
+    assert (kept.missed is not None) == was_missed
+    if kept.missed is not None and everything.missed is not None:
+        assert kept.missed.newest == everything.missed.newest
+        assert kept.missed.oldest >= kept_from
+
+
 def old_that_fire(catch_up: str, owed: list[datetime]) -> int:
     """Straight from the definition of the policies."""
     old = [at for at in owed if at <= NOON - GRACE]

@@ -22,7 +22,7 @@ from tocsin_dispatcher.scheduler.emitter import BrokenOffError, Emitter
 from tocsin_dispatcher.scheduler.feed import DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
-from tocsin_dispatcher.scheduler.partitions import Partitions
+from tocsin_dispatcher.scheduler.partitions import OutsidePartitionsError, Partitions, Retention
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
 
 RELEASE_TIMEOUT_S = 1
@@ -77,7 +77,7 @@ async def _build(
         hold_s=settings.lease_hold_s,
         reboot_after_s=settings.reboot_after_s,
     )
-    partitions = Partitions(pool)
+    partitions = Partitions(pool, Retention(clock, settings.log_retention_days))
     emitter = Emitter(pool, lease, clock, partitions, publisher, settings)
     feed = Feed(pool, clock)
     leader = Leader(lease, feed, emitter, publisher, clock, wake, settings)
@@ -147,7 +147,7 @@ class Scheduler:
                 await self._leader.lead(standing, stop)
                 for task in others:
                     task.cancel()
-        except* (LeaseLostError, DatabaseChangedError, BrokenOffError) as group:
+        except* (LeaseLostError, DatabaseChangedError, BrokenOffError, OutsidePartitionsError) as group:
             _step_down(str(group.exceptions[0]))
         except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
             _step_down(repr(group.exceptions[0]))

@@ -2,7 +2,8 @@
 
 Instants within the grace always fire. Of older ones the task's policy decides: `latest` fires the newest, unless
 there is one within the grace; `all` fires each, up to a limit; `skip` fires none. The others become one row that
-says how many they were, and from when to when.
+says how many they were, and from when to when. What is older than the retention is neither fired nor missed:
+its rows would be removed at once.
 """
 
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ class Terms(NamedTuple):
     grace: timedelta
     limit: int
     """How many older instants of a task the policy `all` fires."""
+    kept_from: datetime | None = None
+    """Instants before are as if nobody had owed them; None: there are none."""
 
 
 class Missed(NamedTuple):
@@ -43,6 +46,8 @@ class Resolution(NamedTuple):
 
     fire: list[Owed]
     missed: Missed | None
+    beyond: tuple[datetime, datetime] | None = None
+    """The oldest and the newest instant that the retention cuts off."""
 
 
 class _Decision(NamedTuple):
@@ -51,15 +56,18 @@ class _Decision(NamedTuple):
     fire: tuple[datetime, ...]
     missed: tuple[datetime, datetime, int | None] | None
     """Newest, oldest, how many."""
+    beyond: tuple[datetime, datetime] | None
+    """Oldest, newest."""
 
 
 def resolve(span: Span, terms: Terms) -> Resolution:
     """Decide on the instants of `span`."""
     revision = span.revision
-    fire, missed = _decide(revision.when, revision.policy.catch_up, span.start, span.end, terms)
+    fire, missed, beyond = _decide(revision.when, revision.policy.catch_up, span.start, span.end, terms)
     return Resolution(
         [revision.owed_at(instant) for instant in fire],
         missed and Missed(revision.task_id, revision.destination, revision.when.kind, *missed),
+        beyond,
     )
 
 
@@ -69,17 +77,26 @@ def _decide(when: When, catch_up: str, start: datetime, end: datetime, terms: Te
     try:
         return _decide_instants(when, catch_up, start, end, terms)
     except UNREADABLE:
-        return _Decision((), None)
+        return _Decision((), None, None)
 
 
 def _decide_instants(when: When, catch_up: str, start: datetime, end: datetime, terms: Terms) -> _Decision:
+    beyond = None
+    if terms.kept_from is not None and start < terms.kept_from:
+        beyond = _ends(when, start, min(end, terms.kept_from - TICK))
+        start = terms.kept_from
     recent_from = max(start, terms.decided_at - terms.grace + TICK)
     recent = list(takewhile(lambda instant: instant <= end, when.instants(recent_from)))
     old = _backwards(when, start, min(end, recent_from - TICK))
     fired = list(islice(old, _fired_of_old(catch_up, terms.limit, any_recent=bool(recent))))
     newest = next(old, None)
     missed = None if newest is None else (newest, *_range(when, start, newest))
-    return _Decision((*reversed(fired), *recent), missed)
+    return _Decision((*reversed(fired), *recent), missed, beyond)
+
+
+def _ends(when: When, start: datetime, end: datetime) -> tuple[datetime, datetime] | None:
+    newest = next(_backwards(when, start, end), None)
+    return None if newest is None else (next(when.instants(start)), newest)
 
 
 def _fired_of_old(catch_up: str, limit: int, *, any_recent: bool) -> int:

@@ -56,6 +56,10 @@ class Emitter:
         self._publisher = publisher
         self._settings = settings
 
+    def begin_term(self) -> None:
+        """Rely on nothing that was found in earlier terms: the database may have been restored since."""
+        self._partitions.forget()
+
     async def emit(self, owed: Iterable[Owed], *, position: int, watermark: datetime | None = None) -> bool:
         """Commit a row for each of `owed` and announce them; returns whether all schedules are paused now.
 
@@ -90,14 +94,17 @@ class Emitter:
     async def emit_spans(self, spans: Iterable[Span], *, decided_at: datetime, position: int) -> None:
         """Emit what of `spans` still fires as of `decided_at`, and a row for what is missed."""
         grace = timedelta(seconds=self._settings.catch_up_grace_s)
-        terms = Terms(decided_at, grace, self._settings.catch_up_limit)
+        kept_from = self._partitions.kept_from(decided_at)
+        terms = Terms(decided_at, grace, self._settings.catch_up_limit, kept_from)
         rest = iter(spans)
+        beyond: list[tuple[datetime, datetime]] = []
         while batch := list(islice(rest, SPANS_A_BATCH)):
             resolutions = []
             for turn, span in enumerate(batch):
                 resolutions.append(resolve(span, terms))
                 if turn % SPANS_A_TURN == 0:
                     await asyncio.sleep(0)  # cron arithmetic takes time, and the lease must be renewed meanwhile
+            beyond += [part.beyond for part in resolutions if part.beyond is not None]
             # What is missed comes first: whoever leads after a crash decides anew on late changes, and where the
             # newest that it does not fire has been fired already, the older ones would get no row any more.
             await self._record_missed([part.missed for part in resolutions if part.missed is not None])
@@ -105,6 +112,9 @@ class Emitter:
             if fire and await self.emit(fire, position=0):
                 raise _paused()
         await self.emit([], position=position)
+        if beyond:
+            oldest, newest = min(beyond)[0].isoformat(), max(newest for _, newest in beyond).isoformat()
+            _log.warning("executions.beyond_retention", tasks=len(beyond), oldest=oldest, newest=newest)
 
     async def adopt_position(self, position: int, database_id: str) -> None:
         """From now on the lease's position is `position` in the database that is read."""

@@ -46,6 +46,7 @@ class Leader:
 
     async def lead(self, standing: Standing, stop: asyncio.Event) -> None:
         """Lead until `stop`, beginning where the last leader's commits end; what is committed is announced."""
+        self._emitter.begin_term()
         await self._feed.take_over(standing)
         heap = self._feed.heap
         self._lease.show(tasks=len(heap), schedules=heap.schedules)

@@ -12,6 +12,7 @@ import structlog
 from tocsin_common.errors import TocsinError
 from tocsin_dispatcher import sql
 from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.scheduler.revision import TICK
 
 CHECK_S = 60.0
 PARENTS = ("executions", "task_logs")  # a day's logs go after its executions, which say what the logs are of
@@ -38,8 +39,17 @@ class Retention(NamedTuple):
     days: int
 
     def oldest(self) -> date:
-        """The oldest day that rows may still be added to."""
-        return (self.clock.now() - self.days * DAY).date()
+        """The oldest day that rows may still be added to: what was decided on a day ago may still be written."""
+        return (self.clock.now() - self.days * DAY - DAY).date()
+
+    def kept_from(self, decided_at: datetime) -> datetime:
+        """The oldest instant that what is decided as of `decided_at` may write rows of.
+
+        For a day this is the same whoever asks and when, so that a crash changes nothing of the decision. After
+        that there are instants whose days may be gone.
+        """
+        # A row of missed instants may stand right before the newest of them.
+        return max(decided_at - self.days * DAY, _midnight(self.oldest()) + TICK)
 
     def check(self, days: Iterable[date]) -> None:
         """Raise OutsidePartitionsError where one of `days` is not to have rows."""
@@ -58,6 +68,14 @@ class Partitions:
         self._pool = pool
         self._retention = retention
         self._days: set[date] = set()
+
+    def forget(self) -> None:
+        """What was there need not be there any more: the database may be another."""
+        self._days.clear()
+
+    def kept_from(self, decided_at: datetime) -> datetime | None:
+        """The oldest instant that what is decided as of `decided_at` may write rows of; None: there is none."""
+        return None if self._retention is None else self._retention.kept_from(decided_at)
 
     async def cover(self, days: Iterable[date]) -> None:
         """Make sure that each of `days` (UTC) has its partitions.
@@ -195,5 +213,9 @@ def day_of(name: str) -> date | None:
 
 
 def _bounds(day: date) -> str:
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    start = _midnight(day)
     return f"FROM ('{start.isoformat()}') TO ('{(start + DAY).isoformat()}')"
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
