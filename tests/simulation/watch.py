@@ -42,6 +42,7 @@ class Watch:
         self._durable = (self.begins_at, 0)
         self._gap_until: datetime | None = None
         self._has_hole: Client | None = None
+        self._has_read_anew = False
 
     def begin(self) -> None:
         """What the lease says of those who led before."""
@@ -54,12 +55,12 @@ class Watch:
 
     def expect_holes(self, client: Client) -> None:
         """What `client` knows has a hole, which it mends when it compares that with the tables."""
-        self.is_without_holes, self.checked_by, self._has_hole = False, None, client
+        self.is_without_holes, self.checked_by, self._has_hole, self._has_read_anew = False, None, client, False
 
     @property
     def are_holes_mended(self) -> bool:
-        """Whether it did, and was the last to look."""
-        return self.is_without_holes or self.checked_by is self._has_hole
+        """Whether it did, and was the last to look. Where it read all tasks anew, nothing shows it the hole."""
+        return self.is_without_holes or (self.checked_by is self._has_hole and not self._has_read_anew)
 
     def restored(self, database: Database, copy: "Watch") -> None:
         """The tables are now those of a backup, made when `copy` was made."""
@@ -91,6 +92,8 @@ class Watch:
                 self._check_durable()
         elif name == "TALLY":
             self.checked_by = request.client
+        elif name == "UNCHANGED" and request.client is self._has_hole:
+            self._has_read_anew = True
         elif name == "RELEASE_LEASE" and self.database.lease.holder is None and self._led_until is not None:
             self._led_until = min(self._led_until, self.database.clock())
 
