@@ -53,7 +53,7 @@ SELECT id, revision, effective_from, status, schedule, timezone, run_at, destina
 # As a leader leaves it that stopped just now and had seen every task: nothing is late, nothing is to be made up.
 SETTLE = """
 UPDATE scheduler_lease
-SET holder = NULL, expires_at = '-infinity', watermark = clock_timestamp(), gap_until = NULL,
+SET holder = NULL, expires_at = '-infinity', watermark = clock_timestamp(), gap_until = NULL, gap_snapshot = NULL,
     feed_xid = pg_current_xact_id()
 """
 

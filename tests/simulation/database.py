@@ -44,6 +44,8 @@ class Table(NamedTuple):
     tasks: dict[UUID, Revision]
     xmin: int
     """Everything with a lower transaction id is in it."""
+    text: str
+    """What is in it, as PostgreSQL writes that."""
     lease: "Lease"
     is_paused: bool
     commits: int
@@ -60,6 +62,7 @@ class Lease:
     expires_at: datetime = BEGINNING
     feed_xid: int = 0
     gap_until: datetime | None = None
+    gap_snapshot: str | None = None
     database_id: str | None = None
     reboot_at: datetime | None = None
     tasks: int = 0
@@ -135,10 +138,19 @@ class Database:
         """The lowest transaction id that is still writing, or the next one."""
         return min(self.writing, default=self.next_xid)
 
+    def _text(self) -> str:
+        return f"{self.xmin()}:{self.next_xid}:{','.join(map(str, sorted(self.writing)))}"
+
     def now_visible(self) -> Table:
         """What a statement sees now."""
         return Table(
-            self.revisions, self.tasks, self.xmin(), self.lease, self.paused_at is not None, len(self.revisions)
+            self.revisions,
+            self.tasks,
+            self.xmin(),
+            self._text(),
+            self.lease,
+            self.paused_at is not None,
+            len(self.revisions),
         )
 
     def snapshot(self) -> Table:

@@ -61,7 +61,15 @@ Statement = Callable[..., list[Row]]
 
 _LEASE = _columns("watermark", "feed_xid", "database_id", "reboot_at", "current_database_id")
 _STANDING = _columns(
-    "epoch", "watermark", "feed_xid", "database_id", "gap_until", "reboot_at", "now", "current_database_id"
+    "epoch",
+    "watermark",
+    "feed_xid",
+    "database_id",
+    "gap_until",
+    "gap_snapshot",
+    "reboot_at",
+    "now",
+    "current_database_id",
 )
 _NOW = _columns("now")
 _TRUE = _columns("true")
@@ -81,8 +89,9 @@ def _take_lease(database: Database, _: Table, holder: str, ttl: timedelta, reboo
     if lease.expires_at == BEGINNING or lease.expires_at < now - reboot_after:
         lease.reboot_at = now
     lease.holder, lease.epoch, lease.expires_at = holder, lease.epoch + 1, now + ttl
-    values = (lease.epoch, lease.watermark, lease.feed_xid, lease.database_id, lease.gap_until, lease.reboot_at)
-    return [Row(_STANDING, (*values, now, database.database_id))]
+    feed = (lease.epoch, lease.watermark, lease.feed_xid, lease.database_id)
+    gap = (lease.gap_until, lease.gap_snapshot)
+    return [Row(_STANDING, (*feed, *gap, lease.reboot_at, now, database.database_id))]
 
 
 def holds(database: Database, holder: str, epoch: int) -> bool:
@@ -121,11 +130,13 @@ def _adopt_position(
     return [Row(_TRUE, (True,))]
 
 
-def _freeze_gap(database: Database, _: Table, holder: str, epoch: int, until: datetime) -> list[Row]:
+def _freeze_gap(
+    database: Database, _: Table, holder: str, epoch: int, until: datetime, snapshot: str
+) -> list[Row]:
     if not holds(database, holder, epoch):
         return []
     database.write()
-    database.lease.gap_until = until
+    database.lease.gap_until, database.lease.gap_snapshot = until, snapshot
     return [Row(_TRUE, (True,))]
 
 
@@ -135,14 +146,14 @@ def _close_gap(database: Database, _: Table, holder: str, epoch: int, database_i
     database.write()
     lease = database.lease
     lease.watermark = max(lease.watermark, lease.gap_until or lease.watermark)
-    lease.gap_until = None
+    lease.gap_until = lease.gap_snapshot = None
     return [Row(_TRUE, (True,))]
 
 
 # --- Snapshot and feed --------------------------------------------------------------------------------------
 
 _TASK = _columns(*_REVISION)
-_CHANGE = _columns(*_REVISION, "xid", "next_xid", "now", "database_id", "is_paused")
+_CHANGE = _columns(*_REVISION, "xid", "next_xid", "now", "snapshot", "database_id", "is_paused")
 _BUCKET = _columns("bucket", "tasks", "total")
 
 Since = Callable[[Revision, Any], bool]
@@ -160,7 +171,7 @@ def changes(which: Since) -> Statement:
     """The revisions since then, and where the feed goes on."""
 
     def run(database: Database, seen: Table, since: Any) -> list[Row]:
-        tail = (seen.xmin, database.clock(), database.database_id, seen.is_paused)
+        tail = (seen.xmin, database.clock(), seen.text, database.database_id, seen.is_paused)
         found = sorted(revision for revision in seen.revisions.values() if which(revision, since))
         rows = [Row(_CHANGE, (*revision.columns(), revision.xid, *tail)) for revision in found]
         return rows or [Row(_CHANGE, (*[None] * (len(_REVISION) + 1), *tail))]

@@ -29,6 +29,7 @@ SOMEBODY_WAITS_FOR_A_LOCK = """
 SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database())
 """
 PAUSE = "UPDATE scheduler_pause SET paused_at = clock_timestamp()"
+SNAPSHOT = "1/1 700:700:"
 LATER = DAY + timedelta(days=400)  # beyond the watermark that a fresh database begins with
 
 
@@ -170,7 +171,7 @@ async def test_a_gap_leaves_a_row_for_what_fires_and_one_for_what_is_missed(emit
     task_id = uuid4()
     owner = Revision(task_id.bytes, 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
     gap_end, before = LATER + timedelta(minutes=25), counted("executions_missed")
-    await emitter.freeze_gap(gap_end)
+    await emitter.freeze_gap(gap_end, SNAPSHOT)
 
     await emitter.emit_spans([Span(owner, LATER, gap_end)], decided_at=gap_end, position=0)
     await emitter.close_gap()
@@ -255,7 +256,7 @@ async def test_a_pause_stops_an_emission_after_its_chunk_and_what_was_committed_
 
 async def test_a_pause_stops_catching_up_after_its_batch(emitter: Emitter, pool: asyncpg.Pool):
     tasks = [Revision(uuid4().bytes, 1, LATER, True, "discord.com/1", When("0 * * * *")) for _ in range(4)]
-    await emitter.freeze_gap(LATER)
+    await emitter.freeze_gap(LATER, SNAPSHOT)
     await pool.execute(PAUSE)
 
     with pytest.raises(BrokenOffError, match="paused"):
@@ -267,7 +268,7 @@ async def test_a_pause_stops_catching_up_after_its_batch(emitter: Emitter, pool:
 
 async def test_a_gap_that_was_not_worked_off_is_inherited(emitter: Emitter, pool: asyncpg.Pool):
     before = await watermark(pool)
-    await emitter.freeze_gap(LATER)
+    await emitter.freeze_gap(LATER, SNAPSHOT)
     await pool.execute("UPDATE scheduler_lease SET expires_at = '-infinity'")
 
     standing = await Lease(
@@ -304,7 +305,7 @@ async def test_only_the_leader_decides_on_a_gap(emitter: Emitter, pool: asyncpg.
     await pool.execute("UPDATE scheduler_lease SET holder = 'another', epoch = epoch + 1")
 
     with pytest.raises(LeaseLostError):
-        await (emitter.freeze_gap(LATER) if step == "freeze_gap" else emitter.close_gap())
+        await (emitter.freeze_gap(LATER, SNAPSHOT) if step == "freeze_gap" else emitter.close_gap())
 
 
 async def test_a_work_queue_that_an_operator_deleted_is_made_anew_and_gets_the_jobs(

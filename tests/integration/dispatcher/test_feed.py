@@ -51,7 +51,7 @@ def set_lease(pool: asyncpg.Pool):
 
     async def set_lease(watermark: datetime = DAY, xid: int = 0, *, database_id: str | None = None) -> Standing:
         row = await pool.fetchrow(SET_LEASE, watermark, xid, database_id)
-        return Standing(2, watermark, xid, row["database_id"], None, None)
+        return Standing(2, watermark, xid, row["database_id"], None, None, None)
 
     return set_lease
 

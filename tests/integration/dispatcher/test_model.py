@@ -45,9 +45,11 @@ SELECT scheduled_for, task_id, kind, destination, next_at, give_up_at, state, re
 FROM executions ORDER BY scheduled_for, task_id
 """
 LEASE = """
-SELECT watermark, holder, epoch, expires_at, gap_until, database_id, reboot_at, tasks, schedules
+SELECT watermark, holder, epoch, expires_at, gap_until, gap_snapshot, database_id, reboot_at, tasks, schedules
 FROM scheduler_lease
 """
+XIDS = ("xid", "next_xid", "feed_xid", "snapshot")
+"""The two number their transactions differently."""
 SET_EXECUTION = """
 UPDATE executions SET state = $3, next_at = $4, give_up_at = $5, seq = seq + 1, lost_claims = $6, sweeps = $7
 WHERE scheduled_for = $1 AND task_id = $2
@@ -98,8 +100,7 @@ class Pair:
             "PARTITIONS",
         )
         first, second = (
-            [[value for key, value in row.items() if key not in ("xid", "next_xid", "feed_xid")] for row in rows]
-            for rows in (real, modelled)
+            [[value for key, value in row.items() if key not in XIDS] for row in rows] for rows in (real, modelled)
         )
         if unordered:
             first, second = sorted(first, key=str), sorted(second, key=str)
@@ -164,7 +165,7 @@ async def release(pair: Pair) -> None:
 
 
 async def freeze(pair: Pair) -> None:
-    await pair.ask(sql.FREEZE_GAP, *_leader(pair), _instant(pair))
+    await pair.ask(sql.FREEZE_GAP, *_leader(pair), _instant(pair), "700:701:")
 
 
 async def close(pair: Pair) -> None:
@@ -341,7 +342,8 @@ async def pair_of(pool: asyncpg.Pool, partitions: Partitions) -> Callable[[int],
         await pool.execute("UPDATE scheduler_pause SET paused_at = NULL")
         await pool.execute(
             "UPDATE scheduler_lease SET watermark = $1, holder = NULL, epoch = 0, expires_at = '-infinity',"
-            " feed_xid = '0', gap_until = NULL, database_id = NULL, reboot_at = NULL, tasks = 0, schedules = 0",
+            " feed_xid = '0', gap_until = NULL, gap_snapshot = NULL, database_id = NULL, reboot_at = NULL,"
+            " tasks = 0, schedules = 0",
             DAY,
         )
         model = Database(lambda: datetime.now(UTC), Lease(DAY))

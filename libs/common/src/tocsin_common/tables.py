@@ -121,8 +121,9 @@ idempotency_keys = sa.Table(
 )
 
 # One row: who leads, and how far everything owed has its row. `gap_until`: what is owed between the watermark and
-# then is being caught up with, and whoever leads next decides on it as of the same instant. `feed_xid` is of the
-# database that `database_id` names, and of no copy of it. `reboot_at`: when scheduling last started anew.
+# then is being caught up with, and whoever leads next decides on it as of the same instant, and on the tasks as
+# `gap_snapshot` shows them: a database and its transactions. `feed_xid` is of the database that `database_id`
+# names, and of no copy of it. `reboot_at`: when scheduling last started anew.
 scheduler_lease = sa.Table(
     "scheduler_lease",
     metadata,
@@ -133,6 +134,7 @@ scheduler_lease = sa.Table(
     sa.Column("watermark", _timestamp, nullable=False, server_default=_now),
     sa.Column("feed_xid", Xid8, nullable=False, server_default="0"),
     sa.Column("gap_until", _timestamp),
+    sa.Column("gap_snapshot", sa.Text),
     sa.Column("database_id", sa.Text),
     sa.Column("reboot_at", _timestamp),
     sa.Column("tasks", sa.Integer, nullable=False, server_default="0"),

@@ -23,7 +23,7 @@ UPDATE scheduler_lease
 SET holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2::interval,
     reboot_at = CASE WHEN expires_at < clock_timestamp() - $3::interval THEN clock_timestamp() ELSE reboot_at END
 WHERE expires_at <= clock_timestamp() OR holder = $1
-RETURNING epoch, watermark, feed_xid, database_id, gap_until, reboot_at, clock_timestamp() AS now,
+RETURNING epoch, watermark, feed_xid, database_id, gap_until, gap_snapshot, reboot_at, clock_timestamp() AS now,
           {_DATABASE_ID} AS current_database_id
 """  # noqa: S608 - built from a constant above
 
@@ -62,7 +62,8 @@ class Snapshot(NamedTuple):
 # One row without a task comes back where nothing changed.
 _CHANGES = f"""
 SELECT task_id, {_REVISION}, xid, pg_snapshot_xmin(pg_current_snapshot()) AS next_xid, clock_timestamp() AS now,
-       {_DATABASE_ID} AS database_id, (SELECT paused_at IS NOT NULL FROM scheduler_pause) AS is_paused
+       pg_current_snapshot()::text AS snapshot, {_DATABASE_ID} AS database_id,
+       (SELECT paused_at IS NOT NULL FROM scheduler_pause) AS is_paused
 FROM (VALUES (true)) always LEFT JOIN task_revisions ON %(since)s
 ORDER BY task_id, revision
 """  # noqa: S608 - built from constants above
@@ -129,13 +130,13 @@ RETURNING true
 
 # The decision on a gap is frozen before the first row of it is written, so that a crash changes nothing of it.
 FREEZE_GAP = """
-UPDATE scheduler_lease SET gap_until = $3
+UPDATE scheduler_lease SET gap_until = $3, gap_snapshot = $4
 WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
 RETURNING true
 """
 
 CLOSE_GAP = f"""
-UPDATE scheduler_lease SET gap_until = NULL, watermark = GREATEST(watermark, gap_until)
+UPDATE scheduler_lease SET gap_until = NULL, gap_snapshot = NULL, watermark = GREATEST(watermark, gap_until)
 WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() AND {_DATABASE_ID} = $3::text
 RETURNING true
 """  # noqa: S608 - built from a constant above

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tocsin_common.messages import Job
 from tocsin_dispatcher.scheduler.catch_up import Resolution, Terms, resolve
 from tocsin_dispatcher.scheduler.heap import SPARE_ENTRIES, Heap
-from tocsin_dispatcher.scheduler.revision import REBOOT, TICK, Policy, Revision, Span, When, join, split
+from tocsin_dispatcher.scheduler.revision import REBOOT, TICK, Gap, Policy, Revision, Span, When, join, split
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 A, B = UUID(int=1), UUID(int=2)
@@ -355,6 +355,55 @@ def test_what_is_owed_late_and_in_a_gap_by_one_revision_is_decided_on_as_one():
         (A, at(3), at(40)),
         (B, at(10) + TICK, at(40)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "known"),
+    [
+        ("", [698, 699, 700, 701, 702, 703, 704]),
+        ("700:700:", [698, 699]),
+        ("700:703:700,702", [698, 699, 701]),
+    ],
+)
+def test_a_gap_knows_what_had_committed_when_it_was_decided_on(snapshot: str, known: list[int]):
+    gap = Gap(NOON, snapshot)
+
+    assert [xid for xid in range(698, 705) if gap.knows(xid)] == known
+
+
+@pytest.mark.parametrize(
+    ("new", "owed_by_new"),
+    [
+        pytest.param({"cron": EVERY_SECOND, "since": 12}, (12, 20), id="another schedule"),
+        pytest.param({"status": "INACTIVE", "since": 12}, None, id="stopped"),
+        pytest.param({"destination": "discord.com/2"}, None, id="an edit that leaves the schedule alone"),
+    ],
+)
+def test_what_was_decided_on_a_gap_stays_when_a_change_in_it_becomes_known_later(new, owed_by_new):
+    heap, old = Heap(NOON), revision()
+    heap.load(old)
+    change = heap.apply(revision(number=2, **new))._replace(xid=701)
+
+    in_gap, after, frozen = heap.late_about([change], Gap(at(20), "700:700:"))
+
+    spans = list(join(in_gap, heap.gap(at(20), frozen)))
+    assert Span(old, NOON + TICK, at(20)) in spans
+    others = [(span.start, span.end) for span in spans if span.revision is not old]
+    assert others == ([] if owed_by_new is None else [(at(owed_by_new[0]), at(owed_by_new[1]))])
+    assert after == []
+
+
+def test_a_change_that_was_known_when_a_gap_was_decided_on_ends_what_was_owed_before_it():
+    heap, old = Heap(NOON), revision()
+    heap.load(old)
+    change = heap.apply(revision(number=2, cron=EVERY_SECOND, since=12))._replace(xid=699)
+
+    in_gap, after, frozen = heap.late_about([change], Gap(at(20), "700:700:"))
+
+    spans = list(join(in_gap, heap.gap(at(20), frozen)))
+    assert [(span.start, span.end) for span in spans if span.revision is old] == [(NOON + TICK, at(12) - TICK)]
+    assert [(span.start, span.end) for span in spans if span.revision is not old] == [(at(12), at(20))]
+    assert after == []
 
 
 def test_skipping_a_gap_goes_on_after_it():

@@ -121,10 +121,13 @@ class Emitter:
         self._lease.check()
         await self._holding(sql.ADOPT_POSITION, position, database_id)
 
-    async def freeze_gap(self, until: datetime) -> None:
-        """Decide that what is owed up to `until` is caught up with as of `until`, by whoever leads."""
+    async def freeze_gap(self, until: datetime, snapshot: str) -> None:
+        """Decide that what is owed up to `until` is caught up with as of `until`, by whoever leads.
+
+        `snapshot`: on the tasks as it shows them, with the database that it is of.
+        """
         self._lease.check()
-        await self._holding(sql.FREEZE_GAP, until)
+        await self._holding(sql.FREEZE_GAP, until, snapshot)
 
     async def close_gap(self) -> None:
         """The gap has been worked off: the watermark becomes its end."""

@@ -50,14 +50,16 @@ class Feed:
         self._clock = clock
         self.heap = Heap(datetime.max.replace(tzinfo=UTC))
         self.position = 0
+        self.snapshot = ""
+        """The transactions that are known, as PostgreSQL writes them."""
         self.database_id: str | None = None
         """Of the database that the heap was loaded from; None where it must be loaded."""
         self.is_paused = False
         self.unsettled: list[Change] = []
         """Changes of which nobody has emitted yet what they make owed outside the usual order."""
         self._lease_database_id: str | None = None
-        self._recent: list[tuple[int, Change]] = []
-        """What changed at or after the lease's X, each with its transaction id."""
+        self._recent: list[Change] = []
+        """What changed at or after the lease's X."""
 
     async def load(self) -> None:
         """Read all active tasks, and what changed since the lease's X.
@@ -72,7 +74,7 @@ class Feed:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             lease = await connection.fetchrow(sql.LEASE)
-            is_ours = _is_copy(lease["database_id"], lease["current_database_id"])
+            is_ours = is_copy(lease["database_id"], lease["current_database_id"])
             snapshot = sql.SNAPSHOT_BY_XID if is_ours else sql.SNAPSHOT_BY_EFFECTIVE_FROM
             since = lease["feed_xid"] if is_ours else lease["watermark"] - UNREAD
             heap = Heap(lease["watermark"], reboot_at=lease["reboot_at"])
@@ -108,7 +110,7 @@ class Feed:
         self.heap.reboot(standing.reboot_at)
         await self.step()
         is_ours = standing.database_id == self.database_id
-        self.unsettled = [change for xid, change in self._recent if not is_ours or xid >= standing.feed_xid]
+        self.unsettled = [change for change in self._recent if not is_ours or change.xid >= standing.feed_xid]
 
     async def step(self) -> None:
         """Bring every entry of the heap past its watermark, and let others have their turn meanwhile."""
@@ -121,7 +123,7 @@ class Feed:
 
     def committed(self, position: int) -> None:
         """The lease's X is `position`: whoever leads next looks at nothing before it."""
-        self._recent = [entry for entry in self._recent if entry[0] >= position]
+        self._recent = [change for change in self._recent if change.xid >= position]
 
     async def find_drift(self) -> int:
         """Compare the heap with one snapshot of the tasks, and mend it; returns how many tasks were wrong."""
@@ -141,8 +143,7 @@ class Feed:
     def _mend(self, there: list[Revision], here: dict[bytes, int]) -> int:
         wrong = [task for task in there if here.get(task.task_key) != (task.revision if task.is_active else None)]
         for task in wrong:
-            self._recent.append((self.position, self.heap.replace(task)))
-            self.unsettled.append(self._recent[-1][1])
+            self._remember(self.heap.replace(task)._replace(xid=self.position))
         # What has no row is owed nothing any more, and what its heap has of it is no change of the task.
         gone = [_gone(key, here[key]) for key in here.keys() - {task.task_key for task in there}]
         for task in gone:
@@ -160,14 +161,18 @@ class Feed:
         for row in changed:
             change = self.heap.apply(_revision(self.heap, row))
             if change is not None:
-                self._recent.append((row["xid"], change))
-                self.unsettled.append(change)
+                self._remember(change._replace(xid=row["xid"]))
             await asyncio.sleep(0)  # cron arithmetic takes time, and the lease must be renewed meanwhile
         self.heap.forget_inactive(keep={row["task_id"].bytes for row in changed})
-        self.position, self.is_paused = rows[0]["next_xid"], rows[0]["is_paused"]
+        self.position, self.snapshot = rows[0]["next_xid"], rows[0]["snapshot"]
+        self.is_paused = rows[0]["is_paused"]
         self._clock.sample(rows[0]["now"])
         self._tell_unreadable()
         _log.debug("changes.applied", revisions=len(changed), position=self.position)
+
+    def _remember(self, change: Change) -> None:
+        self._recent.append(change)
+        self.unsettled.append(change)
 
     def _tell_unreadable(self) -> None:
         for revision, error in self.heap.unreadable:
@@ -216,9 +221,9 @@ def _gone(task_key: bytes, revision: int) -> Revision:
     return Revision(task_key, revision, datetime.min.replace(tzinfo=UTC), False, "", When(None))
 
 
-def _is_copy(one: str | None, other: str) -> bool:
+def is_copy(one: str | None, other: str | None) -> bool:
     """Whether both are of one system, be it on different timelines."""
-    return one is not None and one.partition("/")[0] == other.partition("/")[0]
+    return one is not None and other is not None and one.partition("/")[0] == other.partition("/")[0]
 
 
 _policy = cache(Policy)  # one object for all tasks that have the same

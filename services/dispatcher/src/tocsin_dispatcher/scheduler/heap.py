@@ -5,9 +5,10 @@ only; nothing advances until the caller says that it was committed.
 """
 
 import heapq
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from itertools import count
+from types import MappingProxyType
 
 import msgspec
 
@@ -16,16 +17,19 @@ from tocsin_dispatcher.scheduler.revision import (
     TICK,
     UNREADABLE,
     Change,
+    Gap,
     Owed,
     Revision,
     Span,
     When,
     late_spans,
+    split,
 )
 
 SPARE_ENTRIES = 1000
 NEAR = 8  # instants that are passed one by one; to get over more, a new iterator costs less
 BUCKETS = 256
+NOTHING: Mapping[bytes, Revision | None] = MappingProxyType({})
 
 
 class _Group:
@@ -111,11 +115,23 @@ class Heap:
 
     def late(self, changes: list[Change]) -> list[Span]:
         """What changes that were applied make owed outside the usual order, as of the watermark."""
-        known = [
-            Change(change.old and self._with_reboot(change.old), self._with_reboot(change.new))
-            for change in changes
-        ]
-        return late_spans(known, self.watermark)
+        return late_spans(self._with_reboots(changes), self.watermark)
+
+    def late_about(
+        self, changes: list[Change], gap: Gap
+    ) -> tuple[list[Span], list[Span], dict[bytes, Revision | None]]:
+        """The same about a gap: what lies in it, what comes after it, and what some tasks were when it was frozen.
+
+        What had not been known then does not shorten what the tasks owe in the gap: that was decided on.
+        """
+        changes = self._with_reboots(changes)
+        known = [change for change in changes if gap.knows(change.xid)]
+        since = [change for change in changes if not gap.knows(change.xid)]
+        frozen: dict[bytes, Revision | None] = {}
+        for change in since:
+            frozen.setdefault(change.new.task_key, change.old)
+        in_gap, after = split(late_spans(known, self.watermark) + late_spans(since, gap.until), gap.until)
+        return in_gap, after, frozen
 
     def forget_inactive(self, keep: Collection[bytes]) -> None:
         """Drop what is known of inactive tasks, but for `keep`: those the feed may show again."""
@@ -161,18 +177,22 @@ class Heap:
                 self._push(entry[2])
                 yield
 
-    def gap(self, until: datetime) -> Iterator[Span]:
+    def gap(self, until: datetime, frozen: Mapping[bytes, Revision | None] = NOTHING) -> Iterator[Span]:
         """What tasks owe after the watermark up to `until`; the heap must not change while this is read.
 
-        Those of one schedule come together, and those of schedules that owe nothing then do not come.
+        Those of one schedule come together, and those of schedules that owe nothing then do not come. `frozen`:
+        what these tasks count as.
         """
         after = self.watermark + TICK
         for group in self._groups.values():
             if group.next_at is not None and group.next_at <= until:
                 for member in self._members(group):
                     start = max(member.effective_from, after)
-                    if start <= until:
+                    if start <= until and member.task_key not in frozen:
                         yield Span(member, start, until)
+        for revision in frozen.values():
+            if revision is not None and revision.is_active and revision.effective_from <= until:
+                yield Span(revision, max(revision.effective_from, after), until)
 
     def tally(self) -> dict[int, tuple[int, int]]:
         """By the last byte of the tasks' ids: how many are active, and the sum of their revisions."""
@@ -183,6 +203,12 @@ class Heap:
         return {
             task_key: revision.revision for task_key, revision in self._active.items() if task_key[-1] in buckets
         }
+
+    def _with_reboots(self, changes: list[Change]) -> list[Change]:
+        return [
+            change._replace(old=change.old and self._with_reboot(change.old), new=self._with_reboot(change.new))
+            for change in changes
+        ]
 
     def _groups_at(self, instant: datetime) -> list[_Group]:
         """Those that are due at `instant`; finds them from the heap's top without taking them off."""

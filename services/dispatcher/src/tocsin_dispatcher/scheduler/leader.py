@@ -1,7 +1,7 @@
 """SHELL. What the leading scheduler does: follow the changes, emit what is due, sleep until the next."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -10,10 +10,10 @@ from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.emitter import Emitter
-from tocsin_dispatcher.scheduler.feed import Feed
+from tocsin_dispatcher.scheduler.feed import Feed, is_copy
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Lease, Standing
-from tocsin_dispatcher.scheduler.revision import TICK, join, split
+from tocsin_dispatcher.scheduler.revision import TICK, Gap, join, split
 
 _log = structlog.get_logger(__name__)
 
@@ -59,14 +59,14 @@ class Leader:
         )
         self._read_next = boottime() + self._settings.feed_poll_s
         self._check_next = boottime() + self._settings.drift_check_s
-        gap_until = standing.gap_until
+        gap = self._inherited(standing)
         is_ours = standing.database_id == self._feed.database_id
         while not stop.is_set():
             while not await self._is_up_to_date():
                 await self._read()
             if not self._feed.is_paused:
-                await self._make_up(heap, gap_until)
-                gap_until = None
+                await self._make_up(heap, gap)
+                gap = None
                 if not is_ours:
                     await self._emitter.adopt_position(self._feed.position, self._feed.database_id or "")
                     is_ours = True
@@ -95,38 +95,51 @@ class Leader:
     def _has_news(self) -> bool:
         return self._wake.is_set() or boottime() >= self._read_next
 
-    async def _make_up(self, heap: Heap, gap_until: datetime | None) -> None:
+    def _inherited(self, standing: Standing) -> Gap | None:
+        if standing.gap_until is None:
+            return None
+        database_id, _, snapshot = (standing.gap_snapshot or "").rpartition(" ")
+        # Transactions of another database say nothing.
+        is_known = is_copy(database_id, self._feed.database_id)
+        return Gap(standing.gap_until, snapshot if is_known else "")
+
+    async def _make_up(self, heap: Heap, gap: Gap | None) -> None:
         """Emit what is owed outside the usual order: what changes seen late owe, and all that a gap left.
 
         What late changes owe of a gap hangs on its frozen decision too. Were it decided anew after a crash, fewer
         instants would be recent enough to fire, and a row that fired before would stand where the missed ones
         are to be recorded.
         """
-        late = heap.late(self._feed.unsettled)
-        gap_until = gap_until or await self._freeze_gap(heap)
-        while gap_until is not None:
-            in_gap, late = split(late, gap_until)
-            spans = join(in_gap, heap.gap(gap_until))
-            await self._emitter.emit_spans(spans, decided_at=gap_until, position=0)
+        gap = gap or await self._freeze_gap(heap)
+        if gap is None:
+            late = heap.late(self._feed.unsettled)
+        else:
+            in_gap, late, frozen = heap.late_about(self._feed.unsettled, gap)
+        while gap is not None:
+            spans = join(in_gap, heap.gap(gap.until, frozen))
+            await self._emitter.emit_spans(spans, decided_at=gap.until, position=0)
             failpoints.reach("scheduler.gap_emitted")
             await self._emitter.close_gap()
-            heap.advance(gap_until)
+            heap.advance(gap.until)
             await self._feed.step()
-            gap_until = await self._freeze_gap(heap)
+            gap = await self._freeze_gap(heap)
+            if gap is not None:
+                (in_gap, late), frozen = split(late, gap.until), {}
         if late:
             await self._emitter.emit_spans(join(late), decided_at=self._clock.now(), position=self._feed.position)
         self._feed.settled()
 
-    async def _freeze_gap(self, heap: Heap) -> datetime | None:
+    async def _freeze_gap(self, heap: Heap) -> Gap | None:
         """After an outage longer than the grace, decide once up to when it is caught up with."""
         if not self._is_behind(heap):
             return None
         await self._publisher.ready()
         now = self._clock.now()  # not before: the broker may have been away until now
         _log.warning("scheduler.catching_up", since=heap.watermark.isoformat(), until=now.isoformat())
-        await self._emitter.freeze_gap(now)
+        gap = Gap(now, self._feed.snapshot)
+        await self._emitter.freeze_gap(now, f"{self._feed.database_id} {gap.snapshot}")
         failpoints.reach("scheduler.gap_frozen")
-        return now
+        return gap
 
     def _is_behind(self, heap: Heap) -> bool:
         return self._clock.now() - heap.watermark > self._grace

@@ -31,6 +31,8 @@ class Standing(NamedTuple):
     """Of which database `feed_xid` is."""
     gap_until: datetime | None
     """A gap that the last leader was catching up with ends here."""
+    gap_snapshot: str | None
+    """The transactions that it knew when it decided on that."""
     reboot_at: datetime | None
     """When scheduling last started anew."""
 

@@ -127,6 +127,24 @@ class Change(NamedTuple):
 
     old: Revision | None
     new: Revision
+    xid: int = 0
+    """Of the transaction that did it."""
+
+
+class Gap(NamedTuple):
+    """An outage that is being caught up with: what is decided on it holds for whoever leads."""
+
+    until: datetime
+    """What is owed up to then is decided on as of then."""
+    snapshot: str
+    """On the tasks as these transactions left them, by PostgreSQL's text of them; empty: as they are now."""
+
+    def knows(self, xid: int) -> bool:
+        """Whether what that transaction did was known when it was decided."""
+        if not self.snapshot:
+            return True
+        first, end, under_way = self.snapshot.split(":")
+        return xid < int(first) or (xid < int(end) and str(xid) not in under_way.split(","))
 
 
 def split(spans: list[Span], at: datetime) -> tuple[list[Span], list[Span]]:
@@ -165,7 +183,7 @@ def late_spans(changes: list[Change], watermark: datetime) -> list[Span]:
         for change in changes
         if change.old is not None
     }
-    for old, new in changes:
+    for old, new, _ in changes:
         if old is not None and old.is_active:
             spans.append(Span(old, max(old.effective_from, watermark + TICK), new.effective_from - TICK))
         if new.is_active:
@@ -179,9 +197,9 @@ def _without_edits(changes: list[Change]) -> list[Change]:
     """Leave out edits that leave the schedule alone; each is part of the change that it follows here, if any."""
     kept: dict[tuple[bytes, int], Change] = {}
     for change in changes:
-        old, new = change
+        old, new, _ = change
         if old is None or old.effective_from != new.effective_from:
             kept[new.task_key, new.revision] = change
         elif (edited := kept.pop((old.task_key, old.revision), None)) is not None:
-            kept[new.task_key, new.revision] = Change(edited.old, new)
+            kept[new.task_key, new.revision] = edited._replace(new=new)
     return list(kept.values())
