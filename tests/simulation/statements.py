@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from simulation.database import BEGINNING, OPEN, Database, Execution, Revision, Table
-from tocsin_dispatcher import sql
+from tocsin_dispatcher.scheduler import sql
 
 TICK = timedelta(microseconds=1)
 

@@ -12,7 +12,7 @@ import pytest
 from integration.dispatcher.conftest import DAY
 from simulation.database import OPEN, Database, Lease, Revision
 from simulation.statements import Row, find, known
-from tocsin_dispatcher import sql
+from tocsin_dispatcher.scheduler import sql
 from tocsin_dispatcher.scheduler.partitions import MARK, Partitions
 
 SEEDS = 8

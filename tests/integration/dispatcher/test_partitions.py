@@ -14,10 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin_common.tables import OPEN_STATES
-from tocsin_dispatcher import sql
 from tocsin_dispatcher.clock import SAMPLES, DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.scheduler import app
+from tocsin_dispatcher.scheduler import app, sql
 from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.feed import Feed
 from tocsin_dispatcher.scheduler.leader import Leader

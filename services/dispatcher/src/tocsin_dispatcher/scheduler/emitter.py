@@ -17,9 +17,10 @@ from tocsin_common import failpoints, topology
 from tocsin_common.errors import TocsinError
 from tocsin_common.messages import Job, pack
 from tocsin_common.settings import SchedulerSettings
-from tocsin_dispatcher import metrics, sql
+from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.scheduler import sql
 from tocsin_dispatcher.scheduler.catch_up import Missed, Terms, resolve
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions

@@ -17,8 +17,9 @@ import asyncpg
 import structlog
 
 from tocsin_common.errors import TocsinError
-from tocsin_dispatcher import metrics, sql
+from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.scheduler import sql
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
 from tocsin_dispatcher.scheduler.revision import Change, Policy, Revision, When

@@ -9,8 +9,8 @@ import structlog
 
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.errors import TocsinError
-from tocsin_dispatcher import sql
 from tocsin_dispatcher.clock import DatabaseClock, boottime
+from tocsin_dispatcher.scheduler import sql
 
 RETRY_S = 0.2
 

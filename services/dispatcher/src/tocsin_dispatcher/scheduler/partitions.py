@@ -10,8 +10,8 @@ import asyncpg
 import structlog
 
 from tocsin_common.errors import TocsinError
-from tocsin_dispatcher import sql
 from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.scheduler import sql
 from tocsin_dispatcher.scheduler.revision import TICK
 
 CHECK_S = 60.0

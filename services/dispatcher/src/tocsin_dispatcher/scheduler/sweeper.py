@@ -10,8 +10,9 @@ from tocsin_common import failpoints, topology
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.messages import Job, JobMessage, pack
 from tocsin_common.settings import SchedulerSettings
-from tocsin_dispatcher import metrics, sql
+from tocsin_dispatcher import metrics
 from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.scheduler import sql
 from tocsin_dispatcher.scheduler.lease import Lease
 
 _log = structlog.get_logger(__name__)

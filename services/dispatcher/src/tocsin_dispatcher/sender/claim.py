@@ -9,8 +9,9 @@ import asyncpg
 import structlog
 
 from tocsin_common.messages import Job, iso_utc
-from tocsin_dispatcher import metrics, sql
+from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
+from tocsin_dispatcher.sender import sql
 
 _ENDED = {
     "expired": ("execution.expired", metrics.EXECUTIONS_EXPIRED),

@@ -8,8 +8,8 @@ import structlog
 from tocsin_common import failpoints, topology
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.messages import JobMessage, execution_id, iso_utc
-from tocsin_dispatcher import sql
 from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.claim import Claims, Grant
 from tocsin_dispatcher.sender.destinations import Destinations
 from tocsin_dispatcher.sender.post import Attempt, Poster

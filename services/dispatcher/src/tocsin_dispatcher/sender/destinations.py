@@ -8,7 +8,7 @@ import structlog
 
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.messages import Job
-from tocsin_dispatcher import sql
+from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.outcome import Limit
 
 FIRST_POST_S = 0.25  # how long a POST is taken to last before one was measured

@@ -10,7 +10,7 @@ import asyncpg
 import structlog
 
 from tocsin_common.database import CONNECTION_ERRORS
-from tocsin_dispatcher import sql
+from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.backoff import Backoff, Next, decide
 from tocsin_dispatcher.sender.claim import Grant
 from tocsin_dispatcher.sender.post import Attempt

@@ -1,0 +1,246 @@
+"""All SQL of the scheduler, named for what it answers or does.
+
+Each statement that takes row locks takes them in key order and commits by itself, so two processes never wait
+for each other in a circle and a frozen one blocks nobody.
+"""
+
+from typing import NamedTuple
+
+# --- Lease --------------------------------------------------------------------------------------------------
+
+# A transaction id means something in this database only, and not after a copy of it went on by itself.
+_DATABASE_ID = """
+(SELECT system_identifier FROM pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+"""
+
+LEASE = f"""
+SELECT watermark, feed_xid, database_id, reboot_at, {_DATABASE_ID} AS current_database_id FROM scheduler_lease
+"""  # noqa: S608 - built from a constant above
+
+TAKE_LEASE = f"""
+UPDATE scheduler_lease
+SET holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2::interval,
+    reboot_at = CASE WHEN expires_at < clock_timestamp() - $3::interval THEN clock_timestamp() ELSE reboot_at END
+WHERE expires_at <= clock_timestamp() OR holder = $1
+RETURNING epoch, watermark, feed_xid, database_id, gap_until, gap_snapshot, reboot_at, clock_timestamp() AS now,
+          {_DATABASE_ID} AS current_database_id
+"""  # noqa: S608 - built from a constant above
+
+RENEW_LEASE = """
+UPDATE scheduler_lease SET expires_at = clock_timestamp() + $3::interval, tasks = $4, schedules = $5
+WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+RETURNING clock_timestamp() AS now
+"""
+
+RELEASE_LEASE = """
+UPDATE scheduler_lease SET expires_at = LEAST(expires_at, clock_timestamp()), holder = NULL
+WHERE holder = $1 AND epoch = $2
+RETURNING true
+"""
+
+# --- Snapshot and feed --------------------------------------------------------------------------------------
+
+_REVISION = """
+revision, effective_from, status = 'ACTIVE', destination, schedule, timezone, run_at, starts_at, ends_at,
+catch_up, jitter_s
+"""
+
+
+class Snapshot(NamedTuple):
+    """How to read all tasks in one transaction; each statement takes where to begin."""
+
+    changes: str
+    """What changed since then, as FEED shows it."""
+    before: str
+    """What the tasks that changed were before."""
+    unchanged: str
+    """The active tasks that did not change."""
+
+
+# `next_xid` belongs to the same snapshot as the rows, so whatever commits later has an xid at or after it.
+# One row without a task comes back where nothing changed.
+_CHANGES = f"""
+SELECT task_id, {_REVISION}, xid, pg_snapshot_xmin(pg_current_snapshot()) AS next_xid, clock_timestamp() AS now,
+       pg_current_snapshot()::text AS snapshot, {_DATABASE_ID} AS database_id,
+       (SELECT paused_at IS NOT NULL FROM scheduler_pause) AS is_paused
+FROM (VALUES (true)) always LEFT JOIN task_revisions ON %(since)s
+ORDER BY task_id, revision
+"""  # noqa: S608 - built from constants above
+
+_BEFORE = f"""
+SELECT DISTINCT ON (task_id) task_id, {_REVISION}
+FROM task_revisions JOIN (SELECT DISTINCT task_id FROM task_revisions WHERE %(since)s) changed USING (task_id)
+WHERE NOT %(since)s
+ORDER BY task_id, revision DESC
+"""  # noqa: S608 - built from constants above
+
+_UNCHANGED = f"""
+SELECT id, {_REVISION} FROM tasks
+WHERE status = 'ACTIVE' AND NOT EXISTS (SELECT FROM task_revisions r WHERE r.task_id = tasks.id AND r.%(since)s)
+"""  # noqa: S608 - built from constants above
+
+
+SNAPSHOT_BY_XID, SNAPSHOT_BY_EFFECTIVE_FROM = (
+    Snapshot(*(statement % {"since": since} for statement in (_CHANGES, _BEFORE, _UNCHANGED)))
+    for since in ("xid >= $1", "effective_from > $1")
+)
+FEED = SNAPSHOT_BY_XID.changes
+
+TALLY = """
+SELECT get_byte(uuid_send(id), 15) AS bucket, count(*) AS tasks, sum(revision)::bigint AS total
+FROM tasks WHERE status = 'ACTIVE' GROUP BY 1
+"""
+
+TASKS_IN_BUCKETS = f"""
+SELECT id, {_REVISION} FROM tasks WHERE get_byte(uuid_send(id), 15) = ANY($1::integer[])
+"""  # noqa: S608 - built from a constant above
+
+# --- Emission and sweep -------------------------------------------------------------------------------------
+
+# No lease, no row. The watermark and the feed's position move in the statement that commits what is below them.
+# The lease holds in the database that it was taken in: where a copy answers that lacks the last commits, as after
+# a failover, its lease may still seem to be ours, and the watermark would pass over what the copy lacks.
+EMIT = f"""
+WITH lease AS (
+    UPDATE scheduler_lease
+    SET watermark = GREATEST(watermark, $3::timestamptz), feed_xid = GREATEST(feed_xid, $4::xid8)
+    WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() AND {_DATABASE_ID} = $11::text
+    RETURNING true
+), emitted AS (
+    INSERT INTO executions (scheduled_for, task_id, destination, kind, jitter_ms, next_at, give_up_at)
+    SELECT scheduled_for, task_id, destination, kind, jitter_ms,
+           scheduled_for + jitter_ms * interval '1 millisecond', clock_timestamp() + $10::interval
+    FROM lease, unnest($5::timestamptz[], $6::uuid[], $7::text[], $8::text[], $9::integer[])
+        AS j (scheduled_for, task_id, destination, kind, jitter_ms)
+    ORDER BY 1, 2
+    ON CONFLICT DO NOTHING
+    RETURNING true
+)
+SELECT EXISTS (SELECT FROM lease) AS held, (SELECT count(*) FROM emitted) AS emitted, clock_timestamp() AS now,
+       (SELECT paused_at IS NOT NULL FROM scheduler_pause) AS is_paused
+"""  # noqa: S608 - built from a constant above
+
+# Once all that a heap loaded from another database's position made owed was emitted.
+ADOPT_POSITION = """
+UPDATE scheduler_lease SET feed_xid = $3::xid8, database_id = $4
+WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+RETURNING true
+"""
+
+# The decision on a gap is frozen before the first row of it is written, so that a crash changes nothing of it.
+FREEZE_GAP = """
+UPDATE scheduler_lease SET gap_until = $3, gap_snapshot = $4
+WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+RETURNING true
+"""
+
+CLOSE_GAP = f"""
+UPDATE scheduler_lease SET gap_until = NULL, gap_snapshot = NULL, watermark = GREATEST(watermark, gap_until)
+WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() AND {_DATABASE_ID} = $3::text
+RETURNING true
+"""  # noqa: S608 - built from a constant above
+
+# A leader that died in the middle left rows: what it emitted is not missed, and what it counted as missed is not
+# counted again. Where the newest was emitted, by what the task was before, the row stands right before it.
+# The lease is locked until the end: where this takes its time, nobody else may lead and decide anew without seeing
+# what it leaves.
+RECORD_MISSED = """
+WITH lease AS (
+    SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() FOR UPDATE
+)
+INSERT INTO executions (scheduled_for, task_id, kind, state, destination, next_at, give_up_at, finished_at,
+                        missed_from, missed_count)
+SELECT place.newest, m.task_id, m.kind, 'missed', m.destination, m.newest, m.newest, clock_timestamp(),
+       COALESCE(known.accounted_until + interval '1 microsecond', m.oldest), m.count - known.count
+FROM unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::integer[])
+    AS m (task_id, destination, kind, newest, oldest, count)
+CROSS JOIN LATERAL (
+    SELECT max(scheduled_for) FILTER (WHERE state = 'missed' OR scheduled_for = m.oldest) AS accounted_until,
+           CASE WHEN bool_or(state = 'missed' AND missed_count IS NULL) THEN NULL
+                ELSE COALESCE(sum(CASE WHEN state = 'missed' THEN missed_count ELSE 1 END), 0) END AS count
+    FROM executions
+    WHERE task_id = m.task_id AND kind = m.kind AND scheduled_for BETWEEN m.oldest AND m.newest
+) AS known
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN EXISTS (
+               SELECT FROM executions
+               WHERE scheduled_for = m.newest AND task_id = m.task_id AND state <> 'missed'
+           ) THEN m.newest - interval '1 microsecond' ELSE m.newest END AS newest
+) AS place
+WHERE EXISTS (SELECT FROM lease)
+  AND (m.count - known.count > 0) IS NOT FALSE
+ORDER BY 1, 2
+ON CONFLICT DO NOTHING
+RETURNING true
+"""
+
+# SKIP LOCKED: a sweep never waits for a sender, nor a sender in a circle for a sweep.
+GIVE_UP = """
+WITH hopeless AS (
+    SELECT scheduled_for, task_id FROM executions
+    WHERE state IN ('due', 'waiting', 'running') AND next_at <= clock_timestamp()
+      AND (give_up_at <= clock_timestamp() OR (state = 'running' AND lost_claims + 1 >= $3))
+      AND EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
+    ORDER BY next_at LIMIT $4
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE executions e
+SET state = 'failed', claimed_by = NULL, finished_at = clock_timestamp(),
+    reason = CASE WHEN give_up_at <= clock_timestamp() THEN 'given up: too old' ELSE 'given up: lost claims' END
+FROM hopeless h WHERE e.scheduled_for = h.scheduled_for AND e.task_id = h.task_id
+RETURNING e.scheduled_for, e.task_id, e.destination, e.reason
+"""
+
+OVERDUE = """
+WITH overdue AS (
+    SELECT scheduled_for, task_id, state FROM executions
+    WHERE state IN ('due', 'waiting', 'running') AND next_at <= clock_timestamp()
+      AND next_at + CASE WHEN state = 'running' AND sweeps = 0 THEN interval '0'
+                         ELSE $3::interval * 2 ^ sweeps END <= clock_timestamp()
+      AND EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
+    ORDER BY next_at LIMIT $4
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE executions e SET sweeps = LEAST(e.sweeps + 1, 10)
+FROM overdue o WHERE e.scheduled_for = o.scheduled_for AND e.task_id = o.task_id
+RETURNING e.scheduled_for, e.task_id, e.destination, e.state
+"""
+
+# The api's own function makes the tasks INACTIVE. LATERAL with OFFSET 0: one look-up for each task whose instant
+# has come, never a walk through the executions.
+FINISH_ONCE = """
+WITH ended AS (
+    SELECT t.id, t.run_at, e.state
+    FROM tasks t CROSS JOIN LATERAL (
+        SELECT state FROM executions WHERE scheduled_for = t.run_at AND task_id = t.id OFFSET 0
+    ) AS e
+    WHERE t.status = 'ACTIVE' AND t.run_at <= clock_timestamp() AND e.state NOT IN ('due', 'waiting', 'running')
+      AND EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
+    ORDER BY t.run_at LIMIT $3
+)
+SELECT finished.task_id
+FROM (SELECT array_agg(id) AS ids, array_agg(run_at) AS run_ats,
+             array_agg('its one run ended: ' || state) AS reasons FROM ended) AS all_of_them
+CROSS JOIN LATERAL finish_tasks(ids, run_ats, reasons) AS finished (task_id)
+"""
+
+# --- Partitions ---------------------------------------------------------------------------------------------
+
+PARTITIONS = """
+SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = $1::text::regclass
+"""
+
+# The partitions of a table that are named as the scheduler names them, and those that it began to detach: they
+# have the comment $2. What somebody else detached or made has not, and is left alone whatever its name is.
+DAILY_PARTITIONS = """
+SELECT c.relname AS name, i.inhrelid IS NOT NULL AS is_attached, i.inhdetachpending IS TRUE AS is_pending
+FROM pg_class parent
+JOIN pg_class c ON c.relnamespace = parent.relnamespace AND c.relkind = 'r'
+               AND c.relname ~ ('^' || parent.relname || '_[0-9]{8}$')
+LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+WHERE parent.oid = $1::text::regclass
+  AND ((i.inhparent = parent.oid AND NOT i.inhdetachpending)
+       OR ((i.inhparent = parent.oid OR i.inhrelid IS NULL) AND obj_description(c.oid, 'pg_class') = $2))
+ORDER BY c.relname
+"""
