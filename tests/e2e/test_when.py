@@ -152,8 +152,8 @@ async def test_what_would_begin_too_late_expires_and_is_not_posted(
     receiver: Receiver, create_task, executions, start
 ):
     webhook, other = receiver.add(), receiver.add()
+    patient = await create_task(other.url)  # first, so that it owes whatever `task` does
     task = await create_task(webhook.url, expiresAfterSeconds=1)
-    patient = await create_task(other.url)
     await eventually(lambda: executions(task, "due"))
     [first, *_] = await executions(task, "due")
     await eventually(lambda: is_older(first["scheduled_for"], 1.5 * SECOND))
