@@ -13,6 +13,7 @@ asked in each such case, and must be what we answer.
   first after a midnight that is repeated, and answers with what is before.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import islice, zip_longest
 from typing import NamedTuple
@@ -67,6 +68,19 @@ class Bounded(CronSim):
         if self.ticks > MAX_TICKS:
             raise StopIteration
         super().tick(seconds)
+
+
+def agreed(seeds: Iterable[int]) -> int:
+    """How many cases these seeds make. Raises AssertionError for a difference that nothing explains."""
+    compared = 0
+    for seed in seeds:
+        one = case(seed)
+        if one is None:
+            continue
+        compared += 1
+        difference = compare(one)
+        assert difference is None or explain(one, difference), (one, difference)
+    return compared
 
 
 def case(seed: int) -> Case | None:

@@ -13,7 +13,17 @@ from functools import lru_cache
 from croniter import CroniterError, croniter  # noqa: TID251 - this is the module that may
 
 from tocsin_common.errors import InvalidScheduleError, shown
-from tocsin_common.schedule_fields import ALIASES, EVERY_DAY, MAX_LENGTH, REBOOT, Fields, meaning, normal, parse
+from tocsin_common.schedule_fields import (
+    ALIASES,
+    EVERY_DAY,
+    MAX_LENGTH,
+    REBOOT,
+    Fields,
+    is_reboot,
+    meaning,
+    normal,
+    parse,
+)
 from tocsin_common.schedule_times import Time, first_time, last_time, time_from, time_until
 from tocsin_common.timezones import FIRST_YEAR, LAST_YEAR, period_at
 
@@ -24,6 +34,7 @@ __all__ = [
     "instants",
     "instants_before",
     "is_fixed",
+    "is_reboot",
     "local_times",
     "meaning",
     "normal",
@@ -37,7 +48,7 @@ _LEAP_YEAR = date(2024, 1, 1)
 
 def validate(expression: str) -> None:
     """Raise InvalidScheduleError unless `expression` is a schedule that comes again, or REBOOT."""
-    if expression.lower() == REBOOT:
+    if is_reboot(expression):
         return
     days = parse(expression).days
     if _day_from(days, _LEAP_YEAR) is None:
@@ -66,7 +77,7 @@ def instants(expression: str, timezone: str, *, start: datetime) -> Iterator[dat
     only the first time where a time is repeated. One with a rhythm comes whenever the clock shows such a time:
     never in a gap, and again where it is repeated.
     """
-    if expression.lower() == REBOOT:
+    if is_reboot(expression):
         return
     fields = parse(expression)
     after = (_in_utc(start) - timedelta(microseconds=1)).replace(microsecond=0)
@@ -77,7 +88,7 @@ def instants(expression: str, timezone: str, *, start: datetime) -> Iterator[dat
 
 def instants_before(expression: str, timezone: str, *, end: datetime) -> Iterator[datetime]:
     """The schedule's instants at or before `end`, latest first, aware and in UTC: `instants` backwards."""
-    if expression.lower() == REBOOT:
+    if is_reboot(expression):
         return
     fields = parse(expression)
     at = _in_utc(end).replace(microsecond=0)

@@ -64,6 +64,11 @@ def normal(expression: str) -> str:
     return expression.lower() if expression.startswith("@") else expression
 
 
+def is_reboot(expression: str) -> bool:
+    """Whether it comes when scheduling starts anew, and at no time of its own."""
+    return expression.lower() == REBOOT
+
+
 def meaning(expression: str) -> str:
     """The five or six fields that an alias stands for; any other expression is returned as it is.
 

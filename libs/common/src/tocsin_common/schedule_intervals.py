@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import pairwise, takewhile
 
 from tocsin_common.errors import InvalidScheduleError
-from tocsin_common.schedule import REBOOT, local_times
+from tocsin_common.schedule import is_reboot, local_times
 from tocsin_common.schedule_fields import Fields, parse
 
 DAY_S, HOUR_S, MINUTE_S = 86400, 3600, 60
@@ -16,7 +16,7 @@ _END = datetime(2029, 1, 1)  # noqa: DTZ001 - as above; days that can follow eac
 
 def check_interval(expression: str, *, at_least_s: int) -> None:
     """Raise InvalidScheduleError where the valid schedule comes more often, shifts of clocks aside."""
-    if at_least_s <= 1 or expression.lower() == REBOOT:
+    if at_least_s <= 1 or is_reboot(expression):
         return
     shortest_s = shortest_interval_s(expression)
     if shortest_s < at_least_s:

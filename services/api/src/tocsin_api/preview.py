@@ -55,7 +55,7 @@ def preview(expression: str, timezone: str, *, now: datetime, count: int) -> Pre
 
 
 def _why_so_few(expression: str, found: list[datetime]) -> str:
-    if expression.lower() == schedule.REBOOT:
+    if schedule.is_reboot(expression):
         return "it comes whenever scheduling starts anew, not at instants that are known before"
     return f"no more come within {YEARS} years" if found else f"none comes within {YEARS} years"
 

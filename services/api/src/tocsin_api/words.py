@@ -7,15 +7,15 @@ from cron_descriptor import DescriptionTypeEnum, ExpressionDescriptor, Options
 from tocsin_common import schedule
 from tocsin_common.schedule_fields import FIELDS, values
 
-REBOOT = "Once, whenever scheduling starts after a time without any scheduler"
+ON_REBOOT = "Once, whenever scheduling starts after a time without any scheduler"
 _MONTH, _DAY_OF_MONTH, _DAY_OF_WEEK = 4, 3, 5  # of FIELDS
 
 
 @lru_cache(maxsize=1024)  # each description reads a file of words
 def in_words(expression: str) -> str:
     """What a valid schedule says, without its zone."""
-    if expression.lower() == schedule.REBOOT:
-        return REBOOT
+    if schedule.is_reboot(expression):
+        return ON_REBOOT
     fields = schedule.meaning(expression).lower().split()
     times = [_plain(number, text) for number, text in enumerate(fields[:-3], len(FIELDS) - len(fields))]
     of_month, month, of_week = fields[-3:]

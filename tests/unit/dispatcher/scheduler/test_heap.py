@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin_common.messages import Job
+from tocsin_common.schedule import REBOOT
 from tocsin_dispatcher.scheduler.catch_up import Resolution, Terms, resolve
 from tocsin_dispatcher.scheduler.heap import SPARE_ENTRIES, Heap
-from tocsin_dispatcher.scheduler.revision import REBOOT, TICK, Gap, Policy, Revision, Span, When, join, split
+from tocsin_dispatcher.scheduler.revision import TICK, Gap, Policy, Revision, Span, When, join, split
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 A, B = UUID(int=1), UUID(int=2)

@@ -13,7 +13,6 @@ from types import MappingProxyType
 import msgspec
 
 from tocsin_dispatcher.scheduler.revision import (
-    REBOOT,
     TICK,
     UNREADABLE,
     Change,
@@ -142,7 +141,7 @@ class Heap:
         if at == self._reboot_at:
             return
         self._reboot_at = at
-        waiting = [group for group in self._groups.values() if group.when.schedule == REBOOT]
+        waiting = [group for group in self._groups.values() if group.when.kind == "reboot"]
         for revision in [member for group in waiting for member in self._members(group)]:
             self._drop(revision)
             self._keep(revision)
@@ -268,7 +267,7 @@ class Heap:
         tally[1] += sign * revision.revision
 
     def _with_reboot(self, revision: Revision) -> Revision:
-        if revision.when.schedule != REBOOT or revision.when.run_at == self._reboot_at:
+        if revision.when.kind != "reboot" or revision.when.run_at == self._reboot_at:
             return revision
         when = revision.when._replace(run_at=self._reboot_at)
         return msgspec.structs.replace(revision, when=when)

@@ -13,7 +13,6 @@ from tocsin_common import schedule
 from tocsin_common.errors import InvalidScheduleError
 from tocsin_common.messages import Job, execution_id
 
-REBOOT = "@reboot"
 TICK = timedelta(microseconds=1)  # the resolution of every instant
 UNREADABLE = (InvalidScheduleError, ZoneInfoNotFoundError)
 """What the first of a task's instants may raise: a rule of an earlier release, or a zone that this host lacks.
@@ -38,7 +37,7 @@ class When(NamedTuple):
         """Why its executions are owed."""
         if self.schedule is None:
             return "once"
-        return "reboot" if self.schedule == REBOOT else "schedule"
+        return "reboot" if schedule.is_reboot(self.schedule) else "schedule"
 
     def instants(self, start: datetime) -> Iterator[datetime]:
         """Those at or after `start`, in order."""
