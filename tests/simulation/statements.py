@@ -424,4 +424,4 @@ def find(statements: dict[str, tuple[str, Statement]], text: str) -> tuple[str, 
         return "partition", _utility(text)
     if text.startswith("SELECT pg_try_advisory_lock"):
         return "partition", _may_drop
-    raise NotImplementedError(f"say in tests/simulation/statements.py what this means: {text}")
+    raise LookupError(f"say in tests/simulation/statements.py what this means: {text}")

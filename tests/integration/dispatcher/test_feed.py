@@ -181,6 +181,37 @@ async def test_a_position_in_another_database_says_nothing_and_effective_from_de
     assert [change.new.task_id for change in feed.unsettled] == [after]
 
 
+async def test_who_adopted_the_position_of_this_database_reads_no_tasks_anew_for_its_next_term(
+    feed: Feed, set_lease
+):
+    await feed.take_over(await set_lease(database_id="7/00000001"))
+    heap = feed.heap
+    feed.adopted()
+
+    await feed.take_over(await set_lease(xid=feed.position))
+
+    assert feed.heap is heap
+
+
+async def test_a_standby_reads_all_tasks_anew_once_where_the_position_becomes_one_of_this_database(
+    feed: Feed, set_lease
+):
+    await set_lease(database_id="7/00000001")
+    await feed.load()
+    await feed.follow()
+    assert feed.database_id is not None
+    standing = await set_lease()
+
+    await feed.follow()
+    assert feed.database_id is None
+    await feed.load()
+    heap = feed.heap
+    await feed.follow()
+    await feed.take_over(standing)
+
+    assert feed.heap is heap
+
+
 async def test_a_position_in_a_copy_of_the_database_holds(feed: Feed, set_lease, add_task, pool: asyncpg.Pool):
     here = (await set_lease()).database_id
     timeline = "0" * 8

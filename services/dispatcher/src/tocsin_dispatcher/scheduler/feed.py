@@ -93,13 +93,24 @@ class Feed:
         await self._apply(await self._pool.fetch(sql.FEED, self.position))
 
     async def follow(self) -> None:
-        """Stand by: apply what has changed, and move on to where the leader is."""
+        """Stand by: apply what has changed, and move on to where the leader is.
+
+        Where the lease's X has come to mean something in this database, all tasks are to be loaded anew: what
+        counts as changed since then was chosen without it. That is once, and not when a failover waits for it.
+        """
         await self.read()
         lease = await self._pool.fetchrow(sql.LEASE)
+        if lease["database_id"] == self.database_id != self._lease_database_id:
+            self.database_id = None
+            return
         self.heap.advance(lease["watermark"])
         await self.step()
         if lease["database_id"] == self.database_id:
             self.committed(lease["feed_xid"])
+
+    def adopted(self) -> None:
+        """The lease's X is of this database from now on, by what this process has read and emitted."""
+        self._lease_database_id = self.database_id
 
     async def take_over(self, standing: Standing) -> None:
         """Begin to lead where the last leader's commits end."""

@@ -69,6 +69,7 @@ class Leader:
                 gap = None
                 if not is_ours:
                     await self._emitter.adopt_position(self._feed.position, self._feed.database_id or "")
+                    self._feed.adopted()
                     is_ours = True
                 await self._emit_due(heap, stop)
                 await self._mark(heap)
