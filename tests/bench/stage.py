@@ -16,6 +16,7 @@ from bench.events import Event
 from bench.schedules import When
 from tocsin_common import topology
 from tocsin_common.messages import Job, decode_jobs
+from tocsin_dispatcher.scheduler import sql
 from tocsin_local.errors import StackError
 from tocsin_local.services import Services
 from tocsin_local.stack import Stack
@@ -54,7 +55,7 @@ SELECT id, revision, effective_from, status, schedule, timezone, run_at, destina
 SETTLE = """
 UPDATE scheduler_lease
 SET holder = NULL, expires_at = '-infinity', watermark = clock_timestamp(), gap_until = NULL, gap_snapshot = NULL,
-    feed_xid = pg_current_xact_id()
+    feed_xid = pg_current_xact_id(), database_id = $1
 """
 
 
@@ -92,7 +93,8 @@ class Stage:
         """Leave the lease as if a scheduler had stopped just now, and no execution."""
         async with self.database() as database:
             await database.execute("TRUNCATE executions")
-            await database.execute(SETTLE)
+            lease = await database.fetchrow(sql.LEASE)
+            await database.execute(SETTLE, lease["current_database_id"])
 
     async def lead(self, name: str = SCHEDULER, services: Services | None = None) -> tuple[datetime, Event]:
         """Start a scheduler; when its process was started, and what it logged once it led."""

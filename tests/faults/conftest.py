@@ -13,7 +13,11 @@ from faults.cast import Cast
 from faults.owing import Database
 from faults.witness import Witness
 from tocsin_common.sealing import Sealer
+from tocsin_dispatcher.scheduler import sql
 from tocsin_local.receiver import Receiver
+
+SETTLE = "UPDATE scheduler_lease SET feed_xid = pg_current_xact_id(), database_id = $1"
+"""As a leader leaves it that has seen every task."""
 
 StartCast = Callable[..., Awaitable[Cast]]
 
@@ -54,6 +58,8 @@ async def burst(
     await database.execute("UPDATE scheduler_lease SET watermark = clock_timestamp()")
     burst = Burst(database, receiver, getattr(request, "param", SIZE))
     await burst.prepare(Sealer.from_setting(environment["SEALING_KEYS"]))
+    lease = await database.fetchrow(sql.LEASE)
+    await database.execute(SETTLE, lease["current_database_id"])
     return burst
 
 

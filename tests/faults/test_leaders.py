@@ -108,7 +108,7 @@ async def test_what_a_leader_sent_before_it_was_cut_off_from_the_database_is_ref
 
 
 async def leads_next(standby: Tocsin, burst: Burst) -> None:
-    """Returns once it leads, with all the tasks that it had while it stood by."""
+    """Returns once it leads, with the tasks that it had read when it started."""
     leading = await standby.logged("scheduler.leading")
     assert leading["epoch"] > 1
     assert leading["tasks"] == burst.size

@@ -133,7 +133,6 @@ class Scheduler:
         """Know the tasks, so that leading can begin at once."""
         if self._feed.database_id is None:
             await unless_stopped(self._feed.load(), stop)
-            _log.info("tasks.loaded", tasks=len(self._feed.heap), schedules=self._feed.heap.schedules)
             self._read_next = boottime() + self._settings.feed_poll_s
         elif self._wake.is_set() or boottime() >= self._read_next:
             self._wake.clear()

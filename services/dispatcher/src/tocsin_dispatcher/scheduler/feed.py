@@ -87,6 +87,7 @@ class Feed:
         self.database_id = lease["current_database_id"]
         await self._apply(feed)
         gc.freeze()  # a million tasks are not looked through again and again for garbage
+        _log.info("tasks.loaded", tasks=len(heap), schedules=heap.schedules)
 
     async def read(self) -> None:
         """Apply what has changed."""
