@@ -41,6 +41,8 @@ class Watch:
         self._led_until: datetime | None = None
         self._durable = (self.begins_at, 0)
         self._gap_until: datetime | None = None
+        self._gap_knows = 0
+        """What who decided on it had been told; that holds for whoever works it off."""
         self._has_hole: Client | None = None
         self._has_read_anew = False
 
@@ -68,12 +70,13 @@ class Watch:
         self.reboots, self._led_until = list(copy.reboots), copy._led_until
         self._holders = dict(copy._holders)
         self._durable, self._gap_until = copy._durable, database.lease.gap_until
+        self._gap_knows = copy._gap_knows
 
     def copy(self) -> "Watch":
         """What a backup made now would know."""
         copy = Watch(self._world, self.database, self._settings)
         copy.reboots, copy._led_until, copy._durable = list(self.reboots), self._led_until, self._durable
-        copy._holders = dict(self._holders)
+        copy._holders, copy._gap_knows = dict(self._holders), self._gap_knows
         return copy
 
     # What the servers tell.
@@ -87,6 +90,7 @@ class Watch:
             self._check_rows(request, name)
             if name == "FREEZE_GAP":
                 self._check_gap(request.arguments[2])
+                self._gap_knows = request.knows
             self._gap_until = self.database.lease.gap_until
             if name != "RENEW_LEASE":
                 self._check_durable()
@@ -190,13 +194,15 @@ class Watch:
         """The terms that owed it, as far as who wrote had been told of the next one."""
         for term, following in with_next(known):
             is_superseded = following is not None and following.start <= instant
-            if is_superseded and following is not None and self._is_known(request, following.first):
+            if is_superseded and following is not None and self._is_known(request, following.first, instant):
                 continue
             if instant >= term.start and instant in term.owed(self.reboots, instant):
                 yield term
 
-    def _is_known(self, request: Request, revision: Revision) -> bool:
-        was_told = self.database.committed[revision.task_id, revision.revision] <= request.knows
+    def _is_known(self, request: Request, revision: Revision, instant: datetime) -> bool:
+        gap_until = self.database.lease.gap_until
+        knows = request.knows if gap_until is None or instant > gap_until else self._gap_knows
+        was_told = self.database.committed[revision.task_id, revision.revision] <= knows
         return was_told and self.is_without_holes
 
     def _is_jitter_of(self, row: Execution, revision: Revision) -> bool:
