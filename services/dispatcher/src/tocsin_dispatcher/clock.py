@@ -5,6 +5,11 @@ from collections import deque
 from datetime import datetime, timedelta
 
 SAMPLES = 8
+SET_BACK = timedelta(milliseconds=100)
+"""The database's clock was set back where it shows a time that it had passed by more when it was asked.
+
+Two clocks drift apart by far less between two samples.
+"""
 
 
 def boottime() -> float:
@@ -18,11 +23,15 @@ class DatabaseClock:
     def __init__(self) -> None:
         self._samples: deque[tuple[datetime, float]] = deque(maxlen=SAMPLES)
 
-    def sample(self, database_now: datetime) -> None:
-        """Take in `clock_timestamp()` of an answer that has just arrived."""
+    def sample(self, database_now: datetime, *, sent_at: float | None = None) -> None:
+        """Take in `clock_timestamp()` of an answer that has just arrived, to what was sent at that boottime."""
+        if sent_at is not None and self._samples and database_now < self._at(sent_at) - SET_BACK:
+            self._samples.clear()
         self._samples.append((database_now, boottime()))
 
     def now(self) -> datetime:
         """The database's time, late by at most the fastest of the last answers' way here."""
-        now = boottime()
-        return max(then + timedelta(seconds=now - at) for then, at in self._samples)
+        return self._at(boottime())
+
+    def _at(self, boottime_s: float) -> datetime:
+        return max(then + timedelta(seconds=boottime_s - at) for then, at in self._samples)

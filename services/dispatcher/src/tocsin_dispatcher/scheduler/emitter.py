@@ -179,6 +179,7 @@ class Emitter:
             failpoints.reach("scheduler.rows_due")
         self._lease.check()
         await self._partitions.cover({owed.job.scheduled_for.date() for owed in chunk})
+        sent_at = boottime()
         row = await self._pool.fetchrow(
             sql.EMIT,
             self._lease.holder,
@@ -193,7 +194,7 @@ class Emitter:
             timedelta(seconds=self._settings.give_up_after_s),
             self._lease.database_id,
         )
-        self._clock.sample(row["now"])
+        self._clock.sample(row["now"], sent_at=sent_at)
         if not row["held"]:
             raise LeaseLostError("another scheduler took the lease")
         metrics.EXECUTIONS_EMITTED.inc(row["emitted"])

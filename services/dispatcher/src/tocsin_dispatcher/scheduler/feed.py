@@ -18,7 +18,7 @@ import structlog
 
 from tocsin_common.errors import TocsinError
 from tocsin_dispatcher import metrics
-from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.scheduler import sql
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
@@ -79,19 +79,21 @@ class Feed:
             snapshot = sql.SNAPSHOT_BY_XID if is_ours else sql.SNAPSHOT_BY_EFFECTIVE_FROM
             since = lease["feed_xid"] if is_ours else lease["watermark"] - UNREAD
             heap = Heap(lease["watermark"], reboot_at=lease["reboot_at"])
+            sent_at = boottime()
             feed = await connection.fetch(snapshot.changes, since)
             for statement in (snapshot.before, snapshot.unchanged):
                 await _load(heap, await connection.cursor(statement, since))
         self.heap, self._recent, self.unsettled = heap, [], []
         self._lease_database_id = lease["database_id"]
         self.database_id = lease["current_database_id"]
-        await self._apply(feed)
+        await self._apply(feed, sent_at)
         gc.freeze()  # a million tasks are not looked through again and again for garbage
         _log.info("tasks.loaded", tasks=len(heap), schedules=heap.schedules)
 
     async def read(self) -> None:
         """Apply what has changed."""
-        await self._apply(await self._pool.fetch(sql.FEED, self.position))
+        sent_at = boottime()
+        await self._apply(await self._pool.fetch(sql.FEED, self.position), sent_at)
 
     async def follow(self) -> None:
         """Stand by: apply what has changed, and move on to where the leader is.
@@ -144,7 +146,8 @@ class Feed:
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            await self._apply(await connection.fetch(sql.FEED, self.position))
+            sent_at = boottime()
+            await self._apply(await connection.fetch(sql.FEED, self.position), sent_at)
             there = {row["bucket"]: (row["tasks"], row["total"]) for row in await connection.fetch(sql.TALLY)}
             here = self.heap.tally()
             buckets = [bucket for bucket in there.keys() | here.keys() if there.get(bucket) != here.get(bucket)]
@@ -166,7 +169,7 @@ class Feed:
         metrics.TASKS_DRIFTED.inc(len(wrong) + len(gone))
         return len(wrong) + len(gone)
 
-    async def _apply(self, rows: list[asyncpg.Record]) -> None:
+    async def _apply(self, rows: list[asyncpg.Record], sent_at: float) -> None:
         if rows[0]["database_id"] != self.database_id:
             self.database_id = None
             raise DatabaseChangedError("another database answers than before")
@@ -179,7 +182,7 @@ class Feed:
         self.heap.forget_inactive(keep={row["task_id"].bytes for row in changed})
         self.position, self.snapshot = rows[0]["next_xid"], rows[0]["snapshot"]
         self.is_paused = rows[0]["is_paused"]
-        self._clock.sample(rows[0]["now"])
+        self._clock.sample(rows[0]["now"], sent_at=sent_at)
         self._tell_unreadable()
         _log.debug("changes.applied", revisions=len(changed), position=self.position)
 

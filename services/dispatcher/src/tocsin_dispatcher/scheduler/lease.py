@@ -71,7 +71,7 @@ class Lease:
         row = await self._pool.fetchrow(sql.TAKE_LEASE, self.holder, self._ttl, self._reboot_after)
         if row is None:
             return None
-        self._clock.sample(row["now"])
+        self._clock.sample(row["now"], sent_at=sent)
         self.epoch, self.database_id = row["epoch"], row["current_database_id"]
         self._held_until = sent + self._hold_s
         return Standing(*(row[field] for field in Standing._fields))
@@ -110,6 +110,6 @@ class Lease:
             return False
         if now is None:
             raise LeaseLostError("another scheduler took the lease")
-        self._clock.sample(now)
+        self._clock.sample(now, sent_at=sent)
         self._held_until = sent + self._hold_s
         return True

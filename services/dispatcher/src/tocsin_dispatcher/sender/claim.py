@@ -63,10 +63,11 @@ class Claims:
 
         Jobs of one task come in one claim where they can: then the earliest of them decides on the others.
         """
-        deadline = boottime() + self._ttl.total_seconds()  # before the database reckons its own
+        sent_at = boottime()
+        deadline = sent_at + self._ttl.total_seconds()  # before the database reckons its own
         rows = await self._pool.fetch(sql.CLAIM, *_keys(jobs), self._ttl, self._sender)
         if rows:
-            self._clock.sample(rows[0]["now"])
+            self._clock.sample(rows[0]["now"], sent_at=sent_at)
         _tell(rows)
         grants = [_grant(row, deadline) for row in rows if row["state"] == "running"]
         decided = {(row["scheduled_for"], row["task_id"]) for row in rows}
