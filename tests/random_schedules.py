@@ -55,15 +55,20 @@ def _field(random: Random, name: str, low: int, high: int, words: tuple[str, ...
 def _item(random: Random, low: int, high: int, words: tuple[str, ...]) -> str:
     kind = random.choice(["number", "range", "range with step", "star with step", "word"])
     if kind == "star with step":
-        return f"*/{random.randint(1, high - low + 1)}"
+        return f"*/{random.randint(1, _most(low, high))}"
     if kind == "word" and words:
         return random.choice(words)
     begin, end = sorted(random.sample(range(low, high + 1), 2))
     if kind == "range":
         return f"{begin}-{end}"
     if kind == "range with step":
-        return f"{begin}-{end}/{random.randint(1, end - begin + 1)}"
+        return f"{begin}-{end}/{random.randint(1, min(end - begin + 1, _most(low, high)))}"
     return str(random.randint(low, high))
+
+
+def _most(low: int, high: int) -> int:
+    """The largest step: a week has the days 0 to 7, but they are seven."""
+    return 7 if high == 7 else high - low + 1
 
 
 def random_start(random: Random, timezone: str) -> datetime:

@@ -61,6 +61,7 @@ class Lease:
     epoch: int = 0
     expires_at: datetime = BEGINNING
     feed_xid: int = 0
+    feed_snapshot: str | None = None
     gap_until: datetime | None = None
     gap_snapshot: str | None = None
     database_id: str | None = None

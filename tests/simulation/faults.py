@@ -51,6 +51,7 @@ class Faults:
         self._back_up = restore
         self._make_holes = make_holes
         self.is_over = False
+        self._held: list[Callable[[], None]] = []
 
     def plan(self, count: int, kinds: "tuple[Fault, ...]", until: float) -> None:
         """Have `count` faults before `until`."""
@@ -71,6 +72,8 @@ class Faults:
         broker.start()
         if self._server.database.paused_at is not None:
             self._users.pause(False)
+        for let_go in self._held:
+            let_go()
         self._crew.heal()
 
     def _begin(self, fault: "Fault") -> None:
@@ -176,6 +179,12 @@ class Faults:
         broker = self._broker
         broker.slowness, broker.unconfirmed, broker.returned, broker.lost, broker.depth = 1.0, 0.0, 0.0, 0.0, 0
 
+    def _transaction_stays_open(self) -> None:
+        """Somebody's, in whatever database of the server: it holds back from where the feed is read."""
+        database = self._server.database
+        xid = database.begin()
+        self._held.append(lambda: database.end(xid))
+
     def _clock_jumps(self) -> None:
         self._world.jump(
             self._world.random.choice((2.0, -2.0, 15.0, -15.0, 40.0, -30.0)) * self._world.random.random()
@@ -235,6 +244,7 @@ KINDS: tuple[Fault, ...] = (
     Faults._broker_away_at_a_statement,
     Faults._broker_unwell,
     Faults._clock_jumps,
+    Faults._transaction_stays_open,
     Faults._pause,
     Faults._edits_at_a_statement,
     Faults._edits_at_a_statement,

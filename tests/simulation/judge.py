@@ -41,13 +41,16 @@ def _miscounted(database: Database, watch: Watch, task_id: UUID, own: list[Term]
     rows = [row for row in database.executions.values() if row.task_id == task_id]
     fired = {row.scheduled_for for row in rows if row.state != "missed"}
     for row in rows:
-        if row.state != "missed" or row.missed_count is None or row.missed_from is None:
+        if row.state != "missed" or row.missed_from is None:
             continue
         start, end = row.missed_from, row.scheduled_for
         least = sum(len(_in(term.owed(watch.reboots), start, end) - fired) for term in own)
         # What the old version owed until the change was known may have been counted too.
         most = len(set().union(*(_in(term.owed(watch.reboots, end), start, end) for term in own)) - fired)
-        if not least <= row.missed_count <= most:
+        if row.missed_count is None:
+            if not most:
+                yield f"many of {task_id} are said to be missed from {start} to {end}, but none is"
+        elif not least <= row.missed_count <= most:
             yield f"{row.missed_count} of {task_id} are said to be missed from {start} to {end}, but {least} are"
 
 

@@ -8,6 +8,7 @@ import traceback
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
+from unittest import mock
 
 from simulation import statements
 from simulation.broker import Broker
@@ -23,6 +24,7 @@ from simulation.users import Users
 from simulation.watch import Watch
 from simulation.world import START, World
 from tocsin_common.settings import SchedulerSettings
+from tocsin_dispatcher.scheduler import catch_up
 
 SETTINGS = SchedulerSettings(
     database_url="postgresql://nowhere",
@@ -72,16 +74,21 @@ class Plan:
     settings: SchedulerSettings = SETTINGS
     troubled_s: float = TROUBLED_S
     kinds: tuple[Fault, ...] = KINDS
+    rare: tuple[Fault, ...] = RARE
+    count_limit: int = 13
+    """Of instants that are counted one by one: no world has a thousand. UNREAD has fewer."""
 
 
 def simulate(seed: int, *, is_traced: bool = False, plan: Plan | None = None) -> Report:
     """Let the world of `seed` happen."""
     world = World(seed, is_traced=is_traced)
-    stage = Stage(world, plan or Plan())
+    plan = plan or Plan()
+    stage = Stage(world, plan)
     is_collecting = gc.isenabled()
     gc.disable()  # the order in which garbage goes must not depend on what was before
     try:
-        with virtual(world):
+        with virtual(world), mock.patch.object(catch_up, "COUNT_LIMIT", plan.count_limit):
+            catch_up._decide.cache_clear()
             try:
                 stage.play()
             except Exception as error:  # whatever it is, the seed shows it again
@@ -91,6 +98,7 @@ def simulate(seed: int, *, is_traced: bool = False, plan: Plan | None = None) ->
         if is_collecting:
             gc.enable()
         gc.unfreeze()
+        catch_up._decide.cache_clear()
     return Report(seed, world.problems, world.trace or [], len(stage.watch.announced))
 
 
@@ -125,8 +133,8 @@ class Stage:
         self.begin()
         until = self._plan.troubled_s * random.choice((0.4, 0.7, 1.0))
         self.faults.plan(random.choice((0, 1, 2, 3, 5, 8)), self._plan.kinds, until)
-        if world.chance(0.3):
-            self.faults.plan(1, RARE, until)
+        if world.chance(0.3) and self._plan.rare:
+            self.faults.plan(1, self._plan.rare, until)
         self._plan_users(random.choice((0, 3, 8, 15)), until)
         world.run_until(until)
         self.judge()
@@ -170,7 +178,9 @@ class Stage:
         if self.faults.is_over:
             return
         self.world.note("the database is another: what it knew since its copy is gone")
-        copy.database_id = "1/00000002"
+        copy.database_id = self.world.random.choice(("1/00000002", "2/00000001"))
+        if copy.database_id.startswith("2/"):  # a dump, read by another server: it counts transactions by itself
+            copy.next_xid = self.world.random.choice((3, copy.next_xid + 1000))
         self._database = self.server.database = self.sender.database = copy
         self.users.restored(copy)
         self.watch.restored(copy, watch)

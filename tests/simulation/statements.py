@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from simulation.database import BEGINNING, OPEN, Database, Execution, Revision, Table
+from simulation.database import BEGINNING, OPEN, Database, Execution, Lease, Revision, Table
 from tocsin_dispatcher.scheduler import sql
 
 TICK = timedelta(microseconds=1)
@@ -59,11 +59,12 @@ Statement = Callable[..., list[Row]]
 
 # --- Lease --------------------------------------------------------------------------------------------------
 
-_LEASE = _columns("watermark", "feed_xid", "database_id", "reboot_at", "current_database_id")
+_LEASE = _columns("watermark", "feed_xid", "feed_snapshot", "database_id", "reboot_at", "current_database_id")
 _STANDING = _columns(
     "epoch",
     "watermark",
     "feed_xid",
+    "feed_snapshot",
     "database_id",
     "gap_until",
     "gap_snapshot",
@@ -77,8 +78,8 @@ _TRUE = _columns("true")
 
 def _lease(database: Database, seen: Table) -> list[Row]:
     lease = seen.lease
-    values = (lease.watermark, lease.feed_xid, lease.database_id, lease.reboot_at, database.database_id)
-    return [Row(_LEASE, values)]
+    values = (lease.watermark, lease.feed_xid, lease.feed_snapshot, lease.database_id, lease.reboot_at)
+    return [Row(_LEASE, (*values, database.database_id))]
 
 
 def _take_lease(database: Database, _: Table, holder: str, ttl: timedelta, reboot_after: timedelta) -> list[Row]:
@@ -89,7 +90,7 @@ def _take_lease(database: Database, _: Table, holder: str, ttl: timedelta, reboo
     if lease.expires_at == BEGINNING or lease.expires_at < now - reboot_after:
         lease.reboot_at = now
     lease.holder, lease.epoch, lease.expires_at = holder, lease.epoch + 1, now + ttl
-    feed = (lease.epoch, lease.watermark, lease.feed_xid, lease.database_id)
+    feed = (lease.epoch, lease.watermark, lease.feed_xid, lease.feed_snapshot, lease.database_id)
     gap = (lease.gap_until, lease.gap_snapshot)
     return [Row(_STANDING, (*feed, *gap, lease.reboot_at, now, database.database_id))]
 
@@ -120,33 +121,42 @@ def _release_lease(database: Database, _: Table, holder: str, epoch: int) -> lis
     return []
 
 
-def _adopt_position(
-    database: Database, _: Table, holder: str, epoch: int, position: int, database_id: str
+def _adopt_position(  # noqa: PLR0913, RUF100 - as many as the statement has
+    database: Database, _: Table, holder: str, epoch: int, position: int, snapshot: str | None, database_id: str
 ) -> list[Row]:
-    if not holds(database, holder, epoch):
+    if not holds(database, holder, epoch) or database.database_id != database_id:
         return []
     database.write()
-    database.lease.feed_xid, database.lease.database_id = position, database_id
+    lease = database.lease
+    lease.feed_xid, lease.feed_snapshot, lease.database_id = position, snapshot, database_id
     return [Row(_TRUE, (True,))]
 
 
-def _freeze_gap(
-    database: Database, _: Table, holder: str, epoch: int, until: datetime, snapshot: str
+def _freeze_gap(  # noqa: PLR0913, RUF100 - as many as the statement has
+    database: Database, _: Table, holder: str, epoch: int, until: datetime, snapshot: str, database_id: str
 ) -> list[Row]:
-    if not holds(database, holder, epoch):
+    if not holds(database, holder, epoch) or database.database_id != database_id:
         return []
     database.write()
     database.lease.gap_until, database.lease.gap_snapshot = until, snapshot
     return [Row(_TRUE, (True,))]
 
 
-def _close_gap(database: Database, _: Table, holder: str, epoch: int, database_id: str) -> list[Row]:
+def _move_position(lease: Lease, position: int, snapshot: str | None) -> None:
+    if position >= lease.feed_xid:
+        lease.feed_xid, lease.feed_snapshot = position, snapshot
+
+
+def _close_gap(  # noqa: PLR0913, RUF100 - as many as the statement has
+    database: Database, _: Table, holder: str, epoch: int, database_id: str, position: int, snapshot: str | None
+) -> list[Row]:
     if not holds(database, holder, epoch) or database.database_id != database_id:
         return []
     database.write()
     lease = database.lease
     lease.watermark = max(lease.watermark, lease.gap_until or lease.watermark)
     lease.gap_until = lease.gap_snapshot = None
+    _move_position(lease, position, snapshot)
     return [Row(_TRUE, (True,))]
 
 
@@ -165,6 +175,25 @@ def _by_xid(revision: Revision, since: int) -> bool:
 
 def _by_effective_from(revision: Revision, since: datetime) -> bool:
     return revision.effective_from > since
+
+
+def _feed(database: Database, seen: Table, since: int, snapshot: str) -> list[Row]:
+    return changes(lambda revision, xid: revision.xid >= xid and not _is_visible(revision.xid, snapshot))(
+        database, seen, since
+    )
+
+
+def _is_visible(xid: int, snapshot: str) -> bool:
+    xmin, xmax, under_way = snapshot.split(":")
+    return xid < int(xmin) or (xid < int(xmax) and str(xid) not in under_way.split(","))
+
+
+def _disown_revisions(database: Database, _: Table) -> list[Row]:
+    database.write()
+    for key, revision in database.revisions.items():
+        if revision.xid >= database.next_xid:
+            database.revisions[key] = revision._replace(xid=0)
+    return []
 
 
 def changes(which: Since) -> Statement:
@@ -224,7 +253,7 @@ _OVERDUE = _columns("scheduled_for", "task_id", "destination", "state")
 
 def _emit(
     database: Database,
-    seen: Table,
+    _: Table,
     holder: str,
     epoch: int,
     watermark: datetime | None,
@@ -232,27 +261,30 @@ def _emit(
     *columns: Any,
 ) -> list[Row]:
     now = database.clock()
-    *columns, give_up_after, database_id = columns
+    *columns, give_up_after, database_id, snapshot = columns
     if not holds(database, holder, epoch) or database.database_id != database_id:
-        return [Row(_EMITTED, (False, 0, now, seen.is_paused))]
+        return [Row(_EMITTED, (False, 0, now, None))]
+    if database.paused_at is not None:
+        return [Row(_EMITTED, (True, 0, now, True))]
     emitted = 0
     rows = list(zip(*columns, strict=True))
     _refuse_without_partition(database, [row[0] for row in rows])
     database.write()
     lease = database.lease
     lease.watermark = max(lease.watermark, watermark or lease.watermark)
-    lease.feed_xid = max(lease.feed_xid, position)
+    _move_position(lease, position, snapshot)
     for scheduled_for, task_id, destination, kind, jitter_ms in rows:
         next_at = scheduled_for + timedelta(milliseconds=jitter_ms)
         row = Execution(scheduled_for, task_id, kind, destination, next_at, now + give_up_after, now)
         row.jitter_ms = jitter_ms
         emitted += database.add(row)
-    return [Row(_EMITTED, (True, emitted, now, seen.is_paused))]
+    return [Row(_EMITTED, (True, emitted, now, False))]
 
 
 def _record_missed(database: Database, _: Table, holder: str, epoch: int, *columns: Any) -> list[Row]:
+    *columns, database_id = columns
     rows = list(zip(*columns, strict=True))
-    if holds(database, holder, epoch):
+    if holds(database, holder, epoch) and database.database_id == database_id:
         database.write()
         made = [row for row in (_missed(database, *each) for each in rows) if row is not None]
         _refuse_without_partition(database, [row.scheduled_for for row in made])
@@ -330,14 +362,17 @@ def _patience(row: Execution, patience: timedelta) -> timedelta:
     return timedelta(0) if row.state == "running" and row.sweeps == 0 else patience * 2**row.sweeps
 
 
-def _finish_once(database: Database, _: Table, holder: str, epoch: int, limit: int) -> list[Row]:
+def _finish_once(
+    database: Database, _: Table, holder: str, epoch: int, limit: int, oldest: datetime | None
+) -> list[Row]:
     if not holds(database, holder, epoch):
         return []
     now, ended = database.clock(), []
     for task in sorted(database.tasks.values(), key=lambda task: (task.run_at or now, task.task_id)):
         if task.status == "ACTIVE" and task.run_at is not None and task.run_at <= now:
             row = database.executions.get((task.run_at, task.task_id))
-            if row is not None and row.state not in OPEN:
+            is_too_old = row is None and oldest is not None and task.run_at < oldest
+            if is_too_old or (row is not None and row.state not in OPEN):
                 ended.append(task)
     # One that somebody is changing would be waited for; the next sweep finds it again.
     ended = [task for task in ended[:limit] if task.task_id not in database.locked]
@@ -393,7 +428,8 @@ def known() -> dict[str, tuple[str, Statement]]:
         "ADOPT_POSITION": _adopt_position,
         "FREEZE_GAP": _freeze_gap,
         "CLOSE_GAP": _close_gap,
-        "FEED": changes(_by_xid),
+        "FEED": _feed,
+        "DISOWN_REVISIONS": _disown_revisions,
         "TALLY": _tally,
         "TASKS_IN_BUCKETS": _tasks_in_buckets,
         "EMIT": _emit,
@@ -405,6 +441,7 @@ def known() -> dict[str, tuple[str, Statement]]:
         "DAILY_PARTITIONS": _daily_partitions,
     }
     statements = {getattr(sql, name): (name, statement) for name, statement in named.items()}
+    statements[sql.SNAPSHOT_BY_XID.changes] = ("CHANGES", changes(_by_xid))
     statements[sql.SNAPSHOT_BY_EFFECTIVE_FROM.changes] = ("CHANGES", changes(_by_effective_from))
     for snapshot, which in (
         (sql.SNAPSHOT_BY_XID, _by_xid),

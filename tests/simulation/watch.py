@@ -244,7 +244,8 @@ class Watch:
     def _check_durable(self) -> None:
         lease = self.database.lease
         reached = (lease.watermark, lease.feed_xid)
-        if reached == self._durable or not self.is_without_holes:
+        # The ids of another database say nothing of this one's changes.
+        if reached == self._durable or not self.is_without_holes or lease.database_id != self.database.database_id:
             return
         for task_id, own in terms(self.database.revisions.values()):
             for term, following in with_next(own):

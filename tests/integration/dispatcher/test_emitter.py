@@ -17,7 +17,7 @@ from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.emitter import BrokenOffError, Emitter
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
-from tocsin_dispatcher.scheduler.revision import TICK, Owed, Policy, Revision, Span, When
+from tocsin_dispatcher.scheduler.revision import NOWHERE, TICK, Owed, Policy, Position, Revision, Span, When
 from waiting import becomes_true
 
 from .conftest import DAY, announced, counted
@@ -29,6 +29,15 @@ SOMEBODY_WAITS_FOR_A_LOCK = """
 SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database())
 """
 PAUSE = "UPDATE scheduler_pause SET paused_at = clock_timestamp()"
+PAUSE_WITH_THE_FIRST_ROWS = """
+CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE scheduler_pause SET paused_at = clock_timestamp();
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER pause AFTER INSERT ON executions FOR EACH STATEMENT EXECUTE FUNCTION pause()
+"""
 SNAPSHOT = "1/1 700:700:"
 LATER = DAY + timedelta(days=400)  # beyond the watermark that a fresh database begins with
 
@@ -65,7 +74,7 @@ async def test_every_job_gets_a_row_and_is_announced(
 ):
     owed = owed_jobs(5)
 
-    await emitter.emit(owed, position=0, watermark=LATER)
+    await emitter.emit(owed, watermark=LATER)
 
     rows = await pool.fetch("SELECT task_id, state, next_at, destination FROM executions")
     assert {(row["task_id"], row["state"], row["next_at"], row["destination"]) for row in rows} == {
@@ -79,10 +88,10 @@ async def test_every_job_gets_a_row_and_is_announced(
 
 async def test_emitting_again_adds_nothing(emitter: Emitter, pool: asyncpg.Pool):
     owed, before = owed_jobs(3), counted("executions_emitted")
-    await emitter.emit(owed, position=0)
+    await emitter.emit(owed)
     await pool.execute("UPDATE executions SET state = 'succeeded'")
 
-    await emitter.emit(owed, position=0)
+    await emitter.emit(owed)
 
     assert counted("executions_emitted") == before + 3
     assert await pool.fetchval("SELECT count(*) FROM executions WHERE state = 'succeeded'") == 3
@@ -97,7 +106,7 @@ async def test_the_watermark_moves_only_with_the_last_chunk(emitter: Emitter, po
         raise ConnectionError("the process dies here")
 
     with pytest.raises(ConnectionError):
-        await emitter.emit(broken_off(), position=7, watermark=LATER)
+        await emitter.emit(broken_off(), position=Position(7), watermark=LATER)
 
     assert await pool.fetchval("SELECT count(*) FROM executions") == 2
     assert await watermark(pool) == before
@@ -105,12 +114,22 @@ async def test_the_watermark_moves_only_with_the_last_chunk(emitter: Emitter, po
 
 
 async def test_the_watermark_and_the_feeds_position_never_move_back(emitter: Emitter, pool: asyncpg.Pool):
-    await emitter.emit([], position=9, watermark=LATER)
+    await emitter.emit([], position=Position(9, "9:9:"), watermark=LATER)
 
-    await emitter.emit([], position=3, watermark=LATER - timedelta(seconds=5))
+    await emitter.emit([], position=Position(3, "3:3:"), watermark=LATER - timedelta(seconds=5))
 
     assert await watermark(pool) == LATER
-    assert await pool.fetchval("SELECT feed_xid FROM scheduler_lease") == 9
+    assert tuple(await pool.fetchrow("SELECT feed_xid, feed_snapshot FROM scheduler_lease")) == (9, "9:9:")
+
+
+async def test_what_is_settled_of_an_open_transactions_successors_moves_on_without_the_position(
+    emitter: Emitter, pool: asyncpg.Pool
+):
+    await emitter.emit([], position=Position(9, "9:9:"))
+
+    await emitter.emit([], position=Position(9, "9:30:9,20"))
+
+    assert tuple(await pool.fetchrow("SELECT feed_xid, feed_snapshot FROM scheduler_lease")) == (9, "9:30:9,20")
 
 
 async def test_a_scheduler_that_leads_no_more_leaves_no_row(emitter: Emitter, pool: asyncpg.Pool):
@@ -118,7 +137,7 @@ async def test_a_scheduler_that_leads_no_more_leaves_no_row(emitter: Emitter, po
     await pool.execute("UPDATE scheduler_lease SET holder = 'another', epoch = epoch + 1")
 
     with pytest.raises(LeaseLostError):
-        await emitter.emit(owed_jobs(1), position=0, watermark=LATER)
+        await emitter.emit(owed_jobs(1), watermark=LATER)
 
     assert await pool.fetchval("SELECT count(*) FROM executions") == 0
     assert await watermark(pool) == before
@@ -128,7 +147,7 @@ async def test_an_expired_lease_counts_as_lost_even_if_nobody_took_it(emitter: E
     await pool.execute("UPDATE scheduler_lease SET expires_at = clock_timestamp() - interval '1 ms'")
 
     with pytest.raises(LeaseLostError):
-        await emitter.emit(owed_jobs(1), position=0)
+        await emitter.emit(owed_jobs(1))
 
     assert await pool.fetchval("SELECT count(*) FROM executions") == 0
 
@@ -139,9 +158,14 @@ async def test_a_lease_that_was_taken_in_another_database_is_none(
     before, lease.database_id = await watermark(pool), "7/00000001"
 
     with pytest.raises(LeaseLostError):
-        await emitter.emit(owed_jobs(1), position=0, watermark=LATER)
-    with pytest.raises(LeaseLostError):
-        await emitter.close_gap()
+        await emitter.emit(owed_jobs(1), watermark=LATER)
+    for step in (
+        emitter.close_gap(NOWHERE),
+        emitter.freeze_gap(LATER, SNAPSHOT),
+        emitter.adopt_position(Position(9), "7/00000001"),
+    ):
+        with pytest.raises(LeaseLostError):
+            await step
 
     assert await pool.fetchval("SELECT count(*) FROM executions") == 0
     assert await watermark(pool) == before
@@ -153,10 +177,10 @@ async def test_what_is_missed_is_recorded_although_the_newest_was_emitted_by_the
     task_id, newest = uuid4(), LATER + timedelta(minutes=10)
     before = Revision(task_id.bytes, 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
     since_then = Revision(task_id.bytes, 2, LATER, True, "discord.com/1", When("*/5 * * * *"), Policy("skip"))
-    await emitter.emit([before.owed_at(newest)], position=0)
+    await emitter.emit([before.owed_at(newest)])
 
     span = Span(since_then, LATER + TICK, newest)
-    await emitter.emit_spans([span], decided_at=newest + timedelta(hours=1), position=0)
+    await emitter.emit_spans([span], decided_at=newest + timedelta(hours=1))
 
     rows = await pool.fetch(
         "SELECT state, scheduled_for, missed_from, missed_count FROM executions ORDER BY scheduled_for"
@@ -173,8 +197,8 @@ async def test_a_gap_leaves_a_row_for_what_fires_and_one_for_what_is_missed(emit
     gap_end, before = LATER + timedelta(minutes=25), counted("executions_missed")
     await emitter.freeze_gap(gap_end, SNAPSHOT)
 
-    await emitter.emit_spans([Span(owner, LATER, gap_end)], decided_at=gap_end, position=0)
-    await emitter.close_gap()
+    await emitter.emit_spans([Span(owner, LATER, gap_end)], decided_at=gap_end)
+    await emitter.close_gap(NOWHERE)
 
     assert counted("executions_missed") == before + 1
     rows = await pool.fetch(
@@ -193,9 +217,9 @@ async def test_what_was_emitted_before_the_gap_was_decided_does_not_count_as_mis
     owner = Revision(uuid4().bytes, 1, LATER, True, "discord.com/1", When("*/10 * * * *"))
     gap_end = LATER + timedelta(minutes=45)
     # The last leader died between two chunks of LATER, so the watermark lies before it.
-    await emitter.emit([owner.owed_at(LATER)], position=0)
+    await emitter.emit([owner.owed_at(LATER)])
 
-    await emitter.emit_spans([Span(owner, LATER, gap_end)], decided_at=gap_end, position=0)
+    await emitter.emit_spans([Span(owner, LATER, gap_end)], decided_at=gap_end)
 
     rows = await pool.fetch(
         "SELECT state, missed_from, scheduled_for, missed_count FROM executions ORDER BY scheduled_for"
@@ -221,10 +245,10 @@ async def test_after_a_crash_in_the_middle_of_a_late_change_a_later_decision_acc
         """
     )
     with pytest.raises(asyncpg.RaiseError):
-        await emitter.emit_spans([span], decided_at=LATER + timedelta(seconds=110), position=0)
+        await emitter.emit_spans([span], decided_at=LATER + timedelta(seconds=110))
     await pool.execute("DROP TRIGGER crash ON executions")
 
-    await emitter.emit_spans([span], decided_at=LATER + timedelta(seconds=300), position=0)
+    await emitter.emit_spans([span], decided_at=LATER + timedelta(seconds=300))
 
     rows = await pool.fetch(
         """
@@ -243,10 +267,10 @@ async def test_a_pause_stops_an_emission_after_its_chunk_and_what_was_committed_
     emitter: Emitter, pool: asyncpg.Pool, connection: AbstractRobustConnection
 ):
     before = await watermark(pool)
-    await pool.execute(PAUSE)
+    await pool.execute(PAUSE_WITH_THE_FIRST_ROWS)
 
     with pytest.raises(BrokenOffError, match="paused"):
-        await emitter.emit(owed_jobs(5), position=0, watermark=LATER)
+        await emitter.emit(owed_jobs(5), watermark=LATER)
 
     rows = await pool.fetch("SELECT task_id FROM executions")
     assert {row["task_id"] for row in rows} == {job.task_id for job in await announced(connection, 2)}
@@ -254,13 +278,26 @@ async def test_a_pause_stops_an_emission_after_its_chunk_and_what_was_committed_
     assert await watermark(pool) == before
 
 
+async def test_nothing_is_emitted_and_nothing_moves_while_all_is_paused(emitter: Emitter, pool: asyncpg.Pool):
+    before = await pool.fetchrow("SELECT watermark, feed_xid FROM scheduler_lease")
+    await pool.execute(PAUSE)
+    task = Revision(uuid4().bytes, 1, LATER, True, "discord.com/1", When("0 * * * *"))
+
+    assert not await emitter.emit(owed_jobs(5), position=Position(9, "9:9:"), watermark=LATER)
+    with pytest.raises(BrokenOffError, match="paused"):
+        await emitter.emit_spans([Span(task, LATER, LATER)], decided_at=LATER, position=Position(9, "9:9:"))
+
+    assert await pool.fetchval("SELECT count(*) FROM executions") == 0
+    assert await pool.fetchrow("SELECT watermark, feed_xid FROM scheduler_lease") == before
+
+
 async def test_a_pause_stops_catching_up_after_its_batch(emitter: Emitter, pool: asyncpg.Pool):
     tasks = [Revision(uuid4().bytes, 1, LATER, True, "discord.com/1", When("0 * * * *")) for _ in range(4)]
     await emitter.freeze_gap(LATER, SNAPSHOT)
-    await pool.execute(PAUSE)
+    await pool.execute(PAUSE_WITH_THE_FIRST_ROWS)
 
     with pytest.raises(BrokenOffError, match="paused"):
-        await emitter.emit_spans([Span(task, LATER, LATER) for task in tasks], decided_at=LATER, position=0)
+        await emitter.emit_spans([Span(task, LATER, LATER) for task in tasks], decided_at=LATER)
 
     assert await pool.fetchval("SELECT count(*) FROM executions") == 2
     assert await pool.fetchval("SELECT gap_until FROM scheduler_lease") == LATER
@@ -287,9 +324,7 @@ async def test_nobody_takes_the_lease_while_missed_instants_are_recorded(emitter
         await transaction.start()
         await slow.execute(SAME_KEY, owner.task_id, LATER)
         span = Span(owner, LATER, LATER + timedelta(minutes=5))
-        recording = asyncio.create_task(
-            emitter.emit_spans([span], decided_at=LATER + timedelta(minutes=30), position=0)
-        )
+        recording = asyncio.create_task(emitter.emit_spans([span], decided_at=LATER + timedelta(minutes=30)))
         await becomes_true(pool, SOMEBODY_WAITS_FOR_A_LOCK)
 
         with pytest.raises(asyncpg.LockNotAvailableError):
@@ -305,7 +340,7 @@ async def test_only_the_leader_decides_on_a_gap(emitter: Emitter, pool: asyncpg.
     await pool.execute("UPDATE scheduler_lease SET holder = 'another', epoch = epoch + 1")
 
     with pytest.raises(LeaseLostError):
-        await (emitter.freeze_gap(LATER, SNAPSHOT) if step == "freeze_gap" else emitter.close_gap())
+        await (emitter.freeze_gap(LATER, SNAPSHOT) if step == "freeze_gap" else emitter.close_gap(NOWHERE))
 
 
 async def test_a_work_queue_that_an_operator_deleted_is_made_anew_and_gets_the_jobs(
@@ -314,6 +349,6 @@ async def test_a_work_queue_that_an_operator_deleted_is_made_anew_and_gets_the_j
     channel = await connection.channel()
     await (await channel.get_underlay_channel()).queue_delete(topology.WORK_QUEUE)
 
-    await asyncio.wait_for(emitter.emit(owed_jobs(2), position=0), 20)
+    await asyncio.wait_for(emitter.emit(owed_jobs(2)), 20)
 
     assert len(await announced(connection, 2)) == 2

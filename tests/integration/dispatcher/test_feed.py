@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from tocsin_dispatcher.clock import DatabaseClock
+from tocsin_dispatcher.scheduler import sql
 from tocsin_dispatcher.scheduler.feed import UNREAD, DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
@@ -51,7 +52,7 @@ def set_lease(pool: asyncpg.Pool):
 
     async def set_lease(watermark: datetime = DAY, xid: int = 0, *, database_id: str | None = None) -> Standing:
         row = await pool.fetchrow(SET_LEASE, watermark, xid, database_id)
-        return Standing(2, watermark, xid, row["database_id"], None, None, None)
+        return Standing(2, watermark, xid, None, row["database_id"], None, None, None)
 
     return set_lease
 
@@ -150,6 +151,56 @@ async def test_what_the_last_leader_had_taken_in_is_not_late(feed: Feed, set_lea
     assert late(feed) == set()
 
 
+async def test_what_was_settled_beyond_an_open_transaction_is_not_late(
+    feed: Feed, set_lease, add_task, pool: asyncpg.Pool, database: asyncpg.Connection
+):
+    standing = await set_lease(DAY + timedelta(seconds=30))
+    await feed.take_over(standing)
+    async with database.transaction():
+        position = await database.fetchval("SELECT pg_current_xact_id()")  # it holds the position back
+        await add_task()
+        await feed.read()
+        assert len(late(feed)) == 1
+        settled = feed.position
+        await add_task()
+        await feed.read()
+
+    await feed.take_over(standing._replace(feed_xid=settled.xid, feed_snapshot=settled.snapshot))
+
+    assert settled.xid <= position
+    assert len(late(feed)) == 1
+
+
+async def test_what_is_known_is_not_read_again_while_a_transaction_stays_open(
+    feed: Feed, set_lease, add_task, pool: asyncpg.Pool, database: asyncpg.Connection
+):
+    await set_lease()
+    await feed.load()
+    async with database.transaction():
+        await database.execute("SELECT pg_current_xact_id()")
+        await add_task()
+        await feed.read()
+
+        rows = await pool.fetch(sql.FEED, *feed.position)
+
+    assert [row["task_id"] for row in rows] == [None]
+
+
+async def test_ids_of_another_systems_transactions_are_not_taken_for_this_ones(
+    feed: Feed, set_lease, add_task, pool: asyncpg.Pool
+):
+    await add_task()
+    await pool.execute("UPDATE task_revisions SET xid = '1000000000000'")  # as a dump brings them
+    standing = await set_lease(DAY + timedelta(hours=1), 2**40, database_id="7/00000001")
+
+    await feed.take_over(standing)
+
+    assert await pool.fetchval("SELECT xid::text FROM task_revisions") == "0"
+    assert feed.unsettled == []
+    rows = await pool.fetch(sql.FEED, *feed.position)
+    assert [row["task_id"] for row in rows] == [None]
+
+
 async def test_a_standby_keeps_no_more_than_the_next_leader_needs(
     feed: Feed, set_lease, add_task, pool: asyncpg.Pool
 ):
@@ -163,7 +214,7 @@ async def test_a_standby_keeps_no_more_than_the_next_leader_needs(
     await set_lease(DAY + timedelta(seconds=9), position)
     await feed.follow()
 
-    assert feed._recent == []
+    assert feed._recent == feed.unsettled == []
     assert feed.heap.watermark == DAY + timedelta(seconds=9)
 
 
@@ -188,7 +239,7 @@ async def test_who_adopted_the_position_of_this_database_reads_no_tasks_anew_for
     heap = feed.heap
     feed.adopted()
 
-    await feed.take_over(await set_lease(xid=feed.position))
+    await feed.take_over(await set_lease(xid=feed.position.xid))
 
     assert feed.heap is heap
 

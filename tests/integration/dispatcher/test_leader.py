@@ -93,7 +93,7 @@ async def test_the_feed_is_read_although_the_databases_clock_was_set_back(
     ahead = now + timedelta(hours=1)
     await pool.execute("UPDATE scheduler_lease SET watermark = $1", ahead)  # as it was before that
     async with leading():
-        await becomes_true(pool, "SELECT holder IS NOT NULL FROM scheduler_lease")
+        await becomes_true(pool, "SELECT database_id IS NOT NULL FROM scheduler_lease")
 
         task_id = await add_task(cron="*/10 * * * *", effective_from=now)
 

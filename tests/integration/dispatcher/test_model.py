@@ -48,7 +48,7 @@ LEASE = """
 SELECT watermark, holder, epoch, expires_at, gap_until, gap_snapshot, database_id, reboot_at, tasks, schedules
 FROM scheduler_lease
 """
-XIDS = ("xid", "next_xid", "feed_xid", "snapshot")
+XIDS = ("xid", "next_xid", "feed_xid", "feed_snapshot", "snapshot")
 """The two number their transactions differently."""
 SET_EXECUTION = """
 UPDATE executions SET state = $3, next_at = $4, give_up_at = $5, seq = seq + 1, lost_claims = $6, sweeps = $7
@@ -140,6 +140,11 @@ def _leader(pair: Pair) -> tuple[str, int]:
     return pair.random.choice(HOLDERS), lease.epoch - pair.random.randrange(2)
 
 
+def _database(pair: Pair) -> str:
+    """Most often the one that answers."""
+    return pair.random.choice((pair.model.database_id,) * 4 + ("another",))
+
+
 def _instant(pair: Pair) -> datetime:
     return DAY + timedelta(seconds=pair.random.randrange(12) * 5)
 
@@ -165,17 +170,19 @@ async def release(pair: Pair) -> None:
 
 
 async def freeze(pair: Pair) -> None:
-    await pair.ask(sql.FREEZE_GAP, *_leader(pair), _instant(pair), "700:701:")
+    await pair.ask(sql.FREEZE_GAP, *_leader(pair), _instant(pair), "700:701:", _database(pair))
 
 
 async def close(pair: Pair) -> None:
-    await pair.ask(sql.CLOSE_GAP, *_leader(pair), pair.random.choice((pair.model.database_id, "another")))
+    leader, (real, model) = (*_leader(pair), _database(pair)), pair.position
+    await pair.ask(sql.CLOSE_GAP, *leader, real, None, modelled=(*leader, model, None))
 
 
 async def adopt(pair: Pair) -> None:
     leader = _leader(pair)
     real, model = pair.position
-    await pair.ask(sql.ADOPT_POSITION, *leader, real, "another", modelled=(*leader, model, "another"))
+    whose = _database(pair)
+    await pair.ask(sql.ADOPT_POSITION, *leader, real, None, whose, modelled=(*leader, model, None, whose))
 
 
 async def emit(pair: Pair) -> None:
@@ -188,7 +195,8 @@ async def emit(pair: Pair) -> None:
         [pair.random.choice(("schedule", "once", "reboot")) for _ in rows],
         [pair.random.choice((0, 1500)) for _ in rows],
         HOUR,
-        pair.random.choice((pair.model.database_id,) * 4 + ("another",)),
+        _database(pair),
+        None,
     )
     real, model = pair.position
     modelled = (*leader, watermark, model, *columns)
@@ -202,7 +210,7 @@ async def miss(pair: Pair) -> None:
         oldest = newest - timedelta(seconds=5 * pair.random.randrange(5))
         rows.append((task_id, "discord.com/1", pair.random.choice(("schedule", "once")), newest, oldest, count))
     columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 6
-    await pair.ask(sql.RECORD_MISSED, *leader, *columns)
+    await pair.ask(sql.RECORD_MISSED, *leader, *columns, _database(pair))
 
 
 async def send(pair: Pair) -> None:
@@ -228,7 +236,7 @@ async def give_up(pair: Pair) -> None:
 
 async def finish(pair: Pair) -> None:
     if not pair.writing:  # else it would wait for the transactions that the test itself holds open
-        await pair.ask(sql.FINISH_ONCE, *_leader(pair), 100)
+        await pair.ask(sql.FINISH_ONCE, *_leader(pair), 100, pair.random.choice((None, DAY, _instant(pair))))
 
 
 async def overdue(pair: Pair) -> None:
@@ -283,7 +291,8 @@ async def end(pair: Pair) -> None:
 
 async def feed(pair: Pair) -> None:
     real_since, model_since = pair.position
-    real, model = await pair.ask(sql.FEED, real_since, modelled=(model_since,))
+    known = [(since, f"{max(since, 1)}:{max(since, 1)}:") for since in (real_since, model_since)]
+    real, model = await pair.ask(sql.FEED, *known[0], modelled=known[1])
     if pair.random.random() < 0.5:
         where = await _same_place(pair, real[0]["next_xid"])
         # Transactions of other tests hold the real one back: never is it the one that is further.

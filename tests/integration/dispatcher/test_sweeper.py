@@ -16,12 +16,14 @@ from tocsin_common.tables import OPEN_STATES, TERMINAL_STATES
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.lease import Lease
+from tocsin_dispatcher.scheduler.partitions import Partitions, Retention
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
 from waiting import WAIT_S, becomes_true
 
 from .conftest import DAY, counted
 
 PATIENCE_S = 30
+KEEPS_ALL = Partitions(None)  # type: ignore[arg-type]  # it makes none here
 LATER = DAY + timedelta(seconds=1)
 
 
@@ -29,11 +31,13 @@ LATER = DAY + timedelta(seconds=1)
 def new_sweeper(
     pool: asyncpg.Pool, publisher: Publisher, scheduler_settings: Callable[..., SchedulerSettings]
 ) -> Callable[..., Sweeper]:
-    async def build(*, leads: bool = True, **settings: float) -> Sweeper:
+    async def build(*, leads: bool = True, partitions: Partitions = KEEPS_ALL, **settings: float) -> Sweeper:
         lease = Lease(pool, DatabaseClock(), holder="leader", ttl_s=30, renew_s=1, hold_s=20, reboot_after_s=60)
         if leads:
             await lease.take()
-        return Sweeper(pool, lease, publisher, scheduler_settings(sweep_patience_s=PATIENCE_S, **settings))
+        return Sweeper(
+            pool, lease, partitions, publisher, scheduler_settings(sweep_patience_s=PATIENCE_S, **settings)
+        )
 
     return build
 
@@ -247,6 +251,20 @@ async def test_tasks_are_finished_in_batches_past_those_that_still_run(new_sweep
 
     assert finished == [2, 1, 0]
     assert await of_task(pool, running) == ("ACTIVE", None, 1)
+
+
+async def test_a_one_off_that_lies_before_what_is_kept_is_finished_although_it_left_no_row(
+    new_sweeper, add_task, pool, clock
+):
+    keeps_a_week = Partitions(pool, Retention(clock, 7))
+    too_old = await add_task(run_at=clock.now() - timedelta(days=10))
+    recent = await add_task(run_at=clock.now() - timedelta(days=5))
+
+    finished = await (await new_sweeper(partitions=keeps_a_week)).finish_once()
+
+    assert finished == 1
+    assert await of_task(pool, too_old) == ("INACTIVE", "its one run is older than what is kept", 2)
+    assert await of_task(pool, recent) == ("ACTIVE", None, 1)
 
 
 async def test_no_task_is_finished_by_a_scheduler_that_does_not_lead(new_sweeper, add_execution, add_task, pool):

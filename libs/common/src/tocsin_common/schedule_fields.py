@@ -157,8 +157,9 @@ def _values_of_range(field: Field, item: str, match: re.Match[str]) -> range:
         elif field is _DAY_OF_WEEK:  # up to Saturday or to Sunday? croniter and cron differ
             raise _refusal(field, item, "a step needs a range, such as 1-5/2")
     step = 1 if match["step"] is None else int(match["step"])
-    if not 1 <= step <= high - low + 1:
-        raise _refusal(field, item, f"a step here is 1 to {high - low + 1}")
+    most = min(high - low + 1, 7) if field is _DAY_OF_WEEK else high - low + 1  # 0 and 7 are one day
+    if not 1 <= step <= most:
+        raise _refusal(field, item, f"a step here is 1 to {most}")
     return range(low, high + 1, step)
 
 
@@ -174,6 +175,10 @@ def _refusal(field: Field, value: str, why: str = "") -> InvalidScheduleError:
     allowed = f"allowed are {field.low} to {field.high}"
     if field.names:
         allowed += f" or {'/'.join(field.names)}"
+    if field is _DAY_OF_MONTH:
+        allowed += ", L for the last day"
+    if field is _DAY_OF_WEEK:
+        allowed += ", day#1 to day#5 for the nth of a month"
     allowed += ", *, lists, ranges a-b and steps */n"
     reason = f": {why}" if why else ""
     return InvalidScheduleError(f"the {field.name} field does not allow {shown(value)}{reason}; {allowed}")

@@ -123,7 +123,8 @@ idempotency_keys = sa.Table(
 # One row: who leads, and how far everything owed has its row. `gap_until`: what is owed between the watermark and
 # then is being caught up with, and whoever leads next decides on it as of the same instant, and on the tasks as
 # `gap_snapshot` shows them: a database and its transactions. `feed_xid` is of the database that `database_id`
-# names, and of no copy of it. `reboot_at`: when scheduling last started anew.
+# names, and of no copy of it; of what has it or a later one, `feed_snapshot` says what is settled all the same.
+# `reboot_at`: when scheduling last started anew.
 scheduler_lease = sa.Table(
     "scheduler_lease",
     metadata,
@@ -139,6 +140,7 @@ scheduler_lease = sa.Table(
     sa.Column("reboot_at", _timestamp),
     sa.Column("tasks", sa.Integer, nullable=False, server_default="0"),
     sa.Column("schedules", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("feed_snapshot", sa.Text),
     sa.CheckConstraint("id", name="one_row"),
 )
 

@@ -22,11 +22,16 @@ class DatabaseClock:
 
     def __init__(self) -> None:
         self._samples: deque[tuple[datetime, float]] = deque(maxlen=SAMPLES)
+        self._set_back_at = float("-inf")
 
     def sample(self, database_now: datetime, *, sent_at: float | None = None) -> None:
         """Take in `clock_timestamp()` of an answer that has just arrived, to what was sent at that boottime."""
-        if sent_at is not None and self._samples and database_now < self._at(sent_at) - SET_BACK:
-            self._samples.clear()
+        if sent_at is not None and self._samples:
+            if sent_at < self._set_back_at:
+                return  # it may be of the time before
+            if database_now < self._at(sent_at) - SET_BACK:
+                self._samples.clear()
+                self._set_back_at = boottime()
         self._samples.append((database_now, boottime()))
 
     def now(self) -> datetime:

@@ -81,7 +81,7 @@ async def _build(
     emitter = Emitter(pool, lease, clock, partitions, publisher, settings)
     feed = Feed(pool, clock)
     leader = Leader(lease, feed, emitter, publisher, clock, wake, settings)
-    sweeper = Sweeper(pool, lease, publisher, settings)
+    sweeper = Sweeper(pool, lease, partitions, publisher, settings)
     keep_ahead = partial(partitions.keep_ahead, clock, settings.partition_days_ahead)
     return Scheduler(lease, feed, leader, [lease.keep, sweeper.run, keep_ahead], wake, settings)
 

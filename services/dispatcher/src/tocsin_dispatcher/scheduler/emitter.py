@@ -24,7 +24,7 @@ from tocsin_dispatcher.scheduler import sql
 from tocsin_dispatcher.scheduler.catch_up import Missed, Terms, resolve
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
-from tocsin_dispatcher.scheduler.revision import TICK, Owed, Span
+from tocsin_dispatcher.scheduler.revision import NOWHERE, TICK, Owed, Position, Span
 
 SPANS_A_BATCH = 2000
 SPANS_A_TURN = 20
@@ -61,27 +61,32 @@ class Emitter:
         """Rely on nothing that was found in earlier terms: the database may have been restored since."""
         self._partitions.forget()
 
-    async def emit(self, owed: Iterable[Owed], *, position: int, watermark: datetime | None = None) -> bool:
-        """Commit a row for each of `owed` and announce them; returns whether all schedules are paused now.
+    async def emit(
+        self, owed: Iterable[Owed], *, position: Position = NOWHERE, watermark: datetime | None = None
+    ) -> bool:
+        """Commit a row for each of `owed` and announce them; False where nothing was, since all is paused.
 
         With the last chunk the feed's position becomes `position` and the watermark, if given, `watermark`.
         Raises LeaseLostError where this process leads no more: then the chunk has left nothing behind. Raises
         BrokenOffError where the rest is not to be emitted now.
         """
-        total, is_paused = 0, False
+        total = 0
         announcing: asyncio.Task[None] | None = None
         # What is emitted without moving the watermark is late already: there few statements count, not the first.
         first = self._settings.emission_chunk if watermark is None else FIRST_CHUNK
         try:
             for chunk, is_last in _chunks(owed, self._settings.emission_chunk, first):
-                is_paused = await self._commit(chunk, watermark if is_last else None, position if is_last else 0)
+                is_committed = await self._commit(
+                    chunk, watermark if is_last else None, position if is_last else NOWHERE
+                )
                 if announcing is not None:
                     await self._settled(announcing)
+                if not is_committed:
+                    if not total:
+                        return False
+                    raise _paused()
                 announcing = asyncio.create_task(self._announce(chunk, is_last=is_last))
                 total += len(chunk)
-                if is_paused and not is_last:
-                    await announcing
-                    raise _paused()
             if announcing is not None:
                 await announcing
         finally:
@@ -90,9 +95,11 @@ class Emitter:
         if total:
             failpoints.reach("scheduler.rows_announced")
             _log.info("executions.emitted", executions=total, watermark=watermark and watermark.isoformat())
-        return is_paused
+        return True
 
-    async def emit_spans(self, spans: Iterable[Span], *, decided_at: datetime, position: int) -> None:
+    async def emit_spans(
+        self, spans: Iterable[Span], *, decided_at: datetime, position: Position = NOWHERE
+    ) -> None:
         """Emit what of `spans` still fires as of `decided_at`, and a row for what is missed."""
         grace = timedelta(seconds=self._settings.catch_up_grace_s)
         kept_from = self._partitions.kept_from(decided_at)
@@ -110,17 +117,18 @@ class Emitter:
             # newest that it does not fire has been fired already, the older ones would get no row any more.
             await self._record_missed([part.missed for part in resolutions if part.missed is not None])
             fire = list(chain.from_iterable(resolution.fire for resolution in resolutions))
-            if fire and await self.emit(fire, position=0):
+            if fire and not await self.emit(fire):
                 raise _paused()
-        await self.emit([], position=position)
+        if not await self.emit([], position=position):
+            raise _paused()
         if beyond:
             oldest, newest = min(beyond)[0].isoformat(), max(newest for _, newest in beyond).isoformat()
             _log.warning("executions.beyond_retention", tasks=len(beyond), oldest=oldest, newest=newest)
 
-    async def adopt_position(self, position: int, database_id: str) -> None:
+    async def adopt_position(self, position: Position, database_id: str) -> None:
         """From now on the lease's position is `position` in the database that is read."""
         self._lease.check()
-        await self._holding(sql.ADOPT_POSITION, position, database_id)
+        await self._holding(sql.ADOPT_POSITION, *position, database_id)
 
     async def freeze_gap(self, until: datetime, snapshot: str) -> None:
         """Decide that what is owed up to `until` is caught up with as of `until`, by whoever leads.
@@ -128,12 +136,12 @@ class Emitter:
         `snapshot`: on the tasks as it shows them, with the database that it is of.
         """
         self._lease.check()
-        await self._holding(sql.FREEZE_GAP, until, snapshot)
+        await self._holding(sql.FREEZE_GAP, until, snapshot, self._lease.database_id)
 
-    async def close_gap(self) -> None:
-        """The gap has been worked off: the watermark becomes its end."""
+    async def close_gap(self, position: Position) -> None:
+        """The gap has been worked off: the watermark becomes its end, and the feed's position `position`."""
         self._lease.check()
-        await self._holding(sql.CLOSE_GAP, self._lease.database_id)
+        await self._holding(sql.CLOSE_GAP, self._lease.database_id, *position)
 
     async def _record_missed(self, missed: list[Missed]) -> None:
         if not missed:
@@ -144,7 +152,7 @@ class Emitter:
         )
         columns = zip(*missed, strict=True)  # in the order of the statement's arguments
         rows = await self._pool.fetch(
-            sql.RECORD_MISSED, self._lease.holder, self._lease.epoch, *map(list, columns)
+            sql.RECORD_MISSED, self._lease.holder, self._lease.epoch, *map(list, columns), self._lease.database_id
         )
         metrics.EXECUTIONS_MISSED.inc(len(rows))
         _log.warning("executions.missed", tasks=len(rows))
@@ -173,8 +181,8 @@ class Emitter:
         if not is_last:
             failpoints.reach("scheduler.chunk_announced")
 
-    async def _commit(self, chunk: list[Owed], watermark: datetime | None, position: int) -> bool:
-        """Returns whether all schedules are paused."""
+    async def _commit(self, chunk: list[Owed], watermark: datetime | None, position: Position) -> bool:
+        """Returns whether it was done: not while all schedules are paused."""
         if chunk:
             failpoints.reach("scheduler.rows_due")
         self._lease.check()
@@ -185,7 +193,7 @@ class Emitter:
             self._lease.holder,
             self._lease.epoch,
             watermark,
-            position,
+            position.xid,
             [owed.job.scheduled_for for owed in chunk],
             [owed.job.task_id for owed in chunk],
             [owed.job.destination for owed in chunk],
@@ -193,12 +201,13 @@ class Emitter:
             [owed.jitter_ms for owed in chunk],
             timedelta(seconds=self._settings.give_up_after_s),
             self._lease.database_id,
+            position.snapshot,
         )
         self._clock.sample(row["now"], sent_at=sent_at)
         if not row["held"]:
             raise LeaseLostError("another scheduler took the lease")
         metrics.EXECUTIONS_EMITTED.inc(row["emitted"])
-        return bool(row["is_paused"])
+        return not row["is_paused"]
 
 
 def _queue(owed: Owed, now: datetime) -> str:

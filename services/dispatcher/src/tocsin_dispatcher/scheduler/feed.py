@@ -22,7 +22,7 @@ from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.scheduler import sql
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
-from tocsin_dispatcher.scheduler.revision import Change, Policy, Revision, When
+from tocsin_dispatcher.scheduler.revision import NOWHERE, Change, Policy, Position, Revision, When
 
 # A schedule that is new to the heap takes up to 0.4 ms. Between two looks at the database the transaction is idle,
 # for 2 s at most, and whoever leads must renew the lease in time.
@@ -50,9 +50,7 @@ class Feed:
         self._pool = pool
         self._clock = clock
         self.heap = Heap(datetime.max.replace(tzinfo=UTC))
-        self.position = 0
-        self.snapshot = ""
-        """The transactions that are known, as PostgreSQL writes them."""
+        self.position = NOWHERE
         self.database_id: str | None = None
         """Of the database that the heap was loaded from; None where it must be loaded."""
         self.is_paused = False
@@ -70,6 +68,9 @@ class Feed:
         What of that was emitted has its rows, and is not emitted again.
         """
         self.database_id = None
+        found = await self._pool.fetchrow(sql.LEASE)
+        if not is_copy(found["database_id"], found["current_database_id"]):
+            await self._pool.execute(sql.DISOWN_REVISIONS)
         async with (
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -93,7 +94,7 @@ class Feed:
     async def read(self) -> None:
         """Apply what has changed."""
         sent_at = boottime()
-        await self._apply(await self._pool.fetch(sql.FEED, self.position), sent_at)
+        await self._apply(await self._pool.fetch(sql.FEED, *self.position), sent_at)
 
     async def follow(self) -> None:
         """Stand by: apply what has changed, and move on to where the leader is.
@@ -109,7 +110,8 @@ class Feed:
         self.heap.advance(lease["watermark"])
         await self.step()
         if lease["database_id"] == self.database_id:
-            self.committed(lease["feed_xid"])
+            self.committed(Position(lease["feed_xid"], lease["feed_snapshot"]))
+        self.unsettled = []  # whoever takes over works out what is
 
     def adopted(self) -> None:
         """The lease's X is of this database from now on, by what this process has read and emitted."""
@@ -125,7 +127,9 @@ class Feed:
         self.heap.reboot(standing.reboot_at)
         await self.step()
         is_ours = standing.database_id == self.database_id
-        self.unsettled = [change for change in self._recent if not is_ours or change.xid >= standing.feed_xid]
+        self.unsettled = [
+            change for change in self._recent if not is_ours or not standing.settled.covers(change.xid)
+        ]
 
     async def step(self) -> None:
         """Bring every entry of the heap past its watermark, and let others have their turn meanwhile."""
@@ -136,9 +140,9 @@ class Feed:
         """What the changes make owed was emitted."""
         self.unsettled = []
 
-    def committed(self, position: int) -> None:
-        """The lease's X is `position`: whoever leads next looks at nothing before it."""
-        self._recent = [change for change in self._recent if change.xid >= position]
+    def committed(self, position: Position) -> None:
+        """The lease says that all up to `position` is dealt with: whoever leads next does not look at it."""
+        self._recent = [change for change in self._recent if not position.covers(change.xid)]
 
     async def find_drift(self) -> int:
         """Compare the heap with one snapshot of the tasks, and mend it; returns how many tasks were wrong."""
@@ -147,7 +151,7 @@ class Feed:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             sent_at = boottime()
-            await self._apply(await connection.fetch(sql.FEED, self.position), sent_at)
+            await self._apply(await connection.fetch(sql.FEED, *self.position), sent_at)
             there = {row["bucket"]: (row["tasks"], row["total"]) for row in await connection.fetch(sql.TALLY)}
             here = self.heap.tally()
             buckets = [bucket for bucket in there.keys() | here.keys() if there.get(bucket) != here.get(bucket)]
@@ -159,7 +163,7 @@ class Feed:
     def _mend(self, there: list[Revision], here: dict[bytes, int]) -> int:
         wrong = [task for task in there if here.get(task.task_key) != (task.revision if task.is_active else None)]
         for task in wrong:
-            self._remember(self.heap.replace(task)._replace(xid=self.position))
+            self._remember(self.heap.replace(task)._replace(xid=self.position.xid))
         # What has no row is owed nothing any more, and what its heap has of it is no change of the task.
         gone = [_gone(key, here[key]) for key in here.keys() - {task.task_key for task in there}]
         for task in gone:
@@ -180,11 +184,11 @@ class Feed:
                 self._remember(change._replace(xid=row["xid"]))
             await asyncio.sleep(0)  # cron arithmetic takes time, and the lease must be renewed meanwhile
         self.heap.forget_inactive(keep={row["task_id"].bytes for row in changed})
-        self.position, self.snapshot = rows[0]["next_xid"], rows[0]["snapshot"]
+        self.position = Position(rows[0]["next_xid"], rows[0]["snapshot"])
         self.is_paused = rows[0]["is_paused"]
         self._clock.sample(rows[0]["now"], sent_at=sent_at)
         self._tell_unreadable()
-        _log.debug("changes.applied", revisions=len(changed), position=self.position)
+        _log.debug("changes.applied", revisions=len(changed), position=self.position.xid)
 
     def _remember(self, change: Change) -> None:
         self._recent.append(change)

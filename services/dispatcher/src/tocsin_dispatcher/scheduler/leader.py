@@ -1,7 +1,8 @@
 """SHELL. What the leading scheduler does: follow the changes, emit what is due, sleep until the next."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -13,7 +14,7 @@ from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.feed import Feed, is_copy
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Lease, Standing
-from tocsin_dispatcher.scheduler.revision import TICK, Gap, join, split
+from tocsin_dispatcher.scheduler.revision import NOWHERE, TICK, Gap, Owed, join, split
 
 _log = structlog.get_logger(__name__)
 
@@ -90,8 +91,8 @@ class Leader:
 
     async def _read(self) -> None:
         self._wake.clear()
-        self._read_next = boottime() + self._settings.feed_poll_s
         await self._feed.read()
+        self._read_next = boottime() + self._settings.feed_poll_s  # however long that took
 
     def _has_news(self) -> bool:
         return self._wake.is_set() or boottime() >= self._read_next
@@ -118,9 +119,9 @@ class Leader:
             in_gap, late, frozen = heap.late_about(self._feed.unsettled, gap)
         while gap is not None:
             spans = join(in_gap, heap.gap(gap.until, frozen))
-            await self._emitter.emit_spans(spans, decided_at=gap.until, position=0)
+            await self._emitter.emit_spans(spans, decided_at=gap.until)
             failpoints.reach("scheduler.gap_emitted")
-            await self._emitter.close_gap()
+            await self._emitter.close_gap(NOWHERE if late else self._feed.position)
             heap.advance(gap.until)
             await self._feed.step()
             gap = await self._freeze_gap(heap)
@@ -137,7 +138,7 @@ class Leader:
         await self._publisher.ready()
         now = self._clock.now()  # not before: the broker may have been away until now
         _log.warning("scheduler.catching_up", since=heap.watermark.isoformat(), until=now.isoformat())
-        gap = Gap(now, self._feed.snapshot)
+        gap = Gap(now, self._feed.position.snapshot or "")
         await self._emitter.freeze_gap(now, f"{self._feed.database_id} {gap.snapshot}")
         failpoints.reach("scheduler.gap_frozen")
         return gap
@@ -151,12 +152,19 @@ class Leader:
             # Where the broker was away for long, each task's policy decides on what is so old.
             if not await self._is_up_to_date() or self._is_behind(heap):
                 return
-            await self._emitter.emit(heap.owed_at(instant), position=self._feed.position, watermark=instant)
+            if not await self._emit(heap.owed_at(instant), instant):
+                return
             heap.advance(instant)
             await self._feed.step()
-            self._feed.committed(self._feed.position)
             if stop.is_set() or self._has_news():
                 return
+
+    async def _emit(self, owed: Iterable[Owed], watermark: datetime) -> bool:
+        if await self._emitter.emit(owed, position=self._feed.position, watermark=watermark):
+            self._feed.committed(self._feed.position)
+            return True
+        self._feed.is_paused = True  # before the feed has shown it
+        return False
 
     async def _is_up_to_date(self) -> bool:
         """Whether the tasks were read lately. Waits for the broker in any case, and meanwhile they may change."""
@@ -170,10 +178,8 @@ class Leader:
             return
         head = heap.head()
         idle_until = now if head is None else min(now, head - TICK)
-        if idle_until > heap.watermark:
-            await self._emitter.emit([], position=self._feed.position, watermark=idle_until)
+        if idle_until > heap.watermark and await self._emit([], idle_until):
             heap.advance(idle_until)
-            self._feed.committed(self._feed.position)
 
     async def _sleep(self, heap: Heap) -> None:
         """Until something is due, a hint comes or it is time to look."""

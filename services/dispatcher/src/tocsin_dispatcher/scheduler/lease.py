@@ -11,6 +11,7 @@ from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.errors import TocsinError
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler.revision import Position
 
 RETRY_S = 0.2
 
@@ -27,14 +28,20 @@ class Standing(NamedTuple):
     epoch: int
     watermark: datetime
     feed_xid: int
+    feed_snapshot: str | None
     database_id: str | None
-    """Of which database `feed_xid` is."""
+    """Of which database these two are."""
     gap_until: datetime | None
     """A gap that the last leader was catching up with ends here."""
     gap_snapshot: str | None
     """The transactions that it knew when it decided on that."""
     reboot_at: datetime | None
     """When scheduling last started anew."""
+
+    @property
+    def settled(self) -> Position:
+        """The changes that the last leader had dealt with."""
+        return Position(self.feed_xid, self.feed_snapshot)
 
 
 class Lease:

@@ -77,6 +77,10 @@ class Partitions:
         """The oldest instant that what is decided as of `decided_at` may write rows of; None: there is none."""
         return None if self._retention is None else self._retention.kept_from(decided_at)
 
+    def oldest(self) -> datetime | None:
+        """Instants before have no rows, and get none; None: there are none."""
+        return None if self._retention is None else _midnight(self._retention.oldest())
+
     async def cover(self, days: Iterable[date]) -> None:
         """Make sure that each of `days` (UTC) has its partitions.
 

@@ -140,10 +140,27 @@ class Gap(NamedTuple):
 
     def knows(self, xid: int) -> bool:
         """Whether what that transaction did was known when it was decided."""
-        if not self.snapshot:
-            return True
-        first, end, under_way = self.snapshot.split(":")
-        return xid < int(first) or (xid < int(end) and str(xid) not in under_way.split(","))
+        return not self.snapshot or is_visible(xid, self.snapshot)
+
+
+def is_visible(xid: int, snapshot: str) -> bool:
+    """Whether what the transaction did is in the snapshot, PostgreSQL's text `<xmin>:<xmax>:<under way>`."""
+    first, end, under_way = snapshot.split(":")
+    return xid < int(first) or (xid < int(end) and str(xid) not in under_way.split(","))
+
+
+class Position(NamedTuple):
+    """How far the changes of tasks are known: all of lower transactions, and what the snapshot shows of others."""
+
+    xid: int = 0
+    snapshot: str | None = None
+
+    def covers(self, xid: int) -> bool:
+        """Whether what that transaction did is known."""
+        return xid < self.xid or (self.snapshot is not None and is_visible(xid, self.snapshot))
+
+
+NOWHERE = Position()
 
 
 def split(spans: list[Span], at: datetime) -> tuple[list[Span], list[Span]]:

@@ -14,7 +14,8 @@ _DATABASE_ID = """
 """
 
 LEASE = f"""
-SELECT watermark, feed_xid, database_id, reboot_at, {_DATABASE_ID} AS current_database_id FROM scheduler_lease
+SELECT watermark, feed_xid, feed_snapshot, database_id, reboot_at, {_DATABASE_ID} AS current_database_id
+FROM scheduler_lease
 """  # noqa: S608 - built from a constant above
 
 TAKE_LEASE = f"""
@@ -22,8 +23,8 @@ UPDATE scheduler_lease
 SET holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2::interval,
     reboot_at = CASE WHEN expires_at < clock_timestamp() - $3::interval THEN clock_timestamp() ELSE reboot_at END
 WHERE expires_at <= clock_timestamp() OR holder = $1
-RETURNING epoch, watermark, feed_xid, database_id, gap_until, gap_snapshot, reboot_at, clock_timestamp() AS now,
-          {_DATABASE_ID} AS current_database_id
+RETURNING epoch, watermark, feed_xid, feed_snapshot, database_id, gap_until, gap_snapshot, reboot_at,
+          clock_timestamp() AS now, {_DATABASE_ID} AS current_database_id
 """  # noqa: S608 - built from a constant above
 
 RENEW_LEASE = """
@@ -84,7 +85,12 @@ SNAPSHOT_BY_XID, SNAPSHOT_BY_EFFECTIVE_FROM = (
     Snapshot(*(statement % {"since": since} for statement in (_CHANGES, _BEFORE, _UNCHANGED)))
     for since in ("xid >= $1", "effective_from > $1")
 )
-FEED = SNAPSHOT_BY_XID.changes
+# What was visible in the snapshot $2 is known: where a transaction stays open for long, all that follows it has an
+# xid at or after $1.
+FEED = _CHANGES % {"since": "xid >= $1 AND NOT pg_visible_in_snapshot(xid, $2::text::pg_snapshot)"}
+
+# The api's own function.
+DISOWN_REVISIONS = "SELECT disown_revisions()"
 
 TALLY = """
 SELECT get_byte(uuid_send(id), 15) AS bucket, count(*) AS tasks, sum(revision)::bigint AS total
@@ -97,45 +103,54 @@ SELECT id, {_REVISION} FROM tasks WHERE get_byte(uuid_send(id), 15) = ANY($1::in
 
 # --- Emission and sweep -------------------------------------------------------------------------------------
 
-# No lease, no row. The watermark and the feed's position move in the statement that commits what is below them.
+# No lease, no row; nor while all is paused. The watermark and the feed's position move in the statement that
+# commits what is below them.
 # The lease holds in the database that it was taken in: where a copy answers that lacks the last commits, as after
 # a failover, its lease may still seem to be ours, and the watermark would pass over what the copy lacks.
 EMIT = f"""
 WITH lease AS (
     UPDATE scheduler_lease
-    SET watermark = GREATEST(watermark, $3::timestamptz), feed_xid = GREATEST(feed_xid, $4::xid8)
+    SET watermark = CASE WHEN is_paused THEN watermark ELSE GREATEST(watermark, $3::timestamptz) END,
+        feed_snapshot = CASE WHEN is_paused OR $4::xid8 < feed_xid THEN feed_snapshot ELSE $12::text END,
+        feed_xid = CASE WHEN is_paused THEN feed_xid ELSE GREATEST(feed_xid, $4::xid8) END
+    FROM (SELECT paused_at IS NOT NULL AS is_paused FROM scheduler_pause) AS pause
     WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() AND {_DATABASE_ID} = $11::text
-    RETURNING true
+    RETURNING is_paused
 ), emitted AS (
     INSERT INTO executions (scheduled_for, task_id, destination, kind, jitter_ms, next_at, give_up_at)
     SELECT scheduled_for, task_id, destination, kind, jitter_ms,
            scheduled_for + jitter_ms * interval '1 millisecond', clock_timestamp() + $10::interval
     FROM lease, unnest($5::timestamptz[], $6::uuid[], $7::text[], $8::text[], $9::integer[])
         AS j (scheduled_for, task_id, destination, kind, jitter_ms)
+    WHERE NOT is_paused
     ORDER BY 1, 2
     ON CONFLICT DO NOTHING
     RETURNING true
 )
 SELECT EXISTS (SELECT FROM lease) AS held, (SELECT count(*) FROM emitted) AS emitted, clock_timestamp() AS now,
-       (SELECT paused_at IS NOT NULL FROM scheduler_pause) AS is_paused
+       (SELECT is_paused FROM lease) AS is_paused
 """  # noqa: S608 - built from a constant above
 
 # Once all that a heap loaded from another database's position made owed was emitted.
-ADOPT_POSITION = """
-UPDATE scheduler_lease SET feed_xid = $3::xid8, database_id = $4
-WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+ADOPT_POSITION = f"""
+UPDATE scheduler_lease SET feed_xid = $3::xid8, feed_snapshot = $4, database_id = $5
+WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() AND {_DATABASE_ID} = $5::text
 RETURNING true
-"""
+"""  # noqa: S608 - built from a constant above
 
 # The decision on a gap is frozen before the first row of it is written, so that a crash changes nothing of it.
-FREEZE_GAP = """
+FREEZE_GAP = f"""
 UPDATE scheduler_lease SET gap_until = $3, gap_snapshot = $4
-WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
+WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() AND {_DATABASE_ID} = $5::text
 RETURNING true
-"""
+"""  # noqa: S608 - built from a constant above
 
+# The position moves along where nothing is left that changes owe.
 CLOSE_GAP = f"""
-UPDATE scheduler_lease SET gap_until = NULL, gap_snapshot = NULL, watermark = GREATEST(watermark, gap_until)
+UPDATE scheduler_lease
+SET gap_until = NULL, gap_snapshot = NULL, watermark = GREATEST(watermark, gap_until),
+    feed_snapshot = CASE WHEN $4::xid8 < feed_xid THEN feed_snapshot ELSE $5::text END,
+    feed_xid = GREATEST(feed_xid, $4::xid8)
 WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() AND {_DATABASE_ID} = $3::text
 RETURNING true
 """  # noqa: S608 - built from a constant above
@@ -144,9 +159,10 @@ RETURNING true
 # counted again. Where the newest was emitted, by what the task was before, the row stands right before it.
 # The lease is locked until the end: where this takes its time, nobody else may lead and decide anew without seeing
 # what it leaves.
-RECORD_MISSED = """
+RECORD_MISSED = f"""
 WITH lease AS (
-    SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() FOR UPDATE
+    SELECT FROM scheduler_lease
+    WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp() AND {_DATABASE_ID} = $9::text FOR UPDATE
 )
 INSERT INTO executions (scheduled_for, task_id, kind, state, destination, next_at, give_up_at, finished_at,
                         missed_from, missed_count)
@@ -172,7 +188,7 @@ WHERE EXISTS (SELECT FROM lease)
 ORDER BY 1, 2
 ON CONFLICT DO NOTHING
 RETURNING true
-"""
+"""  # noqa: S608 - built from a constant above
 
 # SKIP LOCKED: a sweep never waits for a sender, nor a sender in a circle for a sweep.
 GIVE_UP = """
@@ -207,20 +223,22 @@ RETURNING e.scheduled_for, e.task_id, e.destination, e.state
 """
 
 # The api's own function makes the tasks INACTIVE. LATERAL with OFFSET 0: one look-up for each task whose instant
-# has come, never a walk through the executions.
+# has come, never a walk through the executions. What lies before $4 has no row any more, and gets none.
 FINISH_ONCE = """
 WITH ended AS (
-    SELECT t.id, t.run_at, e.state
-    FROM tasks t CROSS JOIN LATERAL (
+    SELECT t.id, t.run_at,
+           COALESCE('its one run ended: ' || e.state, 'its one run is older than what is kept') AS reason
+    FROM tasks t LEFT JOIN LATERAL (
         SELECT state FROM executions WHERE scheduled_for = t.run_at AND task_id = t.id OFFSET 0
-    ) AS e
-    WHERE t.status = 'ACTIVE' AND t.run_at <= clock_timestamp() AND e.state NOT IN ('due', 'waiting', 'running')
+    ) AS e ON true
+    WHERE t.status = 'ACTIVE' AND t.run_at <= clock_timestamp()
+      AND (e.state NOT IN ('due', 'waiting', 'running') OR (e.state IS NULL AND t.run_at < $4::timestamptz))
       AND EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
     ORDER BY t.run_at LIMIT $3
 )
 SELECT finished.task_id
 FROM (SELECT array_agg(id) AS ids, array_agg(run_at) AS run_ats,
-             array_agg('its one run ended: ' || state) AS reasons FROM ended) AS all_of_them
+             array_agg(reason) AS reasons FROM ended) AS all_of_them
 CROSS JOIN LATERAL finish_tasks(ids, run_ats, reasons) AS finished (task_id)
 """
 

@@ -14,6 +14,7 @@ from tocsin_dispatcher import metrics
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler import sql
 from tocsin_dispatcher.scheduler.lease import Lease
+from tocsin_dispatcher.scheduler.partitions import Partitions
 
 _log = structlog.get_logger(__name__)
 
@@ -22,10 +23,16 @@ class Sweeper:
     """Sweeps while this process leads."""
 
     def __init__(
-        self, pool: asyncpg.Pool, lease: Lease, publisher: Publisher, settings: SchedulerSettings
+        self,
+        pool: asyncpg.Pool,
+        lease: Lease,
+        partitions: Partitions,
+        publisher: Publisher,
+        settings: SchedulerSettings,
     ) -> None:
         self._pool = pool
         self._lease = lease
+        self._partitions = partitions
         self._publisher = publisher
         self._settings = settings
 
@@ -60,9 +67,13 @@ class Sweeper:
         return len(rows)
 
     async def finish_once(self) -> int:
-        """Make tasks whose one run has ended INACTIVE; returns how many."""
+        """Make tasks whose one run has ended, or is not to come any more, INACTIVE; returns how many."""
         rows = await self._pool.fetch(
-            sql.FINISH_ONCE, self._lease.holder, self._lease.epoch, self._settings.sweep_batch
+            sql.FINISH_ONCE,
+            self._lease.holder,
+            self._lease.epoch,
+            self._settings.sweep_batch,
+            self._partitions.oldest(),
         )
         for row in rows:
             _log.info("task.finished", task_id=str(row["task_id"]))
