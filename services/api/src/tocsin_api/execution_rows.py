@@ -22,7 +22,7 @@ Kind = Annotated[
 class Execution(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One owed occurrence of a task, which is known by `taskId` and `scheduledFor`."""
 
-    execution_id: Annotated[UUID, Meta(description="made of the two; receivers get it as webhook-id")]
+    execution_id: Annotated[UUID, Meta(description="made of the two; receivers but Discord get it as webhook-id")]
     task_id: UUID
     task_name: str
     scheduled_for: datetime
