@@ -30,8 +30,8 @@ def requests(url: str, token: str, task: str, api_key: str) -> Iterator[Request]
     """All are refused, but for what takes any text for a key. `task` is the path of one that exists."""
     yield from _bodies(url, token, task, api_key)
     for text in (url, token, api_key):
-        for query in ("page", "status", "sort", "taskId", "dateFrom", "search", text):
-            for path in ("/api/tasks", "/api/logs", f"{task}/logs"):
+        for query in ("page", "status", "sort", "taskId", "dateFrom", "search", "state", "reason", text):
+            for path in ("/api/tasks", "/api/logs", f"{task}/logs", "/api/executions"):
                 yield Request("GET", path, {"params": {query: text}})
         yield Request("GET", "/api/tasks", {"params": f"{quote(text)}&{quote(text)}&{quote(text)}"})
         for path in ("/api/tasks/", "/api/", "/", f"{task}/", f"{task}/logs/", "/health/"):
@@ -55,6 +55,9 @@ def _bodies(url: str, token: str, task: str, api_key: str) -> Iterator[Request]:
                 if (field, value) not in (("webhookUrl", url), ("payload", {text: text})):
                     yield Request("POST", "/api/tasks", {"json": {**valid, field: value}})
                     yield Request("PATCH", task, {"json": {field: value}})
+        for field in ("executions", "filter", "dryRun", "ratePerSecond", text):
+            for value in (text, [text], {text: text}, [{text: text}], {"reason": f"{text}\0", "taskId": text}):
+                yield Request("POST", "/api/executions/replay", {"json": {field: value}})
         for expression in (f"@{text}", f"0 9 * * {text}", f"{text} {text} * * *", f"0 0 1,{text} * *"):
             yield Request("POST", "/api/tasks", {"json": {**valid, "schedule": expression}})
         for long in (text * 10, f"\x07{text}"):

@@ -149,6 +149,10 @@ class WorstDay:
         """Every answer of the API that a person might look at, and the console."""
         for path in ("/api/tasks?limit=100", "/api/logs?limit=100", "/api/docs-json", "/api/docs", "/metrics"):
             await client.get(path)
+        for query in ("state=failed", "state=succeeded", "reason=HTTP", ""):
+            await client.get(f"/api/executions?limit=100&{query}")
+        for dry_run in (True, False):
+            await client.post("/api/executions/replay", json={"filter": {"reason": "HTTP 4"}, "dryRun": dry_run})
         for path in ("/health/live", "/health/ready", "/api/metrics", "/debug", "/health/metrics", "/"):
             await client.get(path)
         for task_id in self.ids.values():

@@ -84,6 +84,7 @@ class Execution:
     state: str = "due"
     reason: str | None = None
     seq: int = 0
+    failures: int = 0
     lost_claims: int = 0
     sweeps: int = 0
     jitter_ms: int = 0

@@ -246,7 +246,7 @@ def _tasks_in_buckets(_: Database, seen: Table, buckets: list[int]) -> list[Row]
 # --- Emission and sweep -------------------------------------------------------------------------------------
 
 _EMITTED = _columns("held", "emitted", "now", "is_paused")
-_GIVEN_UP = _columns("scheduled_for", "task_id", "destination", "reason")
+_GIVEN_UP = _columns("scheduled_for", "task_id", "destination", "reason", "failures")
 _FINISHED = _columns("task_id")
 _OVERDUE = _columns("scheduled_for", "task_id", "destination", "state")
 
@@ -339,7 +339,10 @@ def _give_up(database: Database, _: Table, holder: str, epoch: int, most_lost: i
         row.state, row.ended_at = "failed", now
         row.reason = "given up: too old" if row.give_up_at <= now else "given up: lost claims"
     database.write()
-    return [Row(_GIVEN_UP, (row.scheduled_for, row.task_id, row.destination, row.reason)) for row in hopeless]
+    return [
+        Row(_GIVEN_UP, (row.scheduled_for, row.task_id, row.destination, row.reason, row.failures))
+        for row in hopeless
+    ]
 
 
 def _overdue(database: Database, _: Table, holder: str, epoch: int, patience: timedelta, limit: int) -> list[Row]:

@@ -26,6 +26,8 @@ PROTECTED = [
     ("POST", "/api/scheduler/resume"),
     ("GET", "/api/tasks/1/logs"),
     ("GET", "/api/logs"),
+    ("GET", "/api/executions"),
+    ("POST", "/api/executions/replay"),
     ("GET", "//api/tasks"),
     ("GET", "/api/tasks/"),
 ]

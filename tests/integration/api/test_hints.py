@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aio_pika
@@ -14,9 +14,10 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from structlog.testing import capture_logs
 
+from integration.api.owed import add_execution
 from integration.api.serving import serve
 from relay import Relay
-from tocsin_common.messages import decode_jobs, execution_id, iso_utc
+from tocsin_common.messages import Job, decode_jobs, execution_id, iso_utc
 from tocsin_common.settings import ApiSettings
 from tocsin_common.topology import (
     CHANGES_EXCHANGE,
@@ -282,6 +283,75 @@ async def test_without_rabbitmq_a_run_is_saved_and_the_lost_announcement_is_logg
     assert await database.fetchval("SELECT count(*) FROM executions WHERE task_id = $1", task["id"]) == 1
     (lost,) = [line for line in log if "scheduled_for" in line]
     assert lost["scheduled_for"] == iso_utc(datetime.fromisoformat(answer.json()["scheduledFor"]))
+
+
+# --- Replays ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("partition")
+async def test_replayed_executions_are_announced_and_wait_in_a_tier_for_their_turn(
+    connected: httpx.AsyncClient, jobs: Messages, new_task: dict[str, Any], database: asyncpg.Connection
+) -> None:
+    await database.execute("CREATE TABLE all_logs PARTITION OF task_logs DEFAULT")
+    task = (await connected.post("/api/tasks", json=new_task)).json()
+    now = datetime.now(UTC)
+    instants = {now - timedelta(seconds=n) for n in range(200)}
+    for instant in instants:
+        await add_execution(database, task["id"], instant)
+
+    answer = await connected.post("/api/executions/replay", json={"filter": {}, "ratePerSecond": 50})
+
+    announced: list[Job] = []
+    tiers = set()
+    while len(announced) < 200:
+        message = await get(jobs)
+        found = decode_jobs(message.body).jobs
+        tiers |= {death["queue"] for death in message.headers.get("x-death", [{"queue": "none"}])}
+        assert message.headers["jobs"] == len(found) <= 50
+        announced += found
+    assert answer.json()["replayed"] == 200
+    assert tiers == {"none", "deliveries.retry.1s", "deliveries.retry.2s"}
+    assert {job.scheduled_for for job in announced} == instants
+    assert {job.destination for job in announced} == {"discord.com/123456789012345678"}
+
+
+@pytest.mark.usefixtures("partition")
+async def test_what_a_replay_refuses_or_only_counts_is_not_announced(
+    connected: httpx.AsyncClient, jobs: Messages, new_task: dict[str, Any], database: asyncpg.Connection
+) -> None:
+    await database.execute("CREATE TABLE all_logs PARTITION OF task_logs DEFAULT")
+    task = (await connected.post("/api/tasks", json=new_task)).json()
+    now = datetime.now(UTC)
+    await add_execution(database, task["id"], now, state="succeeded")
+    await add_execution(database, task["id"], now - timedelta(seconds=1))
+    asked = [{"taskId": task["id"], "scheduledFor": now.isoformat()}]
+
+    await connected.post("/api/executions/replay", json={"executions": asked})
+    await connected.post("/api/executions/replay", json={"filter": {}, "dryRun": True})
+    await connected.post("/api/executions/replay", json={"filter": {}})
+
+    [job] = decode_jobs((await get(jobs)).body).jobs
+    assert job.scheduled_for == now - timedelta(seconds=1)
+    assert jobs.empty()
+
+
+@pytest.mark.usefixtures("partition")
+async def test_without_rabbitmq_a_replay_is_saved_and_each_lost_announcement_is_logged(
+    client: httpx.AsyncClient, database: asyncpg.Connection, new_task: dict[str, Any]
+) -> None:
+    await database.execute("CREATE TABLE all_logs PARTITION OF task_logs DEFAULT")
+    task = (await client.post("/api/tasks", json=new_task)).json()
+    for n in range(60):
+        await add_execution(database, task["id"], datetime.now(UTC) - timedelta(seconds=n))
+
+    with capture_logs() as log:
+        answer = await client.post("/api/executions/replay", json={"filter": {}, "ratePerSecond": 1000})
+        await eventually(lambda: has_lost_a_job(log))
+
+    lost = [line["jobs"] for line in log if line["event"] == "hint.lost"]
+    assert answer.status_code == 202
+    assert await database.fetchval("SELECT count(*) FROM executions WHERE state = 'waiting'") == 60
+    assert sorted(lost) == [10, 50]
 
 
 async def has_lost_a_job(log: list[Any]) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from aio_pika.abc import AbstractRobustConnection
 
 from tocsin_common import topology
-from tocsin_common.messages import JobMessage, decode_jobs
+from tocsin_common.messages import JobMessage, decode_jobs, execution_id, iso_utc
 from tocsin_common.settings import SchedulerSettings
 from tocsin_common.tables import OPEN_STATES, TERMINAL_STATES
 from tocsin_dispatcher.clock import DatabaseClock
@@ -168,7 +168,7 @@ async def test_a_sweep_takes_no_more_than_its_batch_and_the_longest_overdue_firs
 async def test_what_is_given_up_is_shown_to_operators(
     new_sweeper, add_execution, add_task, connection: AbstractRobustConnection
 ):
-    job = await add_execution(await add_task(), give_up_in_s=-1)
+    job = await add_execution(await add_task(), give_up_in_s=-1, failures=2)
     before = counted("executions_given_up")
 
     await (await new_sweeper()).give_up()
@@ -178,7 +178,14 @@ async def test_what_is_given_up_is_shown_to_operators(
     async with asyncio.timeout(WAIT_S), queue.iterator(no_ack=True) as messages:
         message = await anext(messages)
     assert decode_jobs(message.body).jobs == [job]
-    assert message.headers["reason"] == "given up: too old"
+    assert message.headers == {
+        "reason": "given up: too old",
+        "failures": 2,
+        "task-id": str(job.task_id),
+        "execution-id": str(execution_id(job.task_id, job.scheduled_for)),
+        "scheduled-for": iso_utc(job.scheduled_for),
+        "jobs": 1,
+    }
     assert counted("executions_given_up") == before + 1
 
 

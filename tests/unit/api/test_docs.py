@@ -7,11 +7,13 @@ import msgspec
 import pytest
 from litestar import Litestar
 
+from tocsin_api import execution_fields
 from tocsin_api.app import create_app
 from tocsin_api.docs import openapi
 from tocsin_api.examples import BODIES
+from tocsin_api.execution_fields import ReplayRequest
 from tocsin_api.inputs import read_body
-from tocsin_api.task_fields import NewTask
+from tocsin_api.task_fields import NewTask, TaskChange
 from tocsin_api.task_rules import change_rule, checks, new_task_rule, parser
 from tocsin_common.settings import ApiSettings
 
@@ -82,8 +84,8 @@ def test_every_reference_of_the_document_leads_somewhere() -> None:
 def test_bodies_refuse_unknown_fields_in_the_document_too() -> None:
     schemas = openapi()["components"]["schemas"]
 
-    assert schemas["NewTask"]["additionalProperties"] is False
-    assert schemas["TaskChange"]["additionalProperties"] is False
+    for name in ("NewTask", "TaskChange", "ReplayRequest", "ReplayFilter", "ExecutionKey"):
+        assert schemas[name]["additionalProperties"] is False
     assert schemas["NewTask"]["required"] == ["name", "webhookUrl", "payload"]
     assert "required" not in schemas["TaskChange"] or schemas["TaskChange"]["required"] == []
 
@@ -94,9 +96,14 @@ def test_bodies_refuse_unknown_fields_in_the_document_too() -> None:
 def test_body_that_the_document_shows_is_accepted(
     settings: ApiSettings, kind: type[msgspec.Struct], body: dict[str, Any]
 ) -> None:
-    rule = new_task_rule if kind is NewTask else change_rule
+    of_tasks = checks(parser(settings))
+    rules = {
+        NewTask: (of_tasks, new_task_rule),
+        TaskChange: (of_tasks, change_rule),
+        ReplayRequest: (execution_fields.CHECKS, execution_fields.replay_rule),
+    }
 
-    read_body("application/json", msgspec.json.encode(body), kind, checks(parser(settings)), rule)
+    read_body("application/json", msgspec.json.encode(body), kind, *rules[kind])
 
 
 def test_document_shows_bodies_where_they_are_sent() -> None:

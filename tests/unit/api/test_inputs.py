@@ -147,6 +147,63 @@ def test_query_that_is_wrong_is_refused(query: bytes, error: str) -> None:
     assert str(caught.value) == error
 
 
+# --- Objects within the body ------------------------------------------------------------------------------------
+
+
+class Outer(msgspec.Struct, rename="camel"):
+    one: Annotated[Body, Meta(description="an object")] | UnsetType = UNSET
+    all_of_them: Annotated[list[Body], Meta(description="a list of objects")] | None = None
+
+
+def read_outer(body: bytes) -> Outer:
+    return read_body("application/json", body, Outer, {"first_name": check_name, "all_of_them": check_not_empty})
+
+
+def check_not_empty(bodies: list[Body]) -> list[Body]:
+    if not bodies:
+        raise InvalidValueError("must not be empty")
+    return bodies
+
+
+def test_objects_within_the_body_are_read_and_tidied_as_the_body_is() -> None:
+    outer = read_outer(b'{"one": {"firstName": " Ada "}, "allOfThem": [{"firstName": "B"}, {"firstName": "C "}]}')
+
+    assert outer == Outer(Body("Ada"), [Body("B"), Body("C")])
+    assert read_outer(b"{}") == Outer()
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        (b'{"one": {}}', ["one.firstName: is missing; it must be a text"]),
+        (b'{"one": {"firstName": "refused"}}', ["one.firstName: must not be refused"]),
+        (
+            b'{"one": {"firstName": 1}, "allOfThem": [{"firstName": "x"}, {"firstName": "", "maxRetry": 11}, {}]}',
+            [
+                "one.firstName: must be a text, got 1",
+                "allOfThem[1].maxRetry: must be a whole number from 0 to 10, got 11",
+                "allOfThem[2].firstName: is missing; it must be a text",
+            ],
+        ),
+        (b'{"one": {"firstName": "x", "somebodys-secret": 1}}', ["one.somebod…: is not known; allowed are "]),
+        (
+            b'{"one": [], "allOfThem": {}}',
+            ["one: must be an object, got a list", "allOfThem: must be a list of obj"],
+        ),
+        (b'{"one": null}', ["one: must be an object, got null"]),
+        (b'{"allOfThem": [1]}', ["allOfThem: must be a list of objects, got a list"]),
+        (b'{"allOfThem": []}', ["allOfThem: must not be empty"]),
+    ],
+)
+def test_error_within_an_object_names_the_way_to_its_field(body: bytes, errors: list[str]) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read_outer(body)
+
+    found = [f"{each.field}: {each.message}" for each in caught.value.violations]
+    assert len(found) == len(errors)
+    assert all(one.startswith(error) for one, error in zip(found, errors, strict=True))
+
+
 @pytest.mark.parametrize("text", ["", "1", "not-a-uuid", "0190b5a8-0000-7000-8000-00000000000g"])
 def test_id_that_is_no_uuid_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError, match=r"^id: must be a UUID"):

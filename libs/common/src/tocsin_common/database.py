@@ -69,6 +69,8 @@ async def open_pool(
                     "tcp_keepalives_interval": "2",
                     "tcp_keepalives_count": "3",
                     "timezone": "UTC",
+                    # To compile a statement over a hundred partitions takes seconds, to run it milliseconds.
+                    "jit": "off",
                 },
             )
         except CONNECTION_ERRORS as error:

@@ -58,7 +58,9 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     hint_timeout_s: Seconds = 2
     """How long a schedule change waits for RabbitMQ to take its hint; the feed makes up for a lost one."""
     give_up_after_s: Seconds = 86400
-    """As the scheduler's: so old an execution that was asked for by hand is given up."""
+    """As the scheduler's: so old an execution that was asked for by hand, or replayed, is given up."""
+    log_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    """As the scheduler's: what is older is not replayed, since its day may be removed meanwhile."""
     min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 1
     """A schedule that comes more often is refused; those that tasks have already stay."""
 

@@ -147,6 +147,7 @@ scheduler_lease = sa.Table(
 # Partitioned by day. `next_at` of a due or waiting row: from when it may be claimed; of a running row: the
 # deadline of its claim. So "may be claimed now" is one comparison for all three. A missed row stands for all
 # instants of its task from `missed_from` to its own; `missed_count` is null where they are too many to count.
+# `replayed_at`: when somebody last brought it back after it had failed.
 executions = sa.Table(
     "executions",
     metadata,
@@ -168,6 +169,7 @@ executions = sa.Table(
     sa.Column("created_at", _timestamp, nullable=False, server_default=_now),
     sa.Column("finished_at", _timestamp),
     sa.Column("jitter_ms", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("replayed_at", _timestamp),
     _one_of("kind", EXECUTION_KINDS),
     _one_of("state", OPEN_STATES + TERMINAL_STATES),
     sa.Index("executions_task", "task_id", "scheduled_for"),
@@ -177,6 +179,7 @@ executions = sa.Table(
         "scheduled_for",
         postgresql_where=sa.text("state IN ('waiting', 'running')"),
     ),
+    sa.Index("executions_failed", "scheduled_for", "task_id", postgresql_where=sa.text("state = 'failed'")),
     sa.Index("executions_open", "next_at", postgresql_where=sa.text("state IN ('due', 'waiting', 'running')")),
     postgresql_partition_by="RANGE (scheduled_for)",
 )

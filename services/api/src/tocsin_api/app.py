@@ -10,7 +10,19 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
 
-from tocsin_api import auth, docs, executions, health, logs, problems, scheduler, schedules, task_rules, tasks
+from tocsin_api import (
+    auth,
+    docs,
+    executions,
+    health,
+    logs,
+    problems,
+    replays,
+    scheduler,
+    schedules,
+    task_rules,
+    tasks,
+)
 from tocsin_api.hints import Hints
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
@@ -33,6 +45,8 @@ def create_app(settings: ApiSettings) -> Litestar:
             tasks.delete_task,
             tasks.toggle_task,
             executions.run_task,
+            executions.list_executions,
+            replays.replay_executions,
             logs.list_logs,
             logs.list_task_logs,
             scheduler.show_scheduler,
@@ -100,6 +114,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 parse_webhook,
                 migrations.known_revisions(),
                 timedelta(seconds=settings.give_up_after_s),
+                timedelta(days=settings.log_retention_days),
                 min_interval_s=settings.min_interval_s,
             )
             yield

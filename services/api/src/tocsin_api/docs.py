@@ -14,13 +14,15 @@ from litestar.handlers import HTTPRouteHandler
 
 from tocsin_api.auth import HEADER
 from tocsin_api.examples import BODIES
-from tocsin_api.executions import ManualExecution
+from tocsin_api.execution_fields import ExecutionQuery, ReplayRequest
+from tocsin_api.executions import ExecutionList, ManualExecution
 from tocsin_api.health import Liveness, Readiness
 from tocsin_api.idempotency import ALLOWED
 from tocsin_api.idempotency import HEADER as KEY_HEADER
 from tocsin_api.logs import LogList, LogQuery, TaskLogQuery
 from tocsin_api.preview import Preview
 from tocsin_api.problems import MEDIA_TYPE, Problem
+from tocsin_api.replays import Replay
 from tocsin_api.scheduler import Scheduler
 from tocsin_api.schedules import PreviewQuery
 from tocsin_api.task_fields import NewTask, TaskChange
@@ -98,6 +100,7 @@ class Operation(NamedTuple):
 
 
 TASK = "/api/tasks/{task_id}"
+EXECUTIONS = "/api/executions"
 SCHEDULER = "/api/scheduler"
 OPERATIONS = (
     Operation("get", "/api/tasks", "listTasks", "List tasks", TaskList, query=TaskQuery, errors=(400,)),
@@ -137,6 +140,27 @@ OPERATIONS = (
     ),
     Operation(
         "get",
+        EXECUTIONS,
+        "listExecutions",
+        "List what tasks owe and have owed",
+        ExecutionList,
+        query=ExecutionQuery,
+        errors=(400,),
+        tag="executions",
+    ),
+    Operation(
+        "post",
+        f"{EXECUTIONS}/replay",
+        "replayExecutions",
+        "Bring failed executions back",
+        Replay,
+        202,
+        body=ReplayRequest,
+        errors=(400, 413, 415),
+        tag="executions",
+    ),
+    Operation(
+        "get",
         "/api/schedules/preview",
         "previewSchedule",
         "Show when a schedule comes",
@@ -170,7 +194,7 @@ def openapi() -> dict[str, Any]:
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
     structs = (
-        *(NewTask, TaskChange, Task, TaskList, ManualExecution),
+        *(NewTask, TaskChange, Task, TaskList, ManualExecution, ExecutionList, ReplayRequest, Replay),
         *(LogList, Preview, Scheduler, Problem, Liveness, Readiness),
     )
     _, schemas = msgspec.json.schema_components(structs, ref_template=REF)

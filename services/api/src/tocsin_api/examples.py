@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tocsin_api.execution_fields import ReplayRequest
 from tocsin_api.task_fields import NewTask, TaskChange
 
 _WEBHOOK_URL = "https://discord.com/api/webhooks/123456789012345678/your-token"
@@ -49,5 +50,14 @@ BODIES: Mapping[type[msgspec.Struct], Mapping[str, dict[str, Any]]] = {
         "onceInstead": {"runAt": "2030-01-31T09:00:00Z"},
         "noEnd": {"endsAt": None},
         "stop": {"status": "INACTIVE"},
+    },
+    ReplayRequest: {
+        "howManyServerErrors": {"filter": {"reason": "HTTP 500", "dateFrom": "2026-01-31"}, "dryRun": True},
+        "ofOneTask": {"filter": {"taskId": "01a209bf-cc04-7028-8e49-dbf8110cffff"}, "ratePerSecond": 2},
+        "oneByName": {
+            "executions": [
+                {"taskId": "01a209bf-cc04-7028-8e49-dbf8110cffff", "scheduledFor": "2026-01-31T08:00:00Z"}
+            ]
+        },
     },
 }

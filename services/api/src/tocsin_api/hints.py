@@ -6,7 +6,8 @@ sweeper announces again what nobody took.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -18,7 +19,7 @@ from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobust
 
 from tocsin_common import broker, topology
 from tocsin_common.identity import ANNOUNCES_CHANGES, process_name
-from tocsin_common.messages import Job, JobMessage, ScheduleChange, encode, iso_utc
+from tocsin_common.messages import Job, JobMessage, ScheduleChange, encode, iso_utc, pack
 
 MAX_PENDING = 1000  # hints under way; beyond that RabbitMQ is stuck and more would only pile up
 CONNECT_RETRY_S = 2  # the schedulers read the feed as often, so nothing is gained by more haste
@@ -38,7 +39,7 @@ class _Hint(NamedTuple):
     routing_key: str
     message: Message
     facts: Mapping[str, object]
-    """What the log says of one that is lost."""
+    """What the log says of one that is lost; of several jobs, what the first is."""
 
 
 class Hints:
@@ -79,13 +80,15 @@ class Hints:
         facts = {"task_id": str(change.task_id), "revision": change.revision}
         self._send_soon(_Hint(topology.CHANGES_EXCHANGE, "", message, facts))
 
-    def announce_job(self, job: Job) -> None:
-        """Send the senders one job in the background; never raises."""
-        message = _message(encode(JobMessage(jobs=[job])))
-        message.delivery_mode = DeliveryMode.PERSISTENT
-        message.headers = {"jobs": 1, "scheduled-for": iso_utc(job.scheduled_for)}
-        facts = {"task_id": str(job.task_id), "scheduled_for": iso_utc(job.scheduled_for)}
-        self._send_soon(_Hint(topology.JOBS_EXCHANGE, topology.WORK_QUEUE, message, facts))
+    def announce_jobs(self, waiting: Iterable[tuple[Job, float]]) -> None:
+        """Send the senders jobs in the background, each with the seconds until it is due; never raises."""
+        by_queue: dict[str, list[Job]] = defaultdict(list)
+        for job, wait_s in waiting:
+            tier = topology.tier_for(wait_s)
+            by_queue[topology.WORK_QUEUE if tier is None else topology.tier_queue(tier)].append(job)
+        for queue, jobs in by_queue.items():
+            for packed in pack(jobs):
+                self._send_soon(_announcement(packed, queue))
 
     def _send_soon(self, hint: _Hint) -> None:
         if len(self._pending) >= MAX_PENDING:
@@ -136,6 +139,15 @@ class Hints:
             await self._connection.close()
             self._connection = None
         await asyncio.sleep(CONNECT_RETRY_S)
+
+
+def _announcement(jobs: JobMessage, queue: str) -> _Hint:
+    first = min(jobs.jobs, key=lambda job: job.scheduled_for)
+    message = _message(encode(jobs))
+    message.delivery_mode = DeliveryMode.PERSISTENT
+    message.headers = {"jobs": len(jobs.jobs), "scheduled-for": iso_utc(first.scheduled_for)}
+    facts = {"task_id": str(first.task_id), "scheduled_for": iso_utc(first.scheduled_for), "jobs": len(jobs.jobs)}
+    return _Hint(topology.JOBS_EXCHANGE, queue, message, facts)
 
 
 def _message(body: bytes) -> Message:

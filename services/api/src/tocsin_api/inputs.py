@@ -4,7 +4,8 @@ A field's `Meta(description=…)` says what is allowed. It stands in the errors 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, get_args
+from functools import partial
+from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -23,7 +24,8 @@ from tocsin_common.errors import MAX_ECHO, TocsinError
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T", str, Raw)
 Checks = Mapping[str, Callable[[Any], Any]]
-"""By field: returns the value, perhaps tidied, or raises a TocsinError that says what is wrong."""
+"""By field, of objects within the body as well: returns the value, perhaps tidied, or raises a TocsinError that
+says what is wrong."""
 
 REFUSED = object()
 """Stands for the value of a field that was given and is refused."""
@@ -41,7 +43,7 @@ def read_body(content_type: str | None, body: bytes, kind: type[S], checks: Chec
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaTypeError("Content-Type must be application/json")
-    return _read(_members(body), kind, checks, lambda raw, type_: msgspec.json.decode(raw, type=type_), rule)
+    return _read(_members(body), kind, checks, partial(_decode, checks), rule)
 
 
 def read_query(query: bytes, kind: type[S], checks: Checks) -> S:
@@ -99,12 +101,50 @@ def _read(
         except msgspec.DecodeError:
             message = f"must be {_allowed(field.type)}, got {_shown(given[name])}"
             violations.append(Violation(name, message))
+        except InvalidInputError as error:
+            violations += _within(name, error)
         except TocsinError as error:
             violations.append(Violation(name, str(error)))
     violations += rule(values)
     if violations:
         raise InvalidInputError(violations)
     return kind(**values)
+
+
+def _decode(checks: Checks, raw: Raw, kind: Any) -> Any:
+    """Objects, and lists of them, are read field by field as the body is: each error names its field."""
+    found = _object_within(kind)
+    if found is None:
+        return msgspec.json.decode(raw, type=kind)
+    inner, is_list = found
+    if not is_list:
+        return _read(msgspec.json.decode(raw, type=dict[str, Raw]), inner, checks, partial(_decode, checks))
+    items: list[msgspec.Struct] = []
+    violations: list[Violation] = []
+    for place, members in enumerate(msgspec.json.decode(raw, type=list[dict[str, Raw]])):
+        try:
+            items.append(_read(members, inner, checks, partial(_decode, checks)))
+        except InvalidInputError as error:
+            violations += _within(f"[{place}]", error)
+    if violations:
+        raise InvalidInputError(violations)
+    return items
+
+
+def _object_within(kind: Any) -> tuple[type[msgspec.Struct], bool] | None:
+    """The struct that a type is made of, and whether in a list; None where there is none."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind, False
+    found = next(filter(None, map(_object_within, get_args(kind))), None)
+    return (found[0], True) if found and get_origin(kind) is list else found
+
+
+def _within(name: str, error: InvalidInputError) -> list[Violation]:
+    """`filter.reason`, `executions[3].taskId`"""
+    return [
+        Violation(f"{name}{'' if each.field.startswith('[') else '.'}{each.field}", each.message)
+        for each in error.violations
+    ]
 
 
 def _allowed(kind: Any) -> str:

@@ -1,6 +1,6 @@
 """SHELL. The routes that show the task log: one row an attempt, the newest first."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -10,8 +10,9 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from tocsin_api import sql
-from tocsin_api.errors import InvalidInputError, InvalidValueError, NotFoundError, Violation
+from tocsin_api.errors import NotFoundError
 from tocsin_api.inputs import read_id, read_query
+from tocsin_api.moments import Moment, check_moment, period
 from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
 from tocsin_api.resources import Injected, Resources
 from tocsin_common.messages import log_id
@@ -20,14 +21,7 @@ LogStatus = Annotated[
     Literal["SUCCESS", "FAILED", "RETRYING"],
     Meta(description="SUCCESS, FAILED or RETRYING", extra_json_schema={"type": "string"}),
 ]
-Moment = Annotated[
-    str,
-    Meta(
-        description="a day (2026-01-31, in UTC) or an RFC 3339 time (2026-01-31T12:00:00Z)",
-        examples=["2026-01-31", "2026-01-31T12:00:00Z"],
-    ),
-]
-DAY_LENGTH = len("2026-01-31")
+_CHECKS = {"date_from": check_moment, "date_to": check_moment}
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -83,11 +77,7 @@ async def list_task_logs(request: Request[Any, Any, Any], task_id: FromPath[str]
 
 
 async def _page(resources: Resources, query: TaskLogQuery, task_id: UUID | None) -> LogList:
-    since = None if query.date_from is None else _first_moment(query.date_from)
-    until = None if query.date_to is None else _moment_after(query.date_to)
-    if since is not None and until is not None and since >= until:
-        raise InvalidInputError([Violation("dateTo", "must not lie before dateFrom")])
-    which = sql.LogFilter(task_id, query.status, since, until)
+    which = sql.LogFilter(task_id, query.status, *period(query.date_from, query.date_to))
     rows, total = await sql.list_logs(resources.pool, which, page=query.page, limit=query.limit)
     return LogList([_shown(row) for row in rows], describe(query.page, query.limit, total))
 
@@ -102,31 +92,3 @@ def _shown(row: sql.Row) -> Log:
         message=row["message"],
         created_at=row["created_at"],
     )
-
-
-def _check_moment(text: str) -> str:
-    try:
-        _moment_after(text)
-    except (msgspec.ValidationError, OverflowError) as error:
-        raise InvalidValueError(
-            "must be a day (2026-01-31) or a time with its offset (2026-01-31T12:00:00Z)"
-        ) from error
-    return text
-
-
-def _first_moment(text: str) -> datetime:
-    """A day means its start in UTC."""
-    if len(text) == DAY_LENGTH:
-        day = msgspec.convert(text, date)
-        return datetime(day.year, day.month, day.day, tzinfo=UTC)
-    moment: datetime = msgspec.convert(text, Annotated[datetime, Meta(tz=True)])
-    return moment.astimezone(UTC)
-
-
-def _moment_after(text: str) -> datetime:
-    """The end of a day, or the first instant after a time."""
-    width = timedelta(days=1) if len(text) == DAY_LENGTH else timedelta(microseconds=1)
-    return _first_moment(text) + width
-
-
-_CHECKS = {"date_from": _check_moment, "date_to": _check_moment}

@@ -24,6 +24,8 @@ class Resources(NamedTuple):
     """Of this release, the newest first."""
     give_up_after: timedelta
     """So old an execution is given up."""
+    retention: timedelta
+    """What is older may be removed at any time."""
     min_interval_s: int
     """What a schedule that comes more often is refused by."""
 

@@ -5,9 +5,9 @@ that is later than the last one by the database's clock, and appends the revisio
 answer nothing. Raises UnavailableError where PostgreSQL is away.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -125,6 +125,56 @@ WHERE t.status <> 'DELETED'
   AND ($3::timestamptz IS NULL OR l.created_at >= $3) AND ($4::timestamptz IS NULL OR l.created_at < $4)
 """
 
+# Which executions `e` are asked for: the same for what is listed and for what is replayed.
+_WHICH_EXECUTIONS = """
+  AND ($1::uuid IS NULL OR e.task_id = $1) AND ($2::text IS NULL OR e.state = $2)
+  AND ($3::text IS NULL OR e.reason ILIKE $3)
+  AND ($4::timestamptz IS NULL OR e.scheduled_for >= $4) AND ($5::timestamptz IS NULL OR e.scheduled_for < $5)
+"""
+
+_MATCHING_EXECUTIONS = f"""
+FROM executions AS e JOIN tasks AS t ON t.id = e.task_id
+WHERE t.status <> 'DELETED' {_WHICH_EXECUTIONS}
+"""
+
+# What comes after a key. Said twice: the first leaves out whole partitions, the second the rest.
+_AFTER_KEY = "AND e.scheduled_for >= $6 AND (e.scheduled_for, e.task_id) > ($6::timestamptz, $7::uuid)"
+
+# The functions are the dispatcher's: what is against a replay, and the one way in which the api brings executions
+# back. now() is when the statement began: with clock_timestamp() the first could not be planned as a part of it.
+# 'failed' is said once more, so that the index of those serves in every plan.
+_COUNT_REPLAYS = f"""
+SELECT e.refusal, count(*) AS executions FROM judge_replays(now() - $6::interval) AS e
+WHERE e.state = 'failed' {_WHICH_EXECUTIONS}
+GROUP BY e.refusal
+"""  # noqa: S608 - built from constants above
+
+_JUDGE_REPLAYS = """
+SELECT w.scheduled_for, w.task_id, CASE WHEN e.task_id IS NULL THEN 'unknown' ELSE e.refusal END AS refusal,
+       NULL AS next_at
+FROM unnest($1::timestamptz[], $2::uuid[]) AS w (scheduled_for, task_id)
+    LEFT JOIN judge_replays(now() - $3::interval) AS e USING (scheduled_for, task_id)
+"""
+
+_REPLAYED = "r.*, EXTRACT(EPOCH FROM r.next_at - clock_timestamp())::float8 AS wait_s"
+
+_REPLAY_NAMED = f"""
+SELECT {_REPLAYED}
+FROM replay_executions($1, $2, now() - $3::interval, COALESCE($4, clock_timestamp()), $5, $6) AS r
+"""  # noqa: S608 - as above
+
+_REPLAY_MATCHING = f"""
+SELECT {_REPLAYED}
+FROM (
+    SELECT array_agg(scheduled_for) AS instants, array_agg(task_id) AS ids
+    FROM (
+        SELECT e.scheduled_for, e.task_id {_MATCHING_EXECUTIONS} AND e.state = 'failed' {_AFTER_KEY}
+        ORDER BY e.scheduled_for, e.task_id LIMIT $8
+    ) AS oldest
+) AS found,
+    replay_executions(instants, ids, now() - $9::interval, COALESCE($10, clock_timestamp()), $11, $12) AS r
+"""  # noqa: S608 - as above
+
 # The function is the dispatcher's: the one way in which the api adds an execution.
 _RUN_TASK = """
 SELECT add_manual_execution(id, destination, $2) AS scheduled_for, id AS task_id, destination
@@ -175,6 +225,11 @@ Row = Any
 Columns = Mapping[str, object]
 """Values by column: what is not named stays as it is, None clears."""
 
+Key = tuple[datetime, UUID]
+"""An execution: its instant and its task."""
+
+BEFORE_ALL: Key = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+
 
 class LogFilter(NamedTuple):
     """Which logs are asked for; None asks for all."""
@@ -184,6 +239,34 @@ class LogFilter(NamedTuple):
     since: datetime | None
     until: datetime | None
     """Exclusive."""
+
+
+class ExecutionFilter(NamedTuple):
+    """Which executions are asked for; None asks for all."""
+
+    task_id: UUID | None
+    state: str | None
+    reason: str | None
+    """A part of it, in any case."""
+    since: datetime | None
+    until: datetime | None
+    """Exclusive."""
+
+    def arguments(self) -> tuple[object, ...]:
+        """As the statements take them."""
+        return self._replace(reason=_containing(self.reason))
+
+
+class Replaying(NamedTuple):
+    """How executions are brought back."""
+
+    retention: timedelta
+    """What is older stays as it is."""
+    first_at: datetime | None
+    """When the first is due; None is now."""
+    spacing: timedelta
+    """Between one and the next."""
+    give_up_after: timedelta
 
 
 async def add_task(pool: asyncpg.Pool, columns: Columns) -> Row:
@@ -226,7 +309,7 @@ async def list_tasks(
     pool: asyncpg.Pool, *, status: str | None, search: str | None, sort: str, page: int, limit: int
 ) -> tuple[list[Row], int]:
     """One page of tasks, and how many there are in all."""
-    pattern = None if search is None else f"%{_escape_like(search)}%"
+    pattern = _containing(search)
     statement = f"SELECT {_SHOWN} {_MATCHING_TASKS} ORDER BY {TASK_ORDERS[sort]} LIMIT $3 OFFSET $4"
     async with _connection(pool) as connection:
         total = await connection.fetchval(f"SELECT count(*) {_MATCHING_TASKS}", status, pattern)
@@ -245,6 +328,57 @@ async def list_logs(pool: asyncpg.Pool, which: LogFilter, *, page: int, limit: i
         total = await connection.fetchval(f"SELECT count(*) {_MATCHING_LOGS}", *which)
         rows = await connection.fetch(statement, *which, limit, (page - 1) * limit)
     return rows, total
+
+
+async def list_executions(
+    pool: asyncpg.Pool, which: ExecutionFilter, *, page: int, limit: int
+) -> tuple[list[Row], int]:
+    """One page of the executions of living tasks, newest first, and how many there are in all."""
+    order = "e.scheduled_for DESC, e.task_id DESC"
+    statement = f"SELECT e.*, t.name AS task_name {_MATCHING_EXECUTIONS} ORDER BY {order} LIMIT $6 OFFSET $7"
+    async with _connection(pool) as connection:
+        total = await connection.fetchval(f"SELECT count(*) {_MATCHING_EXECUTIONS}", *which.arguments())
+        rows = await connection.fetch(statement, *which.arguments(), limit, (page - 1) * limit)
+    return rows, total
+
+
+async def count_executions(pool: asyncpg.Pool, which: ExecutionFilter, *, after: Key) -> int:
+    """How many executions of living tasks come after a key."""
+    statement = f"SELECT count(*) {_MATCHING_EXECUTIONS} {_AFTER_KEY}"
+    async with _connection(pool) as connection:
+        count: int = await connection.fetchval(statement, *which.arguments(), *after)
+    return count
+
+
+async def count_replays(pool: asyncpg.Pool, which: ExecutionFilter, retention: timedelta) -> dict[str | None, int]:
+    """How many executions there are by what is against their replay; None is nothing."""
+    async with _connection(pool) as connection:
+        rows = await connection.fetch(_COUNT_REPLAYS, *which.arguments(), retention)
+    return {row["refusal"]: row["executions"] for row in rows}
+
+
+async def judge_replays(pool: asyncpg.Pool, keys: Collection[Key], retention: timedelta) -> list[Row]:
+    """Each of these executions with the `refusal` of its replay; None is none."""
+    async with _connection(pool) as connection:
+        rows: list[Row] = await connection.fetch(_JUDGE_REPLAYS, *_columns(keys), retention)
+    return rows
+
+
+async def replay_named(pool: asyncpg.Pool, keys: Collection[Key], how: Replaying) -> list[Row]:
+    """Bring these executions back, the oldest first; each comes with its `refusal`, or with when it is due."""
+    async with _connection(pool) as connection:
+        rows: list[Row] = await connection.fetch(_REPLAY_NAMED, *_columns(keys), *how)
+    return rows
+
+
+async def replay_matching(
+    pool: asyncpg.Pool, which: ExecutionFilter, how: Replaying, *, after: Key, limit: int
+) -> list[Row]:
+    """The same for the oldest of these executions, failed ones, that come after a key."""
+    arguments = (*which.arguments(), *after, limit, *how)
+    async with _connection(pool) as connection:
+        rows: list[Row] = await connection.fetch(_REPLAY_MATCHING, *arguments)
+    return rows
 
 
 async def run_task(
@@ -313,7 +447,14 @@ def _json(columns: Columns) -> str:
     return msgspec.json.encode(values).decode()
 
 
-def _escape_like(text: str) -> str:
+def _columns(keys: Collection[Key]) -> tuple[list[datetime], list[UUID]]:
+    return [instant for instant, _ in keys], [task_id for _, task_id in keys]
+
+
+def _containing(text: str | None) -> str | None:
+    """What LIKE takes to find it anywhere; None stays None."""
+    if text is None:
+        return None
     for special in ("\\", "%", "_"):
         text = text.replace(special, f"\\{special}")
-    return text
+    return f"%{text}%"

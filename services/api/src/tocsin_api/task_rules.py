@@ -38,9 +38,9 @@ def checks(
         "name": _check_name,
         "schedule": _optional(partial(check_schedule, min_interval_s=min_interval_s)),
         "timezone": timezones.check_timezone,
-        "run_at": _optional(_check_instant),
-        "starts_at": _optional(_check_instant),
-        "ends_at": _optional(_check_instant),
+        "run_at": _optional(check_instant),
+        "starts_at": _optional(check_instant),
+        "ends_at": _optional(check_instant),
         "webhook_url": check_webhook_url,
         "payload": check_payload,
     }
@@ -125,7 +125,8 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _check_instant(instant: datetime) -> datetime:
+def check_instant(instant: datetime) -> datetime:
+    """The instant in UTC; raises InvalidValueError."""
     # Compared as they are: near the ends of the calendar an offset leads out of it.
     if not FIRST_INSTANT <= instant < INSTANTS_END:
         raise InvalidValueError(f"must be of the years {FIRST_YEAR} to {LAST_YEAR}")

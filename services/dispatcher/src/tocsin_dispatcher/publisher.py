@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobust
 
 from tocsin_common import topology
 from tocsin_common.broker import BROKER_ERRORS
-from tocsin_common.messages import JobMessage, encode, iso_utc
+from tocsin_common.messages import Job, JobMessage, encode, execution_id, iso_utc
 
 RETRY_S = 0.2
 
@@ -92,6 +92,20 @@ class Publisher:
         if unconfirmed:
             _log.warning("jobs.unconfirmed", messages=len(unconfirmed), queue=queue)
         return unconfirmed
+
+    async def publish_dead(
+        self, job: Job, reason: str, *, status: int | None = None, failures: int | None = None
+    ) -> None:
+        """Show operators a job that is given up on, with what is known of it in the headers."""
+        known: dict[str, str | int | None] = {
+            "reason": reason,
+            "status": status,
+            "task-id": str(job.task_id),
+            "execution-id": str(execution_id(job.task_id, job.scheduled_for)),
+            "failures": failures,
+        }
+        headers: HeadersType = {name: value for name, value in known.items() if value is not None}
+        await self.publish_all([JobMessage(jobs=[job])], topology.DEAD_QUEUE, headers)
 
     async def publish_body(self, body: bytes, queue: str, headers: HeadersType) -> bool:
         """Publish what is no job message, as it came; returns whether it was confirmed."""

@@ -204,7 +204,7 @@ UPDATE executions e
 SET state = 'failed', claimed_by = NULL, finished_at = clock_timestamp(),
     reason = CASE WHEN give_up_at <= clock_timestamp() THEN 'given up: too old' ELSE 'given up: lost claims' END
 FROM hopeless h WHERE e.scheduled_for = h.scheduled_for AND e.task_id = h.task_id
-RETURNING e.scheduled_for, e.task_id, e.destination, e.reason
+RETURNING e.scheduled_for, e.task_id, e.destination, e.reason, e.failures
 """
 
 OVERDUE = """

@@ -61,9 +61,7 @@ class Sweeper:
         metrics.EXECUTIONS_GIVEN_UP.inc(len(rows))
         for row in rows:
             _log.error("execution.given_up", task_id=str(row["task_id"]), reason=row["reason"])
-            await self._publisher.publish_all(
-                [JobMessage(jobs=[_job(row)])], topology.DEAD_QUEUE, {"reason": row["reason"]}
-            )
+            await self._publisher.publish_dead(_job(row), row["reason"], failures=row["failures"])
         return len(rows)
 
     async def finish_once(self) -> int:

@@ -5,9 +5,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from tocsin_common import failpoints, topology
+from tocsin_common import failpoints
 from tocsin_common.database import CONNECTION_ERRORS
-from tocsin_common.messages import JobMessage, execution_id, iso_utc
+from tocsin_common.messages import execution_id, iso_utc
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.claim import Claims, Grant
@@ -71,14 +71,17 @@ class Deliveries:
             if recorded.counts and recorded.next.state == "waiting":
                 await self._waits.hold([(grant.job, recorded.next.wait_s)])
             elif recorded.counts and recorded.next.state == "failed":
-                await self._report_failed(grant, recorded)
+                await self._report_failed(grant, attempt, recorded)
         except CONNECTION_ERRORS as error:
             _log.warning("follow_up.failed", task_id=str(grant.job.task_id), error=repr(error))
 
-    async def _report_failed(self, grant: Grant, recorded: Recorded) -> None:
+    async def _report_failed(self, grant: Grant, attempt: Attempt, recorded: Recorded) -> None:
         _log.error("execution.failed", task_id=str(grant.job.task_id), reason=recorded.next.reason)
-        await self._publisher.publish_all(
-            [JobMessage(jobs=[grant.job])], topology.DEAD_QUEUE, {"reason": recorded.next.reason or ""}
+        await self._publisher.publish_dead(
+            grant.job,
+            recorded.next.reason or "",
+            status=attempt.verdict.http_status,
+            failures=recorded.next.failures,
         )
         if 0 < self._auto_disable_after <= recorded.failures_in_row:
             reason = f"{recorded.failures_in_row} executions in a row failed"

@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from tocsin_common import failpoints, topology
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
-from tocsin_common.messages import MAX_JOBS, Job, JobMessage, decode_jobs
+from tocsin_common.messages import MAX_JOBS, Job, decode_jobs
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender.claim import Claimed, Claims, Grant, unique
 from tocsin_dispatcher.sender.delivery import Deliveries
@@ -147,11 +147,9 @@ class Intake:
     ) -> tuple[list[tuple[Job, float]], Claimed]:
         """A job that the database cannot even look up must not take its neighbours with it."""
         if len(jobs) == 1:
-            reason = f"malformed: {type(error).__name__}"
+            [job] = jobs
             _log.error("job.malformed", error=repr(error))
-            await self._publisher.publish_all(
-                [JobMessage(jobs=list(jobs))], topology.DEAD_QUEUE, {"reason": reason}
-            )
+            await self._publisher.publish_dead(job, f"malformed: {type(error).__name__}")
             return [], Claimed([], [])
         # The earliest first, as in one claim: it decides on the later ones of its task.
         parts = [await self._claim([job]) for job in sorted(jobs, key=lambda job: job.scheduled_for)]

@@ -54,25 +54,29 @@ RETURNING e.scheduled_for, e.task_id, e.destination,
 
 # Why an execution `l` of the task `t` is not to be granted, by the task as it is now; null where nothing is
 # against it. A task that is gone or was deleted stops everything; one that is not active stops what its schedule
-# owes.
+# owes. What was replayed does not expire, and goes on for a task that was INACTIVE by then, as a run by hand does.
+# Where its task was stopped since, or is FAILED, it has failed again: so it can be replayed again.
 _STOPPED = """
            CASE WHEN t.id IS NULL OR t.status = 'DELETED' THEN 'cancelled'
-                WHEN t.status <> 'ACTIVE' AND l.kind IN ('schedule', 'reboot') THEN 'cancelled'
-                WHEN t.expires_after_s IS NOT NULL AND l.kind <> 'manual' AND l.now > l.scheduled_for
+                WHEN t.status <> 'ACTIVE' AND l.kind IN ('schedule', 'reboot')
+                     AND (t.status = 'FAILED' OR t.effective_from > COALESCE(l.replayed_at, '-infinity'))
+                THEN CASE WHEN l.replayed_at IS NULL THEN 'cancelled' ELSE 'failed' END
+                WHEN t.expires_after_s IS NOT NULL AND l.kind <> 'manual' AND l.replayed_at IS NULL
+                     AND l.now > l.scheduled_for
                      + l.jitter_ms * interval '1 ms' + t.expires_after_s * interval '1 s' THEN 'expired' END
 """
 
 # The gate: whatever else happened, an execution is granted to one sender at a time, and never early.
-# Where a task's executions must not overlap, one that was never granted is skipped while an earlier one is under
-# way, or is about to be by this very claim. Where that one is skipped itself, what stands in its way is earlier
-# still. Nothing asks for `earlier` where no task of the claim is like that, and then it costs nothing. OFFSET 0:
-# or the state would be worked out anew wherever it is used.
+# Where a task's executions must not overlap, one that was never granted nor replayed is skipped while an earlier
+# one is under way, or is about to be by this very claim. Where that one is skipped itself, what stands in its way
+# is earlier still. Nothing asks for `earlier` where no task of the claim is like that, and then it costs nothing.
+# OFFSET 0: or the state would be worked out anew wherever it is used.
 CLAIM = f"""
 WITH jobs AS (
     SELECT * FROM unnest($1::timestamptz[], $2::uuid[]) AS j (scheduled_for, task_id)
 ), locked AS (
-    SELECT e.scheduled_for, e.task_id, e.kind, e.seq, e.jitter_ms, e.state = 'running' AS was_lost,
-           clock_timestamp() AS now
+    SELECT e.scheduled_for, e.task_id, e.kind, e.seq, e.jitter_ms, e.replayed_at,
+           e.state = 'running' AS was_lost, clock_timestamp() AS now
     FROM executions e JOIN jobs USING (scheduled_for, task_id)
     WHERE e.state IN ('due', 'waiting', 'running') AND e.next_at <= clock_timestamp()
     ORDER BY e.scheduled_for, e.task_id FOR UPDATE OF e
@@ -89,7 +93,8 @@ WITH jobs AS (
     SELECT l.scheduled_for, l.task_id, l.was_lost, t.webhook_url_sealed, t.webhook_url_hash, t.payload,
            t.max_retry, t.destination, COALESCE(t.status, 'DELETED') AS task_status, t.expires_after_s,
            COALESCE({_STOPPED}, CASE
-               WHEN t.overlap = 'skip' AND l.seq = 0 AND l.kind IN ('schedule', 'reboot') AND EXISTS (
+               WHEN t.overlap = 'skip' AND l.seq = 0 AND l.kind IN ('schedule', 'reboot')
+                    AND l.replayed_at IS NULL AND EXISTS (
                    SELECT FROM earlier o WHERE o.task_id = l.task_id AND o.scheduled_for < l.scheduled_for
                ) THEN 'skipped' ELSE 'running' END) AS state
     FROM locked l LEFT JOIN tasks t ON t.id = l.task_id
@@ -98,7 +103,7 @@ WITH jobs AS (
 UPDATE executions e
 SET state = d.state,
     reason = CASE WHEN d.state = 'cancelled' AND d.task_status = 'DELETED' THEN 'the task was deleted'
-                  WHEN d.state = 'cancelled' THEN 'the task is ' || d.task_status
+                  WHEN d.state IN ('cancelled', 'failed') THEN 'the task is ' || d.task_status
                   WHEN d.state = 'expired' THEN 'more than ' || d.expires_after_s || ' s late'
                   WHEN d.state = 'skipped' THEN 'an earlier execution was under way' END,
     seq = e.seq + CASE WHEN d.state = 'running' THEN 1 ELSE 0 END,

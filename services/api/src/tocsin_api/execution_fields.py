@@ -1,0 +1,123 @@
+"""PURE. What a client may say about executions: the fields of requests, and what must hold of them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from tocsin_api.errors import InvalidValueError, Violation
+from tocsin_api.inputs import Checks
+from tocsin_api.moments import Moment, check_moment, period
+from tocsin_api.pages import Limit, PageNumber
+from tocsin_api.task_fields import Instant
+from tocsin_api.task_rules import check_instant
+
+MAX_REASON_LENGTH = 100
+MAX_NAMED = 1000
+
+State = Annotated[
+    Literal["due", "waiting", "running", "succeeded", "failed", "missed", "skipped", "expired", "cancelled"],
+    Meta(
+        description="due, waiting, running, succeeded, failed, missed, skipped, expired or cancelled",
+        extra_json_schema={"type": "string"},
+    ),
+]
+Reason = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_REASON_LENGTH,
+        description=f"a part of the reason, 1 to {MAX_REASON_LENGTH} characters, in any case",
+        examples=["HTTP 500"],
+    ),
+]
+TaskId = Annotated[UUID, Meta(description="a task's id (UUID)")]
+
+
+class ExecutionQuery(msgspec.Struct, frozen=True, rename="camel"):
+    """What executions may be asked for. The two dates hold for `scheduledFor`; `dateTo` is inclusive."""
+
+    page: PageNumber = 1
+    limit: Limit = 20
+    state: State | None = None
+    reason: Reason | None = None
+    task_id: TaskId | None = None
+    date_from: Moment | None = None
+    date_to: Moment | None = None
+
+
+class ExecutionKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What an execution is known by, as the list shows it."""
+
+    task_id: TaskId
+    scheduled_for: Instant
+
+
+class ReplayFilter(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Failed executions as the list finds them; without a field it is all of them."""
+
+    reason: Reason | UnsetType = UNSET
+    task_id: TaskId | UnsetType = UNSET
+    date_from: Moment | UnsetType = UNSET
+    date_to: Moment | UnsetType = UNSET
+
+
+class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The body that brings executions back: those in `executions`, or the failed ones that `filter` finds."""
+
+    executions: (
+        Annotated[
+            list[ExecutionKey],
+            Meta(
+                min_length=1,
+                max_length=MAX_NAMED,
+                description=f"a list of 1 to {MAX_NAMED} objects with taskId and scheduledFor",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    filter: (
+        Annotated[ReplayFilter, Meta(description="an object with any of reason, taskId, dateFrom and dateTo")]
+        | UnsetType
+    ) = UNSET
+    dry_run: Annotated[bool, Meta(description="true or false: whether only to count")] = False
+    rate_per_second: Annotated[
+        int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000: so many become due a second")
+    ] = 10
+
+
+def replay_rule(given: Mapping[str, Any]) -> Iterator[Violation]:
+    """What must hold between the fields of a replay."""
+    if ("executions" in given) == ("filter" in given):
+        for field in ("executions", "filter"):
+            yield Violation(field, "exactly one of executions and filter is needed")
+
+
+def _check_reason(reason: str) -> str:
+    if "\0" in reason:
+        raise InvalidValueError("must not hold NUL characters")
+    return reason
+
+
+def _check_named(executions: list[ExecutionKey]) -> list[ExecutionKey]:
+    if not 1 <= len(executions) <= MAX_NAMED:
+        raise InvalidValueError(f"has {len(executions)} entries, 1 to {MAX_NAMED} are allowed")
+    return executions
+
+
+def _check_filter(filter_: ReplayFilter) -> ReplayFilter:
+    period(filter_.date_from or None, filter_.date_to or None)
+    return filter_
+
+
+CHECKS: Checks = {
+    "reason": _check_reason,
+    "date_from": check_moment,
+    "date_to": check_moment,
+    "scheduled_for": check_instant,
+    "executions": _check_named,
+    "filter": _check_filter,
+}
+"""Of ExecutionQuery, and of ReplayRequest and the objects in it."""

@@ -1,0 +1,61 @@
+"""PURE. The days and times that lists are narrowed by."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from tocsin_api.errors import InvalidInputError, InvalidValueError, Violation
+
+Moment = Annotated[
+    str,
+    Meta(
+        description="a day (2026-01-31, in UTC) or an RFC 3339 time (2026-01-31T12:00:00Z)",
+        examples=["2026-01-31", "2026-01-31T12:00:00Z"],
+    ),
+]
+DAY_LENGTH = len("2026-01-31")
+
+
+class Period(NamedTuple):
+    """What lies between two moments; None is no bound."""
+
+    since: datetime | None
+    until: datetime | None
+    """Exclusive."""
+
+
+def check_moment(text: str) -> str:
+    """The text itself; raises InvalidValueError."""
+    try:
+        _moment_after(text)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise InvalidValueError(
+            "must be a day (2026-01-31) or a time with its offset (2026-01-31T12:00:00Z)"
+        ) from error
+    return text
+
+
+def period(date_from: str | None, date_to: str | None) -> Period:
+    """From one moment to the other, which is inclusive; raises InvalidInputError where nothing lies there."""
+    since = None if date_from is None else _first_moment(date_from)
+    until = None if date_to is None else _moment_after(date_to)
+    if since is not None and until is not None and since >= until:
+        raise InvalidInputError([Violation("dateTo", "must not lie before dateFrom")])
+    return Period(since, until)
+
+
+def _first_moment(text: str) -> datetime:
+    """A day means its start in UTC."""
+    if len(text) == DAY_LENGTH:
+        day = msgspec.convert(text, date)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
+    moment: datetime = msgspec.convert(text, Annotated[datetime, Meta(tz=True)])
+    return moment.astimezone(UTC)
+
+
+def _moment_after(text: str) -> datetime:
+    """The end of a day, or the first instant after a time."""
+    width = timedelta(days=1) if len(text) == DAY_LENGTH else timedelta(microseconds=1)
+    return _first_moment(text) + width
