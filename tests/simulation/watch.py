@@ -35,7 +35,7 @@ class Watch:
         self.is_without_holes = True
         """False where the faults themselves make holes that are mended later."""
         self.is_restored = self.is_elsewhere = False
-        """Another database answers; on another server what was decided on is decided on again, as tasks are now."""
+        """Another database answers; on another server, what was decided on is decided on again."""
         self.checked_by: Client | None = None
         """Who last compared what it knows with the tables."""
         self._holders: dict[int, str] = {}
