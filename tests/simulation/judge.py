@@ -45,8 +45,10 @@ def _miscounted(database: Database, watch: Watch, task_id: UUID, own: list[Term]
             continue
         start, end = row.missed_from, row.scheduled_for
         least = sum(len(_in(term.owed(watch.reboots), start, end) - fired) for term in own)
-        # What the old version owed until the change was known may have been counted too.
-        most = len(set().union(*(_in(term.owed(watch.reboots, end), start, end) for term in own)) - fired)
+        # What the old version owed until the change was known may have been counted too; and where it was decided
+        # on again by another policy, some that were counted have fired.
+        owed = set().union(*(_in(term.owed(watch.reboots, end), start, end) for term in own))
+        most = len(owed if watch.is_elsewhere else owed - fired)
         if row.missed_count is None:
             if not most:
                 yield f"many of {task_id} are said to be missed from {start} to {end}, but none is"

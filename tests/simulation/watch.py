@@ -34,7 +34,8 @@ class Watch:
         self.announced: set[tuple[datetime, UUID]] = set()
         self.is_without_holes = True
         """False where the faults themselves make holes that are mended later."""
-        self.is_restored = False
+        self.is_restored = self.is_elsewhere = False
+        """Another database answers; on another server, what was decided on is decided on again."""
         self.checked_by: Client | None = None
         """Who last compared what it knows with the tables."""
         self._holders: dict[int, str] = {}
@@ -66,6 +67,7 @@ class Watch:
 
     def restored(self, database: Database, copy: "Watch") -> None:
         """The tables are now those of a backup, made when `copy` was made."""
+        self.is_elsewhere = self.database.database_id[0] != database.database_id[0]
         self.database, self.is_restored = database, True
         self.reboots, self._led_until = list(copy.reboots), copy._led_until
         self._holders = dict(copy._holders)
