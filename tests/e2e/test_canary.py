@@ -152,12 +152,16 @@ def test_each_failure_was_of_its_kind(evidence: Evidence, failure: Failure):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("wrong key", "no key with the id"), ("changed row", "the sealed value was changed")]
+    ("name", "expected", "reason"),
+    [
+        ("wrong key", "retryable", "no key with the id"),
+        ("changed row", "permanent", "the sealed value was changed"),
+    ],
 )
-def test_a_url_that_cannot_be_opened_is_logged_as_that(evidence: Evidence, name: str, reason: str):
+def test_a_url_that_cannot_be_opened_is_logged_as_that(evidence: Evidence, name: str, expected: str, reason: str):
     outcome, message = evidence.attempts[name]
 
-    assert outcome == "permanent"
+    assert outcome == expected
     assert reason in message
 
 

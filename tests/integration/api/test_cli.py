@@ -32,7 +32,7 @@ def run(command: str, **variables: str) -> tuple[int, str]:
     [("serve", ["DATABASE_URL", "RABBITMQ_URL", "API_KEY", "SEALING_KEYS"]), ("migrate", ["DATABASE_URL"])],
 )
 def test_missing_settings_are_named_in_one_line(command: str, variables: list[str]) -> None:
-    status, error = run(command)
+    status, error = run(command, ENVIRONMENT="production")
 
     assert status == 2
     assert error.count("\n") == 1
