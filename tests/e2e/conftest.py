@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aio_pika
@@ -57,10 +58,13 @@ async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
         dies_at: Failpoint | None = None,
         freezes_at: Failpoint | None = None,
         nth: int = 1,
+        folder: Path | None = None,
         **changes: str,
     ) -> Tocsin:
         env = environment | changes
-        running.append(await Tocsin.start(*command, env=env, dies_at=dies_at, freezes_at=freezes_at, nth=nth))
+        running.append(
+            await Tocsin.start(*command, env=env, dies_at=dies_at, freezes_at=freezes_at, nth=nth, folder=folder)
+        )
         return running[-1]
 
     yield start

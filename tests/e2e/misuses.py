@@ -104,6 +104,7 @@ def environments(secret: str) -> Iterator[tuple[tuple[str, ...], dict[str, str]]
         ("tocsin-api", "serve"): settings.ApiSettings,
         ("tocsin-dispatcher", "schedule"): settings.SchedulerSettings,
         ("tocsin-dispatcher", "send"): settings.SenderSettings,
+        ("tocsin-api", "rotate-keys"): settings.RotationSettings,
     }
     for command, kind in kinds.items():
         names = [field.encode_name.upper() for field in msgspec.structs.fields(kind)]
@@ -111,7 +112,8 @@ def environments(secret: str) -> Iterator[tuple[tuple[str, ...], dict[str, str]]
     files = {name: "" for name in ("DATABASE_URL", "RABBITMQ_URL", "SEALING_KEYS", "API_KEY")}
     yield ("tocsin-api", "serve"), files | {f"{name}_FILE": secret for name in files}
     yield ("tocsin-api", "serve"), {"HOST": secret}
-    yield ("tocsin-api", "serve"), {"SEALING_KEYS": f"{secret},{secret}"}
+    for command in (("tocsin-api", "serve"), ("tocsin-api", "rotate-keys")):
+        yield command, {"SEALING_KEYS": f"{secret},{secret}"}
 
 
 def wrong_servers(database_url: str, rabbitmq_url: str) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
@@ -120,6 +122,7 @@ def wrong_servers(database_url: str, rabbitmq_url: str) -> Iterator[tuple[tuple[
     yield migrate, {"DATABASE_URL": _refused(database_url)}
     yield migrate, {"DATABASE_URL": _nowhere(database_url)}
     yield ("tocsin-api", "serve"), {"DATABASE_URL": _refused(database_url)}
+    yield ("tocsin-api", "rotate-keys"), {"DATABASE_URL": _refused(database_url)}
     yield send, {"RABBITMQ_URL": _refused(rabbitmq_url), "CONNECT_TIMEOUT_S": "1"}
     yield send, {"RABBITMQ_URL": _nowhere(rabbitmq_url), "CONNECT_TIMEOUT_S": "1"}
 

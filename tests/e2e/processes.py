@@ -43,8 +43,12 @@ class Tocsin:
         dies_at: Failpoint | None = None,
         freezes_at: Failpoint | None = None,
         nth: int = 1,
+        folder: Path | None = None,
     ) -> "Tocsin":
-        """Run a console script, e.g. `tocsin-dispatcher send`; it may die or freeze when it is at a failpoint."""
+        """Run a console script, e.g. `tocsin-dispatcher send`; it may die or freeze when it is at a failpoint.
+
+        It runs in `folder`, or where the tests do.
+        """
         blow = "SIGKILL" if dies_at is not None else "SIGSTOP"
         failpoint = dies_at or freezes_at
         armed = [sys.executable, "-P", ARMED, blow, failpoint, str(nth), command[0]]
@@ -52,6 +56,7 @@ class Tocsin:
             *(armed if failpoint is not None else [BIN / command[0]]),
             *command[1:],
             env={**INHERITED, **env},
+            cwd=folder,
             stderr=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,

@@ -27,6 +27,7 @@ SEEN = {
     "output of the scheduler": "executions.emitted",
     "output of the sender": MARK,
     "output of starts that fail": "SEALING_KEYS: entry 1",
+    "output of a change of keys": "task.not_opened",
     "messages": MARK,
     "messages that stay in queues": MARK,
     "management console": MARK,
@@ -112,6 +113,7 @@ async def evidence(around: Surroundings, logs: dict[str, ServerLog]) -> Evidence
         "output of the scheduler": crew.output("schedule"),
         "output of the sender": crew.output("send"),
         "output of starts that fail": failing.result(),
+        "output of a change of keys": crew.output("rotate-keys"),
         "messages": around.tap.text,
         "messages that stay in queues": around.tap.without_strangers(await around.console.messages()),
         "management console": around.console.text,
@@ -122,7 +124,8 @@ async def evidence(around: Surroundings, logs: dict[str, ServerLog]) -> Evidence
     }
     called = {call.token for call in around.hostile.calls}
     received = "".join(call.head for call in around.hostile.calls)
-    return Evidence(places, await day.attempts(), _secrets(environment, day.tokens), received, called)
+    hidden = [*_secrets(environment, day.tokens), Secret("the new key", day.new_key)]
+    return Evidence(places, await day.attempts(), hidden, received, called)
 
 
 def _secrets(environment: dict[str, str], tokens: list[str]) -> list[Secret]:
@@ -152,12 +155,16 @@ def test_each_failure_was_of_its_kind(evidence: Evidence, failure: Failure):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("wrong key", "no key with the id"), ("changed row", "the sealed value was changed")]
+    ("name", "expected", "reason"),
+    [
+        ("wrong key", "retryable", "no key with the id"),
+        ("changed row", "permanent", "the sealed value was changed"),
+    ],
 )
-def test_a_url_that_cannot_be_opened_is_logged_as_that(evidence: Evidence, name: str, reason: str):
+def test_a_url_that_cannot_be_opened_is_logged_as_that(evidence: Evidence, name: str, expected: str, reason: str):
     outcome, message = evidence.attempts[name]
 
-    assert outcome == "permanent"
+    assert outcome == expected
     assert reason in message
 
 

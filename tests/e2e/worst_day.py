@@ -1,6 +1,7 @@
 """SHELL. A day on which everything fails that can, in some seconds, with real processes."""
 
 import asyncio
+import base64
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +18,7 @@ from e2e.failures import FAILURES, MARK
 from e2e.hostile import Hostile, is_silent, says
 from e2e.processes import free_port
 from relay import Relay
-from tocsin_common.sealing import Sealer
+from tocsin_common.sealing import KEY_BYTES, Sealer
 
 SHAPE = "http://127.0.0.1:<port>/api/webhooks/<number>/<token>"
 
@@ -49,6 +50,7 @@ class WorstDay:
         self.tokens: list[str] = []
         self.ids: dict[str, UUID] = {}
         """Of the tasks, by the failure's name."""
+        self.new_key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
     async def live(self) -> None:
         """All of it."""
@@ -61,6 +63,7 @@ class WorstDay:
             await self.take_database_away(client)
             await self.take_broker_away(client)
             await self.kill_and_stop(client)
+            await self.change_keys()
             await self.read_everything(client)
         with suppress(asyncpg.UndefinedTableError):
             await self._database.execute(f"SELECT '{MARK}' FROM nowhere")  # noqa: S608 - for the server's log
@@ -144,6 +147,13 @@ class WorstDay:
         self._scheduler = await self._start("tocsin-dispatcher", "schedule")
         await self._scheduler.logged("executions.announced_again")
         await self._sender.logged("attempt.finished")
+
+    async def change_keys(self) -> None:
+        """With two URLs that cannot be opened. The senders do not get the new key."""
+        keys = f"{self.new_key},{self._around.crew.environment['SEALING_KEYS']}"
+        rotation = await self._start("tocsin-api", "rotate-keys", SEALING_KEYS=keys)
+        assert await rotation.ended() == 1
+        await self._sender.logged("attempt.finished", count=len(self._sender.all_logged("attempt.finished")) + 1)
 
     async def read_everything(self, client: httpx.AsyncClient) -> None:
         """Every answer of the API that a person might look at, and the console."""

@@ -29,7 +29,6 @@ from tocsin_dispatcher.scheduler import catch_up
 SETTINGS = SchedulerSettings(
     database_url="postgresql://nowhere",
     rabbitmq_url="amqp://nowhere",
-    sealing_keys="none",
     reboot_after_s=20,
     standby_poll_s=0.5,
     drift_check_s=10,

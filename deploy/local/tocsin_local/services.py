@@ -119,7 +119,7 @@ class Services:
         """Return a process's log file; it begins anew at each start, the one before is kept as `<log>.1`."""
         return self._instance.log(name)
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, name: str = "api") -> dict[str, str]:
         """Return the environment that a process gets."""
         own = {
             "DATABASE_URL": self._urls.database_url,
@@ -128,8 +128,13 @@ class Services:
             "PORT": str(self.port),
             "API_KEY": self.api_key,
         }
-        sealing_key = self._instance.secret("sealing_key", b64encode(secrets.token_bytes(32)).decode())
-        return {"ENVIRONMENT": "development", "SEALING_KEYS": sealing_key} | self._env | own
+        env = {"ENVIRONMENT": "development"} | self._env | own
+        if env["ENVIRONMENT"] == "development":  # production gets its operator's keys or none
+            new_key = b64encode(secrets.token_bytes(32)).decode()
+            env.setdefault("SEALING_KEYS", self._instance.secret("sealing_key", new_key))
+        if _role(name) == "scheduler":  # it opens nothing
+            env.pop("SEALING_KEYS", None)
+        return env
 
     def _spawn(self, name: str) -> None:
         program, role = COMMANDS[_role(name)]
@@ -138,7 +143,7 @@ class Services:
         if role == "serve" and not ports.is_free(self.port):
             raise StackError(f"Port {self.port} is taken by another program: set PORT to a free one.")
         command = [str(BIN / program), role]
-        process.spawn(self._instance.record(name), command, self.environment(), ROOT, self.log(name))
+        process.spawn(self._instance.record(name), command, self.environment(name), ROOT, self.log(name))
 
     def _api_is_ready(self) -> bool:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

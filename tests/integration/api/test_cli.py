@@ -29,18 +29,23 @@ def run(command: str, **variables: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize(
     ("command", "variables"),
-    [("serve", ["DATABASE_URL", "RABBITMQ_URL", "API_KEY", "SEALING_KEYS"]), ("migrate", ["DATABASE_URL"])],
+    [
+        ("serve", ["DATABASE_URL", "RABBITMQ_URL", "API_KEY", "SEALING_KEYS"]),
+        ("migrate", ["DATABASE_URL"]),
+        ("rotate-keys", ["DATABASE_URL", "SEALING_KEYS"]),
+    ],
 )
 def test_missing_settings_are_named_in_one_line(command: str, variables: list[str]) -> None:
-    status, error = run(command)
+    status, error = run(command, ENVIRONMENT="production")
 
     assert status == 2
     assert error.count("\n") == 1
     assert all(variable in error for variable in variables)
 
 
-def test_bad_settings_are_named_without_any_secret() -> None:
-    status, error = run("serve", **SECRETS)
+@pytest.mark.parametrize("command", ["serve", "rotate-keys"])
+def test_bad_settings_are_named_without_any_secret(command: str) -> None:
+    status, error = run(command, **SECRETS)
 
     assert status == 2
     assert "SEALING_KEYS: entry 1" in error
@@ -55,6 +60,12 @@ def test_address_that_cannot_be_listened_on_is_not_repeated() -> None:
     assert status == 1
     assert error.startswith("tocsin-api: cannot listen on HOST and PORT: ")
     assert SECRETS["API_KEY"] not in error
+
+
+def test_keys_are_not_rotated_without_keys_not_even_in_development() -> None:
+    status, error = run("rotate-keys", DATABASE_URL=SECRETS["DATABASE_URL"])
+
+    assert (status, error) == (2, "tocsin-api: SEALING_KEYS is not set and has no default\n")
 
 
 def test_database_that_is_away_ends_a_migration_with_one_line() -> None:

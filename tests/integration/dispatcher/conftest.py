@@ -63,11 +63,9 @@ async def publisher(connection: AbstractRobustConnection) -> Publisher:
 
 
 @pytest.fixture
-def scheduler_settings(database_url: str, sealing_keys: str) -> Callable[..., SchedulerSettings]:
+def scheduler_settings(database_url: str) -> Callable[..., SchedulerSettings]:
     def build(**changes: Any) -> SchedulerSettings:
-        return SchedulerSettings(
-            database_url=database_url, rabbitmq_url="amqp://unused", sealing_keys=sealing_keys, **changes
-        )
+        return SchedulerSettings(database_url=database_url, rabbitmq_url="amqp://unused", **changes)
 
     return build
 

@@ -239,6 +239,19 @@ class TestEnvironment:
         assert first["EXTRA"] == "1"
         assert first == again
 
+    def test_sealing_keys_go_to_those_that_open_something_and_are_made_for_development_only(
+        self, instance: Instance
+    ) -> None:
+        stack = Stack("some", env={})
+        made, given, production = (
+            Services(stack, env=env) for env in ({}, {"SEALING_KEYS": "given"}, {"ENVIRONMENT": "production"})
+        )
+
+        assert made.environment("api")["SEALING_KEYS"] == made.environment("sender-2")["SEALING_KEYS"] != ""
+        assert given.environment("api")["SEALING_KEYS"] == "given"
+        assert "SEALING_KEYS" not in production.environment("api")
+        assert "SEALING_KEYS" not in given.environment("scheduler-2")
+
 
 class TestPostgres:
     def test_it_survives_kills_cut_off_starts_and_strange_pid_files(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin_common.errors import SealingError, SettingsError
+from tocsin_common.errors import MissingKeyError, SealingError, SettingsError
 from tocsin_common.sealing import KEY_BYTES, Sealer
 
 OLD, NEW, OTHER = (bytes([n]) * KEY_BYTES for n in (1, 2, 3))
@@ -39,15 +39,30 @@ def test_a_sealed_value_never_looks_the_same_and_shows_nothing_of_the_text():
 def test_a_value_sealed_for_another_task_does_not_open():
     sealer = Sealer([OLD])
 
-    with pytest.raises(SealingError, match="was changed, or belongs to another task"):
+    with pytest.raises(SealingError, match="was changed, or belongs to another task: set the task's webhookUrl"):
         sealer.open(sealer.seal(URL, context=TASK), context=OTHER_TASK)
 
 
-def test_a_value_sealed_with_an_unknown_key_says_which_key_is_missing():
-    sealed = Sealer([OTHER]).seal(URL, context=TASK)
+def test_a_value_sealed_with_an_unknown_key_says_which_key_is_missing_and_what_to_do():
+    other = Sealer([OTHER])
 
-    with pytest.raises(SealingError, match=f"no key with the id {sealed[:4].hex()} is in SEALING_KEYS"):
-        Sealer([OLD, NEW]).open(sealed, context=TASK)
+    with pytest.raises(MissingKeyError) as caught:
+        Sealer([OLD, NEW]).open(other.seal(URL, context=TASK), context=TASK)
+
+    assert str(caught.value) == (
+        f"no key with the id {other.key_ids[0]} is in SEALING_KEYS: add the key that sealed it, "
+        "or set the task's webhookUrl anew"
+    )
+
+
+def test_a_value_that_was_changed_lacks_no_key():
+    sealer = Sealer([OLD])
+    sealed = sealer.seal(URL, context=TASK)
+
+    with pytest.raises(SealingError) as caught:
+        sealer.open(sealed[:-1] + b"\0", context=OTHER_TASK)
+
+    assert not isinstance(caught.value, MissingKeyError)
 
 
 @settings(deadline=None)
@@ -76,6 +91,18 @@ def test_the_first_key_seals_and_all_of_them_open():
 
     assert rotated.open(by_old, context=TASK) == rotated.open(by_new, context=TASK) == URL
     assert Sealer([NEW]).open(rotated.seal(URL, context=TASK), context=TASK) == URL
+
+
+def test_what_the_first_key_sealed_begins_with_its_id():
+    rotated = Sealer([NEW, OLD])
+
+    assert rotated.seal(URL, context=TASK).startswith(rotated.first_id)
+    assert not Sealer([OLD]).seal(URL, context=TASK).startswith(rotated.first_id)
+    assert rotated.key_ids == [Sealer([NEW]).first_id.hex(), Sealer([OLD]).first_id.hex()]
+
+
+def test_the_hashes_are_those_under_each_key_the_first_keys_first():
+    assert Sealer([NEW, OLD]).hashes(URL) == [Sealer([NEW]).hash(URL), Sealer([OLD]).hash(URL)]
 
 
 def test_hashes_are_equal_for_equal_texts_only():
@@ -120,6 +147,19 @@ def test_a_setting_that_holds_no_keys_names_the_bad_entry(keys, position):
     assert str(caught.value) == (
         f"SEALING_KEYS: entry {position} is not base64 of 32 bytes (openssl rand -base64 32)"
     )
+
+
+@pytest.mark.parametrize(("keys", "position"), [([OLD, OLD], 2), ([OLD, NEW, OTHER, NEW], 4)])
+def test_a_key_that_is_given_twice_is_refused(keys, position):
+    with pytest.raises(SettingsError) as caught:
+        Sealer.from_setting(setting(*keys))
+
+    assert str(caught.value) == f"SEALING_KEYS: entry {position} is an earlier one again"
+
+
+def test_an_error_about_keys_of_a_file_names_the_file():
+    with pytest.raises(SettingsError, match=r"^a-file: entry 1 is not base64"):
+        Sealer.from_setting("short", source="a-file")
 
 
 def test_an_error_about_keys_repeats_none():

@@ -11,6 +11,7 @@ from tocsin_common.errors import SettingsError
 from tocsin_common.settings import (
     ApiSettings,
     DatabaseSettings,
+    RotationSettings,
     SchedulerSettings,
     SenderSettings,
     Settings,
@@ -25,7 +26,7 @@ REQUIRED = {
     "API_KEY": f"{PASSWORD}-key",
 }
 SECRETS = tuple(REQUIRED)
-KINDS = (DatabaseSettings, Settings, ApiSettings, SchedulerSettings, SenderSettings)
+KINDS = (DatabaseSettings, RotationSettings, Settings, ApiSettings, SchedulerSettings, SenderSettings)
 
 
 def refusal(kind: type[Any], **environ: str) -> str:
@@ -39,11 +40,33 @@ def test_what_is_required_is_enough(kind):
     settings = load(kind, REQUIRED)
 
     assert settings.database_url == REQUIRED["DATABASE_URL"]
-    assert settings == kind(**{name.lower(): REQUIRED[name] for name in required(kind)})
+    assert settings == kind(**{name.lower(): REQUIRED[name] for name in known(kind)})
 
 
-def required(kind: type[Any]) -> list[str]:
+def known(kind: type[Any]) -> list[str]:
     return [name for name in SECRETS if name.lower() in kind.__struct_fields__]
+
+
+def required(kind: type[Any], environment: str) -> list[str]:
+    makes_its_own = environment == "development" and kind in (ApiSettings, SenderSettings)
+    return [name for name in known(kind) if name != "SEALING_KEYS" or not makes_its_own]
+
+
+@pytest.mark.parametrize("kind", [DatabaseSettings, Settings, SchedulerSettings])
+def test_who_opens_nothing_is_not_given_the_keys(kind):
+    assert not hasattr(load(kind, REQUIRED), "sealing_keys")
+
+
+@pytest.mark.parametrize("kind", [ApiSettings, SenderSettings])
+def test_development_does_without_sealing_keys(kind):
+    assert load(kind, {**REQUIRED, "SEALING_KEYS": ""}).sealing_keys == ""
+
+
+@pytest.mark.parametrize("kind", [ApiSettings, SenderSettings])
+def test_production_does_not(kind):
+    message = refusal(kind, ENVIRONMENT="production", SEALING_KEYS="")
+
+    assert message == "SEALING_KEYS is not set and has no default where ENVIRONMENT is production"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +113,7 @@ def test_what_is_not_set_has_the_value_of_the_design(kind, name, value):
         (Settings, "ALLOW_LOCAL_WEBHOOKS", "0", False),
         (Settings, "ALLOW_LOCAL_WEBHOOKS", "false", False),
         (Settings, "ALLOW_LOCAL_WEBHOOKS", "No", False),
-        (Settings, "SEALING_KEYS", "true", "true"),
+        (RotationSettings, "SEALING_KEYS", "true", "true"),
     ],
 )
 def test_a_variable_becomes_a_value_of_its_type(kind, variable, text, value):
@@ -114,7 +137,7 @@ def test_variables_that_belong_to_others_are_left_alone():
 
 @pytest.mark.parametrize(
     ("kind", "variable"),
-    [(kind, variable) for kind in KINDS for variable in SECRETS if variable in required(kind)],
+    [(kind, variable) for kind in KINDS for variable in required(kind, "development")],
 )
 @pytest.mark.parametrize("empty", [False, True])
 def test_what_is_required_and_not_set_is_named(kind, variable, empty):

@@ -25,7 +25,11 @@ class InvalidWebhookUrlError(TocsinError, ValueError):
 
 
 class SealingError(TocsinError):
-    """A sealed value cannot be opened: its key is missing or it was changed."""
+    """A sealed value cannot be opened; the text says why and what to do about it."""
+
+
+class MissingKeyError(SealingError):
+    """The key that sealed a value is not among those given: with it the value opens again."""
 
 
 class UnavailableError(TocsinError):

@@ -15,25 +15,31 @@ from msgspec import Meta
 from tocsin_common.errors import SettingsError
 
 Secret = Annotated[str, Meta(min_length=1, extra={"secret": True})]
+SealingKeys = Annotated[str, Meta(extra={"secret": True, "needed_in_production": True})]
+"""Comma-separated base64 of 32 bytes each: the first seals, all of them open. Development may do without."""
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 Count = Annotated[int, Meta(ge=1)]
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a migration needs."""
+    """What every command needs; a migration no more."""
 
     environment: Literal["development", "production"] = "development"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     database_url: Secret
 
 
+class RotationSettings(DatabaseSettings, frozen=True, kw_only=True):
+    """What sealing everything with the first key needs."""
+
+    sealing_keys: Secret
+
+
 class Settings(DatabaseSettings, frozen=True, kw_only=True):
-    """What every process needs. Times are in seconds."""
+    """What every process that goes on needs. Times are in seconds."""
 
     database_pool_size: Annotated[int, Meta(ge=4, le=100)] = 10
     rabbitmq_url: Secret
-    sealing_keys: Secret
-    """Comma-separated base64 keys of 32 bytes: the first seals, all of them open."""
     allowed_webhook_hosts: str = ""
     """Comma-separated host names to post to besides Discord's."""
     allow_local_webhooks: bool = False
@@ -55,6 +61,7 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535)] = 3005
     api_key: Annotated[str, Meta(min_length=16, extra={"secret": True})]
+    sealing_keys: SealingKeys = ""
     hint_timeout_s: Seconds = 2
     """How long a schedule change waits for RabbitMQ to take its hint; the feed makes up for a lost one."""
     give_up_after_s: Seconds = 86400
@@ -118,6 +125,7 @@ class SchedulerSettings(DispatcherSettings, frozen=True, kw_only=True):
 class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     """The dispatcher's role `send`."""
 
+    sealing_keys: SealingKeys = ""
     prefetch: Count = 8
     """Job messages held before their claim; each has up to 50 jobs."""
     post_slots: Annotated[int, Meta(ge=50, le=1000)] = 100
@@ -171,12 +179,14 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
     for field in msgspec.structs.fields(kind):
         variable = field.encode_name.upper()
         try:
-            text = _read(variable, environ, secret=_is_secret(field.type))
+            text = _read(variable, environ, secret=_is(field.type, "secret"))
             if text is not None:
                 values[field.name] = _convert(text, field.type)
                 _check_url(variable, text)
             elif field.required:
                 problems.append(f"{variable} is not set and has no default")
+            elif values.get("environment") == "production" and _is(field.type, "needed_in_production"):
+                problems.append(f"{variable} is not set and has no default where ENVIRONMENT is production")
         except (msgspec.ValidationError, ValueError) as error:
             problems.append(f"{variable}: {error}")
     if not problems:
@@ -224,9 +234,10 @@ def _check_url(variable: str, text: str) -> None:
         raise ValueError(f"expected {form}, with other characters than letters and digits percent-encoded")
 
 
-def _is_secret(kind: Any) -> bool:
+def _is(kind: Any, what: str) -> bool:
+    """Whether a field of this type is marked as `what`."""
     metas = [arg for arg in get_args(kind)[1:] if isinstance(arg, Meta)] if get_origin(kind) is Annotated else []
-    return any((meta.extra or {}).get("secret") for meta in metas)
+    return any((meta.extra or {}).get(what) for meta in metas)
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:

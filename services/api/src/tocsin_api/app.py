@@ -26,9 +26,8 @@ from tocsin_api import (
 from tocsin_api.hints import Hints
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
-from tocsin_common import database, migrations
+from tocsin_common import database, keys, migrations
 from tocsin_common.identity import process_name
-from tocsin_common.sealing import Sealer
 from tocsin_common.settings import ApiSettings
 
 MAX_BODY_BYTES = 1_000_000
@@ -90,7 +89,7 @@ def _resources(state: State) -> Resources:
 
 
 def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    sealer = Sealer.from_setting(settings.sealing_keys)
+    sealer = keys.load_sealer(settings.sealing_keys)
     parse_webhook = task_rules.parser(settings)
 
     @asynccontextmanager
@@ -104,6 +103,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 idle_in_transaction_s=settings.idle_in_transaction_timeout_s,
             )
             stack.push_async_callback(database.close_pool, pool)
+            keys.show(sealer)
             hints = await stack.enter_async_context(
                 Hints(settings.rabbitmq_url, timeout_s=settings.hint_timeout_s)
             )

@@ -1,4 +1,4 @@
-"""SHELL. The command `tocsin-api`: `serve` runs the API, `migrate` brings the database up to date."""
+"""SHELL. The command `tocsin-api`: it serves the API, brings the database up to date, and changes sealing keys."""
 
 import argparse
 import os
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import asyncpg
 import sqlalchemy.exc
 
-from tocsin_api import server
+from tocsin_api import rotation, server
 from tocsin_api.app import create_app
 from tocsin_common import log, migrations
 from tocsin_common.errors import SettingsError, TocsinError, UnavailableError
-from tocsin_common.settings import ApiSettings, DatabaseSettings, load
+from tocsin_common.settings import ApiSettings, DatabaseSettings, RotationSettings, load
 
 DATABASE_ERRORS = (OSError, asyncpg.PostgresError, sqlalchemy.exc.SQLAlchemyError)
 EXIT_FAILED = 1
@@ -38,6 +38,7 @@ def _parse(arguments: Sequence[str] | None) -> str:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("serve", help="serve the API until SIGTERM")
     commands.add_parser("migrate", help="create or upgrade the tables, then exit")
+    commands.add_parser("rotate-keys", help="seal all webhook URLs with the first of SEALING_KEYS, then exit")
     command: str = parser.parse_args(arguments).command
     return command
 
@@ -58,4 +59,10 @@ def _migrate() -> None:
         raise UnavailableError(f"PostgreSQL cannot be migrated: {first_line}") from error
 
 
-_COMMANDS = {"serve": _serve, "migrate": _migrate}
+def _rotate_keys() -> None:
+    settings = load(RotationSettings, os.environ)
+    log.configure(settings, service="rotate-keys")
+    rotation.run(settings)
+
+
+_COMMANDS = {"serve": _serve, "migrate": _migrate, "rotate-keys": _rotate_keys}

@@ -5,7 +5,7 @@ that is later than the last one by the database's clock, and appends the revisio
 answer nothing. Raises UnavailableError where PostgreSQL is away.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -67,7 +67,8 @@ _TOGGLED = "json_build_object('status', CASE WHEN status = 'ACTIVE' THEN 'INACTI
 
 # What the change does not name stays; what changes nothing appends no revision, nor does what is refused. `old`
 # waits for the row's lock and then holds its newest state. All that follows is computed from `old`: `t` is the row
-# as the statement's snapshot saw it, which may lie before a change that was waited for.
+# as the statement's snapshot saw it, which may lie before a change that was waited for. A URL that was sent is the
+# same one where any of its hashes is the task's. It is sealed anew all the same: what could not be opened can be.
 _REVISE_TASK = f"""
 WITH old AS MATERIALIZED (
     SELECT * FROM tasks WHERE id = $1 AND status <> 'DELETED' FOR UPDATE
@@ -94,12 +95,20 @@ WITH old AS MATERIALIZED (
         updated_at = w.moment
     FROM old, wanted AS w, refused AS r
     WHERE t.id = old.id AND NOT (r.window_is_empty OR r.run_at_is_outside OR r.run_at_is_past)
-      AND (w.name, w.schedule, w.timezone, w.run_at, w.starts_at, w.ends_at, w.webhook_url_hash, w.payload::text,
-           w.max_retry, w.jitter_s, w.catch_up, w.expires_after_s, w.overlap, w.status) IS DISTINCT FROM
+      AND (w.name, w.schedule, w.timezone, w.run_at, w.starts_at, w.ends_at,
+           CASE WHEN old.webhook_url_hash = ANY($3::bytea[]) THEN old.webhook_url_hash ELSE w.webhook_url_hash END,
+           w.payload::text, w.max_retry, w.jitter_s, w.catch_up, w.expires_after_s, w.overlap, w.status)
+          IS DISTINCT FROM
           (old.name, old.schedule, old.timezone, old.run_at, old.starts_at, old.ends_at, old.webhook_url_hash,
            old.payload::text, old.max_retry, old.jitter_s, old.catch_up, old.expires_after_s, old.overlap,
            old.status)
     RETURNING t.*
+), sealed_anew AS (
+    UPDATE tasks AS t SET webhook_url_sealed = w.webhook_url_sealed, webhook_url_hash = w.webhook_url_hash
+    FROM old, wanted AS w, refused AS r
+    WHERE t.id = old.id AND NOT EXISTS (SELECT FROM changed)
+      AND NOT (r.window_is_empty OR r.run_at_is_outside OR r.run_at_is_past)
+      AND w.webhook_url_sealed <> old.webhook_url_sealed
 ), appended AS (
     {_APPEND_REVISION} FROM changed
 ), shown AS (
@@ -207,6 +216,33 @@ WITH old AS (
 UPDATE idempotency_keys SET scheduled_for = $3 WHERE scope = $1 AND key = $2
 """
 
+# A page of all tasks by id, deleted ones too. Only those have a `sealed` that another key than the first sealed.
+_LIST_SEALED = """
+SELECT id, status = 'DELETED' AS is_deleted,
+       CASE WHEN substring(webhook_url_sealed FROM 1 FOR octet_length($1::bytea)) <> $1
+            THEN webhook_url_sealed END AS sealed
+FROM tasks WHERE id > $2 ORDER BY id LIMIT $3
+"""
+
+# Where a client has sent another URL since the value was read, that one stays.
+_SEAL_ANEW = """
+WITH opened AS (
+    SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[]) AS o (id, was, sealed, url_hash)
+), locked AS (
+    SELECT t.id, o.sealed, o.url_hash FROM tasks t JOIN opened o USING (id)
+    WHERE t.webhook_url_sealed = o.was ORDER BY t.id FOR UPDATE OF t
+), renewed AS (
+    UPDATE tasks t SET webhook_url_sealed = l.sealed, webhook_url_hash = l.url_hash
+    FROM locked l WHERE t.id = l.id RETURNING 1
+)
+SELECT count(*) FROM renewed
+"""
+
+_COUNT_SEALED_OTHERWISE = """
+SELECT count(*) FROM tasks
+WHERE status <> 'DELETED' AND substring(webhook_url_sealed FROM 1 FOR octet_length($1::bytea)) <> $1
+"""
+
 _SCHEDULER = """
 SELECT CASE WHEN expires_at > now THEN holder END AS leader, epoch, watermark,
        GREATEST(EXTRACT(EPOCH FROM now - watermark), 0)::float8 AS lag_seconds, tasks, schedules,
@@ -269,6 +305,15 @@ class Replaying(NamedTuple):
     give_up_after: timedelta
 
 
+class Resealed(NamedTuple):
+    """A task's URL, sealed with another key than before."""
+
+    task_id: UUID
+    was: bytes
+    sealed: bytes
+    url_hash: bytes
+
+
 async def add_task(pool: asyncpg.Pool, columns: Columns) -> Row:
     """Create the task and its first revision.
 
@@ -278,20 +323,22 @@ async def add_task(pool: asyncpg.Pool, columns: Columns) -> Row:
         return await connection.fetchrow(_ADD_TASK, _json(columns))
 
 
-async def change_task(pool: asyncpg.Pool, task_id: UUID, columns: Columns) -> Row | None:
+async def change_task(
+    pool: asyncpg.Pool, task_id: UUID, columns: Columns, url_hashes: Sequence[bytes] = ()
+) -> Row | None:
     """The task after the change of these columns; None where there is none.
 
     Its `revision` is None where nothing changed: also where `window_is_empty`, `run_at_is_outside` that window or
-    `run_at_is_past` refuse it.
+    `run_at_is_past` refuse it. `url_hashes` are those that a URL among the columns may have had.
     """
     async with _connection(pool) as connection:
-        return await connection.fetchrow(_REVISE_TASK, task_id, _json(columns))
+        return await connection.fetchrow(_REVISE_TASK, task_id, _json(columns), url_hashes)
 
 
 async def toggle_task(pool: asyncpg.Pool, task_id: UUID) -> Row | None:
     """ACTIVE becomes INACTIVE, anything else ACTIVE. Answers as `change_task`."""
     async with _connection(pool) as connection:
-        return await connection.fetchrow(_REVISE_TASK, task_id, None)
+        return await connection.fetchrow(_REVISE_TASK, task_id, None, ())
 
 
 async def delete_task(pool: asyncpg.Pool, task_id: UUID) -> Row | None:
@@ -414,6 +461,27 @@ async def pause_scheduler(pool: asyncpg.Pool, *, paused: bool) -> None:
     """Let nothing be emitted from now on, or let it go on."""
     async with _connection(pool) as connection:
         await connection.execute(_PAUSE_SCHEDULER if paused else _RESUME_SCHEDULER)
+
+
+async def list_sealed(pool: asyncpg.Pool, key_id: bytes, *, after: UUID, limit: int) -> list[Row]:
+    """The next tasks by id: `is_deleted`, and what another key than this one has `sealed`, else None."""
+    async with _connection(pool) as connection:
+        rows: list[Row] = await connection.fetch(_LIST_SEALED, key_id, after, limit)
+        return rows
+
+
+async def seal_anew(pool: asyncpg.Pool, urls: Sequence[Resealed]) -> int:
+    """Replace what was sealed; how many of them were still the task's. No revision: nothing else changes."""
+    async with _connection(pool) as connection:
+        count: int = await connection.fetchval(_SEAL_ANEW, *map(list, zip(*urls, strict=True)))
+        return count
+
+
+async def count_sealed_otherwise(pool: asyncpg.Pool, key_id: bytes) -> int:
+    """How many tasks have a URL that another key than this one sealed; deleted ones do not count."""
+    async with _connection(pool) as connection:
+        count: int = await connection.fetchval(_COUNT_SEALED_OTHERWISE, key_id)
+        return count
 
 
 async def find_schema_revision(pool: asyncpg.Pool) -> str | None:

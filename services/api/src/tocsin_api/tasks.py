@@ -113,8 +113,10 @@ async def change_task(request: AnyRequest, task_id: FromPath[str], resources: In
         checks(resources.parse_webhook, min_interval_s=resources.min_interval_s, allow_masked=True),
         change_rule,
     )
-    wanted = columns(change) | await _changed_url(resources, id_, change.webhook_url)
-    row = _found(await sql.change_task(resources.pool, id_, wanted))
+    url = await _new_url(resources, id_, change.webhook_url)
+    wanted = columns(change) | ({} if url is None else _sealed(resources, id_, url))
+    hashes = [] if url is None else resources.sealer.hashes(url)
+    row = _found(await sql.change_task(resources.pool, id_, wanted, hashes))
     _refuse_what_does_not_fit(row, is_another_run_at=wanted.get("run_at") is not None)
     return _announced(resources, row)
 
@@ -173,17 +175,17 @@ def _sealed(resources: Resources, task_id: UUID, url: str) -> dict[str, object]:
     }
 
 
-async def _changed_url(resources: Resources, task_id: UUID, url: str | UnsetType) -> dict[str, object]:
-    """Empty where the URL stays: nothing was sent, or the masked form that answers show."""
+async def _new_url(resources: Resources, task_id: UUID, url: str | UnsetType) -> str | None:
+    """None where the URL stays: nothing was sent, or the masked form that answers show."""
     if isinstance(url, UnsetType):
-        return {}
+        return None
     if MASK not in url:
-        return _sealed(resources, task_id, url)
+        return url
     task = _found(await sql.find_task(resources.pool, task_id))
     if task["webhook_url_masked"] != url:
         message = "is not this task's masked URL; send the whole URL, or leave the field out"
         raise InvalidInputError([Violation("webhookUrl", message)])
-    return {}
+    return None
 
 
 def _check_search(search: str) -> str:

@@ -7,9 +7,8 @@ from importlib.metadata import version
 import aiohttp
 import structlog
 
-from tocsin_common import http
+from tocsin_common import http, keys
 from tocsin_common.identity import PARKS_RETRIES, TAKES_JOBS, process_name
-from tocsin_common.sealing import Sealer
 from tocsin_common.settings import SenderSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
@@ -34,12 +33,13 @@ _log = structlog.get_logger(__name__)
 async def run(settings: SenderSettings, stop: asyncio.Event) -> None:
     """Deliver until `stop`, then finish what has begun."""
     name = process_name("sender")
-    sealer = Sealer.from_setting(settings.sealing_keys)
+    sealer = keys.load_sealer(settings.sealing_keys)
     connecting = connect(settings, name=name, consuming=TAKES_JOBS, publishing=PARKS_RETRIES)
     async with AsyncExitStack() as stack, _open_session(settings) as session:
         connections = await unless_stopped(stack.enter_async_context(connecting), stop)
         if connections is None:
             return
+        keys.show(sealer)
         clock = DatabaseClock()
         clock.sample(await connections.pool.fetchval("SELECT clock_timestamp()"))
         poster = Poster(

@@ -85,17 +85,22 @@ class Deliveries:
         )
         if 0 < self._auto_disable_after <= recorded.failures_in_row:
             reason = f"{recorded.failures_in_row} executions in a row failed"
-            await self._stop([grant.job.task_id], grant.webhook_url_hash, reason)
+            hashes = self._poster.url_hashes(grant)
+            await self._stop([(grant.job.task_id, url_hash) for url_hash in hashes], reason)
 
     async def _stop_all_with_url(self, grant: Grant, message: str) -> None:
-        rows = await self._pool.fetch(sql.TASKS_WITH_URL, grant.webhook_url_hash)
-        ids = [row["id"] for row in rows]
-        await self._stop(ids, grant.webhook_url_hash, f"the webhook is gone: {message}")
+        hashes = self._poster.url_hashes(grant)
+        for _ in hashes:  # of several keys: one may replace another right after it was read
+            rows = await self._pool.fetch(sql.TASKS_WITH_URL, hashes)
+            tasks = [(row["id"], row["webhook_url_hash"]) for row in rows]
+            await self._stop(tasks, f"the webhook is gone: {message}")
 
-    async def _stop(self, task_ids: list[UUID], url_hash: bytes, reason: str) -> None:
-        count = len(task_ids)
-        await self._pool.execute(sql.FAIL_TASKS, task_ids, [url_hash] * count, [reason] * count)
-        _log.warning("tasks.failed", tasks=[str(task_id) for task_id in task_ids], reason=reason)
+    async def _stop(self, tasks: list[tuple[UUID, bytes]], reason: str) -> None:
+        """Those that are active and still have that hash of their URL; a task may be named with several."""
+        ids, hashes = [task_id for task_id, _ in tasks], [url_hash for _, url_hash in tasks]
+        stopped = await self._pool.fetch(sql.FAIL_TASKS, ids, hashes, [reason] * len(tasks))
+        if stopped:
+            _log.warning("tasks.failed", tasks=[str(row["id"]) for row in stopped], reason=reason)
 
 
 def _report(grant: Grant, attempt: Attempt, recorded: Recorded) -> None:

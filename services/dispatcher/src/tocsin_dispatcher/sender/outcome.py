@@ -45,6 +45,8 @@ class Verdict(NamedTuple):
     ambiguous: bool = False
     wait_s: float = 0.0
     """With `limited`: how long the receiver wants to be left alone."""
+    is_ours: bool = False
+    """The cause is this installation's: however often it comes, the task is not stopped for it."""
 
 
 class Limit(NamedTuple):

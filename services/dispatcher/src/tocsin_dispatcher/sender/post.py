@@ -11,7 +11,7 @@ import aiohttp
 import structlog
 
 from tocsin_common import webhook
-from tocsin_common.errors import InvalidWebhookUrlError, SealingError
+from tocsin_common.errors import InvalidWebhookUrlError, MissingKeyError, SealingError
 from tocsin_common.http import read_some
 from tocsin_common.messages import execution_id
 from tocsin_common.sealing import Sealer
@@ -61,7 +61,7 @@ class Poster:
         try:
             target = self._target(grant)
         except (SealingError, InvalidWebhookUrlError) as error:
-            return Attempt(started_at, 0.0, Verdict("permanent", f"the webhook URL {error}"), None)
+            return Attempt(started_at, 0.0, _refusal(error), None)
         result = await self._send(target, grant)
         duration_s = time.monotonic() - started
         limit = limit_of(result) if isinstance(result, Answer) else None
@@ -69,9 +69,19 @@ class Poster:
         message = echo.hide(verdict.message, echo.secrets_of(target))
         return Attempt(started_at, duration_s, verdict._replace(message=message), limit)
 
+    def url_hashes(self, grant: Grant) -> list[bytes]:
+        """By which the tasks with this URL are found, whichever of our keys was the first when they got theirs."""
+        try:
+            return self._sealer.hashes(self._open(grant))
+        except SealingError:
+            return [grant.webhook_url_hash]
+
     def _target(self, grant: Grant) -> webhook.Webhook:
-        url = self._sealer.open(grant.webhook_url_sealed, context=grant.job.task_id.bytes)
+        url = self._open(grant)
         return webhook.parse(url, allowed_hosts=self._allowed_hosts, allow_local=self._allow_local)
+
+    def _open(self, grant: Grant) -> str:
+        return self._sealer.open(grant.webhook_url_sealed, context=grant.job.task_id.bytes)
 
     async def _send(self, target: webhook.Webhook, grant: Grant) -> Answer | Failure:
         progress = SimpleNamespace(sent=False)
@@ -103,6 +113,15 @@ class Poster:
             headers["webhook-id"] = str(execution_id(grant.job.task_id, grant.job.scheduled_for))
             headers["webhook-timestamp"] = str(int(self._clock.now().timestamp()))
         return headers
+
+
+def _refusal(error: SealingError | InvalidWebhookUrlError) -> Verdict:
+    """Nothing was posted. A key that is missing may be there in another sender, or be brought back."""
+    if isinstance(error, MissingKeyError):
+        return Verdict("retryable", f"the webhook URL cannot be opened: {error}", is_ours=True)
+    if isinstance(error, SealingError):
+        return Verdict("permanent", f"the webhook URL cannot be opened: {error}")
+    return Verdict("permanent", f"the webhook URL {error}")
 
 
 def tracing() -> aiohttp.TraceConfig:

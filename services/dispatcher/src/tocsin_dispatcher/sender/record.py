@@ -48,6 +48,7 @@ class _Row(NamedTuple):
     execution_time: datetime
     duration_ms: int
     message: str
+    is_ours: bool
 
 
 class _Pending(NamedTuple):
@@ -141,6 +142,7 @@ def _row(grant: Grant, attempt: Attempt, following: Next) -> _Row:
         attempt.started_at,
         round(attempt.duration_s * 1000),
         attempt.verdict.message,
+        attempt.verdict.is_ours,
     )
 
 

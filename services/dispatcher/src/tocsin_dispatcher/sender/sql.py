@@ -141,14 +141,14 @@ FROM locked l WHERE e.scheduled_for = l.scheduled_for AND e.task_id = l.task_id
 
 # The state is written by the holder of the claim alone; but a success, however late, beats all states but itself.
 # The log row is written in any case. Failures in a row begin anew where a task was started again or its schedule
-# was changed: what was owed before that does not count any more.
+# was changed: what was owed before that does not count any more. Nor does what is no fault of the task's.
 RECORD = """
 WITH records AS (
     SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::smallint[],
                          $7::float8[], $8::text[], $9::text[], $10::smallint[], $11::smallint[], $12::boolean[],
-                         $13::timestamptz[], $14::integer[], $15::text[])
+                         $13::timestamptz[], $14::integer[], $15::text[], $16::boolean[])
         AS r (scheduled_for, task_id, seq, state, reason, failures, wait_s, outcome, log_status, retry_count,
-              http_status, ambiguous, execution_time, duration_ms, message)
+              http_status, ambiguous, execution_time, duration_ms, message, is_ours)
 ), logged AS (
     INSERT INTO task_logs (scheduled_for, task_id, seq, execution_time, status, outcome, retry_count,
                            http_status, ambiguous, duration_ms, message)
@@ -167,13 +167,14 @@ WITH records AS (
         finished_at = CASE WHEN r.state <> 'waiting' THEN clock_timestamp() END
     FROM locked l JOIN records r USING (scheduled_for, task_id)
     WHERE e.scheduled_for = l.scheduled_for AND e.task_id = l.task_id
-    RETURNING e.scheduled_for, e.task_id, e.destination, e.state, r.outcome
+    RETURNING e.scheduled_for, e.task_id, e.destination, e.state, r.outcome, r.is_ours
 ), counted AS (
     INSERT INTO task_state AS s (task_id, failures_in_row, last_outcome, last_scheduled_for)
     SELECT u.task_id, CASE WHEN bool_or(u.state = 'succeeded') THEN 0 ELSE count(*) END,
            (array_agg(u.outcome ORDER BY u.scheduled_for DESC))[1], max(u.scheduled_for)
     FROM updated u LEFT JOIN tasks t ON t.id = u.task_id
-    WHERE u.state IN ('succeeded', 'failed') AND u.scheduled_for >= COALESCE(t.effective_from, u.scheduled_for)
+    WHERE u.state IN ('succeeded', 'failed') AND NOT u.is_ours
+      AND u.scheduled_for >= COALESCE(t.effective_from, u.scheduled_for)
     GROUP BY u.task_id ORDER BY u.task_id
     ON CONFLICT (task_id) DO UPDATE
     SET failures_in_row = CASE WHEN excluded.failures_in_row = 0 THEN 0
@@ -198,6 +199,9 @@ SET blocked_until = GREATEST(d.blocked_until, excluded.blocked_until),
 """
 
 # The api's own function: the one way in which the dispatcher changes a task.
-FAIL_TASKS = "SELECT fail_tasks($1::uuid[], $2::bytea[], $3::text[])"
+FAIL_TASKS = "SELECT fail_tasks($1::uuid[], $2::bytea[], $3::text[]) AS id"
 
-TASKS_WITH_URL = "SELECT id FROM tasks WHERE webhook_url_hash = $1 AND status = 'ACTIVE'"
+# While keys are rotated, tasks with the same URL have hashes under several of them.
+TASKS_WITH_URL = """
+SELECT id, webhook_url_hash FROM tasks WHERE webhook_url_hash = ANY($1::bytea[]) AND status = 'ACTIVE'
+"""
