@@ -71,20 +71,7 @@ def change_rule(parse: Parse, task: Mapping[str, Any]) -> Rule:
         if "schedule" in given or "run_at" in given:
             yield from _check_when(given)
         yield from _check_window(given)
-        url = given.get("webhook_url", task["webhook_url_masked"])
-        payload = given.get("payload", task["payload"])
-        if url is REFUSED:
-            return
-        if MASK not in url:
-            is_judged = parse(url).is_discord
-        elif url == task["webhook_url_masked"]:
-            is_judged = "payload" in given and webhook.speaks_discord(url)
-        else:
-            message = "is not this task's masked URL; send the whole URL, or leave the field out"
-            yield Violation("webhookUrl", message)
-            return
-        if is_judged and payload is not REFUSED:
-            yield from _check_message(payload)
+        yield from _check_webhook(given, parse, task)
 
     return rule
 
@@ -107,6 +94,24 @@ def run_at_is_past(run_at: datetime, now: datetime) -> tuple[Violation, ...]:
     """What is said of a `runAt` that has passed by the database's clock, which shows `now`."""
     message = f"must lie in the future: it is {iso_utc(now)} by the database's clock"
     return (Violation("runAt", f"{message}, got {iso_utc(run_at)}"),)
+
+
+def _check_webhook(given: Mapping[str, Any], parse: Parse, task: Mapping[str, Any]) -> Iterator[Violation]:
+    """What is wrong with the webhook URL of a change as this task's, or with the payload as its message."""
+    url = given.get("webhook_url", task["webhook_url_masked"])
+    payload = given.get("payload", task["payload"])
+    if url is REFUSED:
+        return
+    if MASK not in url:
+        is_judged = parse(url).is_discord
+    elif url == task["webhook_url_masked"]:
+        is_judged = "payload" in given and webhook.speaks_discord(url)
+    else:
+        message = "is not this task's masked URL; send the whole URL, or leave the field out"
+        yield Violation("webhookUrl", message)
+        return
+    if is_judged and payload is not REFUSED:
+        yield from _check_message(payload)
 
 
 def _check_message(payload: Raw | str) -> Iterator[Violation]:
