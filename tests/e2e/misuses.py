@@ -17,6 +17,8 @@ FIELDS = (
     *("overlap", "payload", "maxRetry", "status", "webhookUrl"),
 )
 
+PARTS = ("embeds", "components", "poll", "flags", "tts", "allowed_mentions", "attachments", "applied_tags")
+
 
 class Request(NamedTuple):
     """One request to the API."""
@@ -52,12 +54,15 @@ def _bodies(url: str, token: str, task: str, api_key: str) -> Iterator[Request]:
     for text in (url, token, api_key):
         for field in (*FIELDS, text):
             for value in (text, [text], {text: text}, f"{text}\0", f"…{text}"):
-                if (field, value) not in (("webhookUrl", url), ("payload", {text: text})):
+                if (field, value) != ("webhookUrl", url):
                     yield Request("POST", "/api/tasks", {"json": {**valid, field: value}})
                     yield Request("PATCH", task, {"json": {field: value}})
         for field in ("executions", "filter", "dryRun", "ratePerSecond", text):
             for value in (text, [text], {text: text}, [{text: text}], {"reason": f"{text}\0", "taskId": text}):
                 yield Request("POST", "/api/executions/replay", {"json": {field: value}})
+        for payload in ({part: text for part in PARTS}, {part: [{text: [text]}] for part in PARTS}):
+            yield Request("POST", "/api/tasks", {"json": {**valid, "payload": payload}})
+            yield Request("PATCH", task, {"json": {"payload": payload}})
         for expression in (f"@{text}", f"0 9 * * {text}", f"{text} {text} * * *", f"0 0 1,{text} * *"):
             yield Request("POST", "/api/tasks", {"json": {**valid, "schedule": expression}})
         for long in (text * 10, f"\x07{text}"):

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 
+import asyncpg
 import pytest
 
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import Script
+from waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("scheduler")
 
@@ -27,3 +29,22 @@ async def test_a_task_that_failed_too_often_is_stopped_and_has_all_its_chances_w
     failed_since = [row for row in await executions(task, "failed") if row["finished_at"] >= since]
     counted = int(stop["reason"].split()[0])
     assert 2 <= counted <= len(failed_since)
+
+
+@pytest.mark.usefixtures("sender")
+async def test_a_payload_that_discord_would_refuse_is_not_posted_and_the_log_says_why(
+    receiver: Receiver, create_task, api, database: asyncpg.Connection, executions
+):
+    webhook = receiver.add()
+    task = await create_task(webhook.url, schedule="0 0 1 1 *")
+    await database.execute("UPDATE tasks SET payload = $1", '{"content": "' + "x" * 2001 + '"}')
+
+    await api.post(f"/api/tasks/{task['id']}/run")
+    [row] = await eventually(lambda: executions(task, "failed"))
+
+    [log] = (await api.get(f"/api/tasks/{task['id']}/logs")).json()["data"]
+    assert (row["seq"], log["status"]) == (1, "FAILED")
+    assert log["message"] == (
+        "not sent, for Discord would refuse it: payload/content: 2001 characters, at most 2000"
+    )
+    assert webhook.posts == []

@@ -47,7 +47,7 @@ async def test_created_task_is_answered_with_its_defaults(
 
 
 async def test_payload_keeps_its_order_and_spelling(client: httpx.AsyncClient, new_task: dict[str, Any]) -> None:
-    payload = '{"z": 1.50, "a": [1e2, "\\u00fc", {"y": null, "b": 12345678901234567890}]}'
+    payload = '{"z": 1.50, "content": "\\u00fc", "a": [1e2, "\\u00fc", {"y": null, "b": 12345678901234567890}]}'
     body = f'{{"name": "x", "schedule": "@daily", "webhookUrl": "{WEBHOOK_URL}", "payload": {payload}}}'
     created = await client.post("/api/tasks", content=body, headers={"Content-Type": "application/json"})
 

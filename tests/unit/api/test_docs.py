@@ -96,10 +96,11 @@ def test_bodies_refuse_unknown_fields_in_the_document_too() -> None:
 def test_body_that_the_document_shows_is_accepted(
     settings: ApiSettings, kind: type[msgspec.Struct], body: dict[str, Any]
 ) -> None:
-    of_tasks = checks(parser(settings))
+    parse = parser(settings)
+    row = {"webhook_url_masked": "https://discord.com/api/webhooks/123/…oken", "payload": '{"content": "hi"}'}
     rules = {
-        NewTask: (of_tasks, new_task_rule),
-        TaskChange: (of_tasks, change_rule),
+        NewTask: (checks(parse), new_task_rule(parse)),
+        TaskChange: (checks(parse), change_rule(parse, row)),
         ReplayRequest: (execution_fields.CHECKS, execution_fields.replay_rule),
     }
 

@@ -136,11 +136,15 @@ def test_instant_of_another_age_is_refused(field: str, instant: datetime) -> Non
 NEW = {"name": "x", "webhookUrl": URL, "payload": {"content": "hi"}}
 
 
-def refused(kind: type[msgspec.Struct], body: dict[str, Any]) -> list[str]:
+ROW = {"webhook_url_masked": "https://discord.com/api/webhooks/123/…oken", "payload": '{"content": "hi"}'}
+
+
+def refused(kind: type[msgspec.Struct], body: dict[str, Any], task: dict[str, str] = ROW) -> list[str]:
     """The fields that are named as wrong."""
-    rule = new_task_rule if kind is NewTask else change_rule
+    parse = parser(SETTINGS)
+    rule = new_task_rule(parse) if kind is NewTask else change_rule(parse, task)
     try:
-        read_body("application/json", msgspec.json.encode(body), kind, checks(parser(SETTINGS)), rule)
+        read_body("application/json", msgspec.json.encode(body), kind, checks(parse, allow_masked=True), rule)
     except InvalidInputError as error:
         return [each.field for each in error.violations]
     return []
@@ -207,6 +211,7 @@ def test_run_at_lies_within_its_window(window: dict[str, Any], named: list[str])
 @pytest.mark.parametrize(
     ("field", "values"),
     [
+        ("payload", [{"content": ""}, {"tts": True}]),
         ("jitterSeconds", [-1, 3601, 1.5, "1", None, True]),
         ("catchUp", ["", "none", "LATEST", None, 1]),
         ("expiresAfterSeconds", [0, 604_801, -1, "1", 0.5]),
@@ -245,3 +250,61 @@ def test_value_that_is_not_allowed_is_refused(field: str, values: list[Any]) -> 
 def test_value_that_is_allowed_is_taken(fields: dict[str, Any]) -> None:
     assert refused(NewTask, {**NEW, "schedule": "@daily", **fields}) == []
     assert refused(TaskChange, fields) == []
+
+
+OTHER_URL = "https://hooks.example.com/in/secret"
+OTHER_ROW = {"webhook_url_masked": "https://hooks.example.com/…cret", "payload": '{"text": "hi"}'}
+NO_MESSAGE = {"embeds": [{"title": "x" * 257}, {"color": -1}]}
+NAMED = ["payload/embeds/0/title", "payload/embeds/1/color"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({}, []),
+        ({"payload": NO_MESSAGE}, NAMED),
+        ({"payload": {"text": "hi"}}, ["payload"]),
+        ({"payload": {"text": "hi"}, "webhookUrl": OTHER_URL}, []),
+        # What is refused already is not judged further.
+        ({"payload": []}, ["payload"]),
+        ({"payload": NO_MESSAGE, "webhookUrl": "http://discord.com"}, ["webhookUrl"]),
+        # All at once, the other fields first.
+        (
+            {"payload": NO_MESSAGE, "name": "", "runAt": "2030-01-31T09:00:00Z"},
+            ["name", "schedule", "runAt", *NAMED],
+        ),
+    ],
+)
+def test_payload_of_a_new_task_is_a_message_where_its_webhook_is_discords(
+    fields: dict[str, Any], named: list[str]
+) -> None:
+    assert refused(NewTask, {**NEW, "schedule": "@daily", **fields}) == named
+
+
+@pytest.mark.parametrize(
+    ("task", "fields", "named"),
+    [
+        (ROW, {"payload": NO_MESSAGE}, NAMED),
+        (ROW, {"payload": NO_MESSAGE, "webhookUrl": ROW["webhook_url_masked"]}, NAMED),
+        (ROW, {"payload": NO_MESSAGE, "webhookUrl": URL}, NAMED),
+        (ROW, {"payload": NO_MESSAGE, "webhookUrl": OTHER_URL}, []),
+        (ROW, {"payload": NO_MESSAGE, "webhookUrl": OTHER_ROW["webhook_url_masked"]}, ["webhookUrl"]),
+        (ROW, {"payload": NO_MESSAGE, "webhookUrl": "http://discord.com"}, ["webhookUrl"]),
+        (ROW, {"payload": NO_MESSAGE, "name": ""}, ["name", *NAMED]),
+        (ROW, {"payload": [], "webhookUrl": URL}, ["payload"]),
+        (OTHER_ROW, {"payload": NO_MESSAGE}, []),
+        (OTHER_ROW, {"payload": NO_MESSAGE, "webhookUrl": OTHER_ROW["webhook_url_masked"]}, []),
+        (OTHER_ROW, {"payload": NO_MESSAGE, "webhookUrl": URL}, NAMED),
+        (OTHER_ROW, {"payload": {"content": "hi"}, "webhookUrl": URL}, []),
+        # The task's own payload is judged by a new webhook, and by nothing else.
+        (OTHER_ROW, {"webhookUrl": URL}, ["payload"]),
+        (OTHER_ROW | {"payload": '{"content": "hi"}'}, {"webhookUrl": URL}, []),
+        (ROW | {"payload": '{"tts": true}'}, {"webhookUrl": URL}, ["payload"]),
+        (ROW | {"payload": '{"tts": true}'}, {"webhookUrl": ROW["webhook_url_masked"]}, []),
+        (ROW | {"payload": '{"tts": true}'}, {"name": "x"}, []),
+    ],
+)
+def test_payload_and_webhook_of_a_change_go_together_with_the_tasks_own(
+    task: dict[str, str], fields: dict[str, Any], named: list[str]
+) -> None:
+    assert refused(TaskChange, fields, task) == named

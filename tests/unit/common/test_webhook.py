@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin_common.errors import InvalidWebhookUrlError, TocsinError
-from tocsin_common.webhook import DISCORD_HOSTS, MAX_URL_LENGTH, parse, with_wait
+from tocsin_common.webhook import (
+    DISCORD_HOSTS,
+    MAX_URL_LENGTH,
+    parse,
+    speaks_discord,
+    with_components,
+    with_wait,
+)
 
 ID = "1234567890123456789"
 TOKEN = "tOkEn_of-68_characters"  # noqa: S105 - nobody's
@@ -61,6 +68,7 @@ def test_a_discord_webhook_is_one_destination_by_whichever_name(host, version):
 )
 def test_a_url_gives_its_destination_and_its_masked_form(url, destination, masked, is_discord):
     assert parse(url, allowed_hosts=HOSTS) == (url, destination, masked, is_discord)
+    assert speaks_discord(masked) is is_discord
 
 
 @pytest.mark.parametrize(
@@ -280,3 +288,31 @@ def test_other_receivers_are_posted_to_as_they_were_given():
     url = "https://hooks.example.com/in/secret?wait=false&signature=a%20b"
 
     assert with_wait(parse(url, allowed_hosts=HOSTS)) == url
+
+
+@pytest.mark.parametrize(
+    "path", ["/webhooks/", "/api/webhooks", "/x/api/webhooks/1/a", "/?api/webhooks/", "/api/webhooks/1/abc/slack"]
+)
+def test_no_other_url_is_shown_as_one_that_speaks_discord(path):
+    webhook = parse(f"{ORIGIN}{path}", allowed_hosts=HOSTS)
+
+    assert not webhook.is_discord
+    assert not speaks_discord(webhook.masked)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", "?with_components=true"),
+        ("?thread_id=7", "?thread_id=7&with_components=true"),
+        ("?with_components=true", "?with_components=true"),
+        ("?with_components=false&thread_id=7", "?with_components=false&thread_id=7"),
+        ("?with_components=", "?with_components="),
+    ],
+)
+def test_discord_is_asked_for_components_unless_the_url_says_whether(query, expected):
+    webhook = parse(DISCORD + query)
+
+    asked = with_components(webhook)
+
+    assert asked == webhook._replace(url=DISCORD + expected)

@@ -14,6 +14,7 @@ from tocsin_common.errors import InvalidWebhookUrlError
 
 DISCORD_HOSTS = frozenset({"discord.com", "discordapp.com", "canary.discord.com", "ptb.discord.com"})
 MAX_URL_LENGTH = 2048
+_DISCORD_MASKED = "/api/webhooks/"  # in the masked form of no other URL: there the origin is followed by /…
 _DISCORD_PATH = re.compile(r"/api(?:/v\d{1,2})?/webhooks/(?P<id>\d{1,20})/(?P<token>[\w-]+)/?", re.ASCII)
 
 
@@ -53,6 +54,24 @@ def with_wait(webhook: Webhook) -> str:
     parts = urlsplit(webhook.url)
     query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "wait"]
     return urlunsplit(parts._replace(query=urlencode([*query, ("wait", "true")])))
+
+
+def with_components(webhook: Webhook) -> Webhook:
+    """The same webhook, asked for a message of components; what the URL says about that stays.
+
+    Without it Discord ignores the components where no application owns the webhook.
+    """
+    parts = urlsplit(webhook.url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    if any(name == "with_components" for name, _ in query):
+        return webhook
+    wanted = urlencode([*query, ("with_components", "true")])
+    return webhook._replace(url=urlunsplit(parts._replace(query=wanted)))
+
+
+def speaks_discord(masked: str) -> bool:
+    """What `is_discord` says of the webhook that people are shown like this."""
+    return _DISCORD_MASKED in masked
 
 
 def _split(url: str) -> SplitResult:

@@ -9,7 +9,7 @@ import msgspec
 
 from tocsin_common.errors import TocsinError, UnavailableError
 
-MAX_VIOLATIONS = 20  # a body may hold any number of unknown fields
+MAX_VIOLATIONS = 50  # a body may hold any number of unknown fields, a payload some hundred mistakes
 CUT = 7  # characters that it repeats of what is longer
 
 
@@ -17,6 +17,7 @@ class Violation(msgspec.Struct, frozen=True):
     """One thing that is wrong with one field, and what is allowed there."""
 
     field: str
+    """Within a payload with the JSON pointer (RFC 6901): `payload/embeds/0/title`."""
     message: str
 
 
@@ -45,7 +46,10 @@ class InvalidInputError(ProblemError):
 
     def __init__(self, violations: Sequence[Violation]) -> None:
         self.violations = violations[:MAX_VIOLATIONS]
-        super().__init__("; ".join(f"{each.field}: {each.message}" for each in self.violations))
+        told = [f"{each.field}: {each.message}" for each in self.violations]
+        if len(violations) > MAX_VIOLATIONS:
+            told.append(f"and {len(violations) - MAX_VIOLATIONS} more")
+        super().__init__("; ".join(told))
 
 
 class UnauthorizedError(ProblemError):

@@ -14,7 +14,7 @@ Payload = Annotated[
     Raw,
     Meta(
         description=f"a JSON object that is not empty, of at most {MAX_BYTES} bytes "
-        f"and {MAX_DEPTH} levels, without NUL characters",
+        f"and {MAX_DEPTH} levels, without NUL characters; for Discord a message within its limits",
         examples=[{"content": "Good morning"}],
         extra_json_schema={"type": "object", "minProperties": 1},
     ),

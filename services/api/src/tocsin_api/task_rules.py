@@ -5,30 +5,32 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
+import msgspec
+from msgspec import Raw
+
 from tocsin_api.errors import InvalidValueError, Violation
-from tocsin_api.inputs import Checks
+from tocsin_api.inputs import REFUSED, Checks, Rule
 from tocsin_api.payload import check_payload
 from tocsin_api.task_fields import FIRST_YEAR, LAST_YEAR, MAX_NAME_LENGTH
-from tocsin_common import schedule, timezones, webhook
+from tocsin_common import discord, schedule, timezones, webhook
 from tocsin_common.messages import iso_utc
 from tocsin_common.schedule_intervals import check_interval
 from tocsin_common.settings import ApiSettings
 
 T = TypeVar("T")
+Parse = Callable[[str], webhook.Webhook]
 
 FIRST_INSTANT = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 INSTANTS_END = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
 MASK = "…"  # stands in every masked webhook URL and in none that is accepted
 
 
-def parser(settings: ApiSettings) -> Callable[[str], webhook.Webhook]:
+def parser(settings: ApiSettings) -> Parse:
     """What accepts webhook URLs under this operator's settings."""
     return partial(webhook.parse, allowed_hosts=settings.webhook_hosts, allow_local=settings.allow_local_webhooks)
 
 
-def checks(
-    parse: Callable[[str], webhook.Webhook], *, min_interval_s: int = 1, allow_masked: bool = False
-) -> Checks:
+def checks(parse: Parse, *, min_interval_s: int = 1, allow_masked: bool = False) -> Checks:
     """The rules of NewTask's and TaskChange's fields; a masked URL can only be compared with the task's own."""
 
     def check_webhook_url(url: str) -> str:
@@ -46,17 +48,32 @@ def checks(
     }
 
 
-def new_task_rule(given: Mapping[str, Any]) -> Iterator[Violation]:
+def new_task_rule(parse: Parse) -> Rule:
     """What must hold between the fields of a new task."""
-    yield from _check_when(given)
-    yield from _check_window(given)
 
-
-def change_rule(given: Mapping[str, Any]) -> Iterator[Violation]:
-    """What must hold between the fields of a change, whatever the task is now."""
-    if "schedule" in given or "run_at" in given:
+    def rule(given: Mapping[str, Any]) -> Iterator[Violation]:
         yield from _check_when(given)
-    yield from _check_window(given)
+        yield from _check_window(given)
+        url, payload = given.get("webhook_url", REFUSED), given.get("payload", REFUSED)
+        if url is not REFUSED and payload is not REFUSED and parse(url).is_discord:
+            yield from _check_message(payload)
+
+    return rule
+
+
+def change_rule(parse: Parse, task: Mapping[str, Any]) -> Rule:
+    """What must hold between the fields of a change, and of webhook URL and payload with those of the task's row.
+
+    The row may change before the change is made. What that lets through is caught before each POST.
+    """
+
+    def rule(given: Mapping[str, Any]) -> Iterator[Violation]:
+        if "schedule" in given or "run_at" in given:
+            yield from _check_when(given)
+        yield from _check_window(given)
+        yield from _check_webhook(given, parse, task)
+
+    return rule
 
 
 def empty_window(starts_at: datetime, ends_at: datetime) -> tuple[Violation, ...]:
@@ -77,6 +94,31 @@ def run_at_is_past(run_at: datetime, now: datetime) -> tuple[Violation, ...]:
     """What is said of a `runAt` that has passed by the database's clock, which shows `now`."""
     message = f"must lie in the future: it is {iso_utc(now)} by the database's clock"
     return (Violation("runAt", f"{message}, got {iso_utc(run_at)}"),)
+
+
+def _check_webhook(given: Mapping[str, Any], parse: Parse, task: Mapping[str, Any]) -> Iterator[Violation]:
+    """What is wrong with the webhook URL of a change as this task's, or with the payload as its message."""
+    url = given.get("webhook_url", task["webhook_url_masked"])
+    payload = given.get("payload", task["payload"])
+    if url is REFUSED:
+        return
+    if MASK not in url:
+        is_judged = parse(url).is_discord
+    elif url == task["webhook_url_masked"]:
+        is_judged = "payload" in given and webhook.speaks_discord(url)
+    else:
+        message = "is not this task's masked URL; send the whole URL, or leave the field out"
+        yield Violation("webhookUrl", message)
+        return
+    if is_judged and payload is not REFUSED:
+        yield from _check_message(payload)
+
+
+def _check_message(payload: Raw | str) -> Iterator[Violation]:
+    """What Discord would refuse of a payload."""
+    message = msgspec.json.decode(payload if isinstance(payload, str) else bytes(payload))
+    for violation in discord.violations(message):
+        yield Violation(violation.field, violation.message)
 
 
 def _check_when(given: Mapping[str, Any]) -> tuple[Violation, ...]:

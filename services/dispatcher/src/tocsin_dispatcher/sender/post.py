@@ -16,7 +16,7 @@ from tocsin_common.http import read_some
 from tocsin_common.messages import execution_id
 from tocsin_common.sealing import Sealer
 from tocsin_dispatcher.clock import DatabaseClock, boottime
-from tocsin_dispatcher.sender import echo
+from tocsin_dispatcher.sender import echo, payload
 from tocsin_dispatcher.sender.claim import Grant
 from tocsin_dispatcher.sender.outcome import Answer, Failure, Limit, Verdict, judge, limit_of
 
@@ -62,6 +62,8 @@ class Poster:
             target = self._target(grant)
         except (SealingError, InvalidWebhookUrlError) as error:
             return Attempt(started_at, 0.0, _refusal(error), None)
+        except payload.RefusedPayloadError as error:
+            return Attempt(started_at, 0.0, Verdict("permanent", str(error)), None)
         result = await self._send(target, grant)
         duration_s = time.monotonic() - started
         limit = limit_of(result) if isinstance(result, Answer) else None
@@ -78,7 +80,8 @@ class Poster:
 
     def _target(self, grant: Grant) -> webhook.Webhook:
         url = self._open(grant)
-        return webhook.parse(url, allowed_hosts=self._allowed_hosts, allow_local=self._allow_local)
+        target = webhook.parse(url, allowed_hosts=self._allowed_hosts, allow_local=self._allow_local)
+        return payload.webhook_for(grant.payload, target)
 
     def _open(self, grant: Grant) -> str:
         return self._sealer.open(grant.webhook_url_sealed, context=grant.job.task_id.bytes)
