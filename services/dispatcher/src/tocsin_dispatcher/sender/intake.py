@@ -4,14 +4,14 @@ A message is acked right after the claim: from there on the rows carry the work,
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import asyncpg
 import msgspec
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from tocsin_common import failpoints, topology
+from tocsin_common import failpoints, topology, webhook
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
 from tocsin_common.messages import MAX_JOBS, Job, JobMessage, decode_jobs
@@ -19,6 +19,7 @@ from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender.claim import Claimed, Claims, Grant, unique
 from tocsin_dispatcher.sender.delivery import Deliveries
 from tocsin_dispatcher.sender.destinations import Destinations
+from tocsin_dispatcher.sender.egress import Egress
 from tocsin_dispatcher.sender.inbox import Delivery, Inbox
 from tocsin_dispatcher.sender.record import Recorder
 from tocsin_dispatcher.sender.slots import Slots
@@ -41,6 +42,7 @@ class Intake:
         slots: Slots,
         claims: Claims,
         destinations: Destinations,
+        egress: Egress,
         waits: Waits,
         recorder: Recorder,
         deliveries: Deliveries,
@@ -54,6 +56,7 @@ class Intake:
         self._slots = slots
         self._claims = claims
         self._destinations = destinations
+        self._egress = egress
         self._waits = waits
         self._recorder = recorder
         self._deliveries = deliveries
@@ -161,8 +164,9 @@ class Intake:
 
     async def _park_and_claim(self, jobs: Collection[Job]) -> tuple[list[tuple[Job, float]], Claimed]:
         parked = await self._destinations.park(jobs)
-        gone = {(job.scheduled_for, job.task_id) for job, _ in parked}
-        rest = [job for job in jobs if (job.scheduled_for, job.task_id) not in gone]
+        rest = _without(jobs, parked)
+        parked += await self._egress.postpone([job for job in rest if webhook.is_discords(job.destination)])
+        rest = _without(rest, parked)
         return parked, await self._claims.claim(rest) if rest else Claimed([], [])
 
     async def _deliver(self, grant: Grant) -> None:
@@ -211,6 +215,11 @@ async def open_queue(channel: AbstractChannel, *, prefetch: int) -> AbstractQueu
     await channel.set_qos(prefetch_count=prefetch)
     _, queue = await topology.declare_jobs(channel)
     return queue
+
+
+def _without(jobs: Iterable[Job], parked: Iterable[tuple[Job, float]]) -> list[Job]:
+    gone = {(job.scheduled_for, job.task_id) for job, _ in parked}
+    return [job for job in jobs if (job.scheduled_for, job.task_id) not in gone]
 
 
 async def _ack(message: AbstractIncomingMessage) -> None:

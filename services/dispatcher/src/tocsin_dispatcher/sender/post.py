@@ -18,7 +18,8 @@ from tocsin_common.sealing import Sealer
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.sender import echo
 from tocsin_dispatcher.sender.claim import Grant
-from tocsin_dispatcher.sender.outcome import Answer, Failure, Limit, Verdict, judge, limit_of
+from tocsin_dispatcher.sender.limits import Told, tell
+from tocsin_dispatcher.sender.outcome import Answer, Failure, Verdict, judge
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +31,8 @@ class Attempt(NamedTuple):
     """Database time."""
     duration_s: float
     verdict: Verdict
-    limit: Limit | None
+    told: Told | None
+    """What the answer shows of limits; None where there is none."""
 
 
 class Poster:
@@ -64,10 +66,10 @@ class Poster:
             return Attempt(started_at, 0.0, Verdict("permanent", f"the webhook URL {error}"), None)
         result = await self._send(target, grant)
         duration_s = time.monotonic() - started
-        limit = limit_of(result) if isinstance(result, Answer) else None
         verdict = judge(result)
+        told = tell(result, verdict) if isinstance(result, Answer) else None
         message = echo.hide(verdict.message, echo.secrets_of(target))
-        return Attempt(started_at, duration_s, verdict._replace(message=message), limit)
+        return Attempt(started_at, duration_s, verdict._replace(message=message), told)
 
     def _target(self, grant: Grant) -> webhook.Webhook:
         url = self._sealer.open(grant.webhook_url_sealed, context=grant.job.task_id.bytes)
