@@ -19,10 +19,11 @@ from tocsin_dispatcher.sender import intake, post
 from tocsin_dispatcher.sender.backoff import Backoff
 from tocsin_dispatcher.sender.budget import Rules
 from tocsin_dispatcher.sender.claim import Claims
+from tocsin_dispatcher.sender.crowd import Crowd
 from tocsin_dispatcher.sender.delivery import Deliveries
 from tocsin_dispatcher.sender.destinations import Breaker, Destinations
 from tocsin_dispatcher.sender.egress import Egress
-from tocsin_dispatcher.sender.inbox import Inbox
+from tocsin_dispatcher.sender.inbox import Delivery, Inbox
 from tocsin_dispatcher.sender.intake import Intake
 from tocsin_dispatcher.sender.post import Poster
 from tocsin_dispatcher.sender.record import Recorder
@@ -83,6 +84,11 @@ async def _deliver(
     destinations = Destinations(
         pool, in_flight_each=settings.in_flight_per_destination, breaker=_breaker(settings)
     )
+    crowd = Crowd(
+        most_each=settings.in_flight_per_destination,
+        most_waiting=settings.memory_waits,
+        bring_back=lambda job: inbox.put(Delivery([job], None)),
+    )
     egress = Egress(
         pool,
         group=settings.egress_group or socket.gethostname(),
@@ -92,7 +98,7 @@ async def _deliver(
     recorder = Recorder(pool, backoff, batch=settings.record_batch, delay_s=settings.record_delay_s)
     limit = settings.auto_disable_after
     deliveries = Deliveries(
-        pool, claims, destinations, egress, poster, recorder, waits, publisher, auto_disable_after=limit
+        pool, claims, crowd, destinations, egress, poster, recorder, waits, publisher, auto_disable_after=limit
     )
     queue = await intake.open_queue(await connections.consuming.channel(), prefetch=settings.prefetch)
     slots = Slots(settings.post_slots)
@@ -103,6 +109,7 @@ async def _deliver(
         inbox,
         slots,
         claims,
+        crowd,
         destinations,
         egress,
         waits,
@@ -112,7 +119,7 @@ async def _deliver(
         consumer_tag=tag,
     )
     await _deliver_until(stop, sender, inbox, recorder, settings.drain_timeout_s)
-    await waits.hand_over()
+    await waits.hand_over(crowd.take_all())
 
 
 def _breaker(settings: SenderSettings) -> Breaker:

@@ -11,6 +11,7 @@ from tocsin_common.messages import JobMessage, execution_id, iso_utc
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.claim import Claims, Grant
+from tocsin_dispatcher.sender.crowd import Crowd
 from tocsin_dispatcher.sender.destinations import Destinations
 from tocsin_dispatcher.sender.egress import Egress
 from tocsin_dispatcher.sender.post import Attempt, Poster
@@ -27,6 +28,7 @@ class Deliveries:
         self,
         pool: asyncpg.Pool,
         claims: Claims,
+        crowd: Crowd,
         destinations: Destinations,
         egress: Egress,
         poster: Poster,
@@ -38,6 +40,7 @@ class Deliveries:
     ) -> None:
         self._pool = pool
         self._claims = claims
+        self._crowd = crowd
         self._destinations = destinations
         self._egress = egress
         self._poster = poster
@@ -56,7 +59,7 @@ class Deliveries:
                 await self._destinations.learn(destination, attempt)
                 await self._learn_of_address(destination, attempt)
         finally:
-            self._destinations.leave(destination)
+            self._crowd.leave(destination)
         if attempt is None:
             await self._claims.give_back([grant])
             return None

@@ -1,7 +1,7 @@
-"""ADAPTER. Room at each destination: this sender's own POSTs in flight, and the limits that all senders share."""
+"""ADAPTER. What all senders know of destinations: their limits, their blocks, and whether they answer at all."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, TypeVar
 
 import asyncpg
@@ -56,16 +56,18 @@ class Destinations:
         self._pool = pool
         self._in_flight_each = in_flight_each
         self._breaker = breaker
-        self._in_flight: Counter[str] = Counter()
         self._post_s: dict[str, float] = {}
         self._entered_at: dict[str, float] = {}
         self._told: dict[str, tuple[str | None, Window | None]] = {}
         self._failing: dict[str, bool] = {}
 
-    async def park(self, jobs: Collection[Job]) -> list[tuple[Job, float]]:
-        """Give a slot to each job whose destination has no room now; returns those with their seconds to wait."""
+    async def park(self, jobs: Collection[Job], crowded: Sequence[Job] = ()) -> list[tuple[Job, float]]:
+        """Give a slot to each job whose destination has no room now; returns those with their seconds to wait.
+
+        `crowded`: for these this sender itself has no room.
+        """
+        jobs, saturated = [*jobs, *crowded], set(crowded)
         known = await self._look_up({job.destination for job in jobs})
-        saturated = self._saturated(jobs)
         counted = self._counted(jobs, known)
         asking = {job.destination for job in saturated} | counted
         if strangers := sorted(asking - known.keys()):
@@ -92,14 +94,7 @@ class Destinations:
 
     def enter(self, destination: str) -> None:
         """A POST to `destination` begins."""
-        self._in_flight[destination] += 1
         _remember(self._entered_at, destination, boottime())
-
-    def leave(self, destination: str) -> None:
-        """A POST to `destination` ended, or never began."""
-        self._in_flight[destination] -= 1
-        if not self._in_flight[destination]:
-            del self._in_flight[destination]
 
     async def learn(self, destination: str, attempt: Attempt) -> None:
         """Tell all senders what an attempt shows. If the database is away, the destination shows it again."""
@@ -190,17 +185,6 @@ class Destinations:
     async def _forget_failures(self, destination: str) -> None:
         if self._failing.pop(destination, False):
             await self._pool.execute(sql.FORGET_FAILURES, destination, self._breaker.failures)
-
-    def _saturated(self, jobs: Collection[Job]) -> set[Job]:
-        """Those for which this sender has no POST in flight left at their destination."""
-        room = {job.destination: max(0, self._in_flight_each - self._in_flight[job.destination]) for job in jobs}
-        saturated = set()
-        for job in jobs:
-            if room[job.destination] == 0:
-                saturated.add(job)
-            else:
-                room[job.destination] -= 1
-        return saturated
 
 
 def _limit(destination: str, known: Window | None) -> Window:

@@ -17,6 +17,7 @@ from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
 from tocsin_common.messages import MAX_JOBS, Job, JobMessage, decode_jobs
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender.claim import Claimed, Claims, Grant, unique
+from tocsin_dispatcher.sender.crowd import Crowd
 from tocsin_dispatcher.sender.delivery import Deliveries
 from tocsin_dispatcher.sender.destinations import Destinations
 from tocsin_dispatcher.sender.egress import Egress
@@ -41,6 +42,7 @@ class Intake:
         inbox: Inbox,
         slots: Slots,
         claims: Claims,
+        crowd: Crowd,
         destinations: Destinations,
         egress: Egress,
         waits: Waits,
@@ -55,6 +57,7 @@ class Intake:
         self._inbox = inbox
         self._slots = slots
         self._claims = claims
+        self._crowd = crowd
         self._destinations = destinations
         self._egress = egress
         self._waits = waits
@@ -130,12 +133,14 @@ class Intake:
                 await _ack(delivery.message)
         failpoints.reach("sender.acked")
         for grant in claimed.grants:
+            self._crowd.enter(grant.job.destination)
             self._destinations.enter(grant.job.destination)
             task = asyncio.create_task(self._deliver(grant))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         if parked:
             failpoints.reach("sender.parked")
+        self._crowd.let_in({job.destination for job in jobs})  # some that there was room for were not granted
         await self._waits.hold(parked)
         await self._waits.hold(claimed.not_due, came_back=True)
 
@@ -163,11 +168,14 @@ class Intake:
         return parked, Claimed(grants, [wait for _, claimed in parts for wait in claimed.not_due])
 
     async def _park_and_claim(self, jobs: Collection[Job]) -> tuple[list[tuple[Job, float]], Claimed]:
-        parked = await self._destinations.park(jobs)
-        rest = _without(jobs, parked)
+        begin, wait_here, too_many = self._crowd.split(jobs)
+        parked = await self._destinations.park(begin, too_many)
+        rest = _without(begin, parked)
         parked += await self._egress.postpone([job for job in rest if webhook.is_discords(job.destination)])
         rest = _without(rest, parked)
-        return parked, await self._claims.claim(rest) if rest else Claimed([], [])
+        claimed = await self._claims.claim(rest) if rest else Claimed([], [])
+        self._crowd.hold(wait_here)  # nothing can fail any more: else their messages would bring them again
+        return parked, claimed
 
     async def _deliver(self, grant: Grant) -> None:
         try:
