@@ -41,7 +41,7 @@ class Waits:
             failpoints.reach("sender.in_tier")
 
     async def hand_over(self, others: Iterable[Job] = ()) -> None:
-        """At shutdown: give what waits in memory, came back to a closed inbox, and `others` to the smallest tier."""
+        """At shutdown: give what waits in memory or came back to a closed inbox, and `others`, to a tier."""
         jobs = [*self._timers.values(), *self._inbox.take_waited(), *others]
         for timer in self._timers:
             timer.cancel()
