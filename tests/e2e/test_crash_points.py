@@ -325,8 +325,8 @@ async def test_a_webhook_that_is_gone_stops_its_tasks_at_the_next_attempt(stage:
 
 
 async def test_a_slot_that_nothing_brings_back_is_announced_by_the_sweeper(stage: Stage):
-    armed = await stage.start("send", dies_at="sender.parked", IN_FLIGHT_PER_DESTINATION="1")
-    for _ in range(2):
+    armed = await stage.start("send", dies_at="sender.parked", IN_FLIGHT_PER_DESTINATION="1", MEMORY_WAITS="1")
+    for _ in range(3):  # one begins, one waits for it, and one is too many for that
         await stage.create_task()
     await stage.age()
     scheduler = await stage.start("schedule", **NEVER_SWEEPS)

@@ -131,6 +131,19 @@ class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     post_slots: Annotated[int, Meta(ge=50, le=1000)] = 100
     """POSTs at the same time in this process; at least one whole job message."""
     in_flight_per_destination: Count = 5
+    breaker_failures: Count = 5
+    """So many POSTs in a row that end without an answer or with HTTP 5xx, of all senders: then the destination is
+    left alone for a while."""
+    breaker_first_s: Seconds = 1
+    """The first such block; each further one is twice as long, up to `breaker_most_s`. One POST ends each."""
+    breaker_most_s: Seconds = 60
+    egress_group: str = ""
+    """Senders that share a public IP address have the same; empty is the host's name."""
+    discord_posts_per_s: Annotated[int, Meta(ge=1, le=10_000)] = 50
+    """POSTs to Discord in a second, of an egress group."""
+    discord_invalid_answers: Annotated[int, Meta(ge=10)] = 10_000
+    """So many answers 401, 403 or 429 in ten minutes make Discord block an address; from half of them on it is
+    posted to more slowly."""
     post_timeout_s: Seconds = 10
     claim_ttl_s: Seconds = 30
     record_batch: Annotated[int, Meta(ge=1, le=1000)] = 100
@@ -252,6 +265,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         )
     if values.get("retry_first_s", 1) > values.get("retry_most_s", 512):
         problems.append("RETRY_FIRST_S must not be more than RETRY_MOST_S")
+    if values.get("breaker_first_s", 1) > values.get("breaker_most_s", 60):
+        problems.append("BREAKER_FIRST_S must not be more than BREAKER_MOST_S")
     if values.get("post_timeout_s", 10) >= values.get("claim_ttl_s", 30):
         problems.append("POST_TIMEOUT_S must be less than CLAIM_TTL_S, or a POST outlives its claim")
     return problems

@@ -17,6 +17,8 @@ MAX_URL_LENGTH = 2048
 _DISCORD_MASKED = "/api/webhooks/"  # in the masked form of no other URL: there the origin is followed by /…
 _DISCORD_PATH = re.compile(r"/api(?:/v\d{1,2})?/webhooks/(?P<id>\d{1,20})/(?P<token>[\w-]+)/?", re.ASCII)
 
+_DISCORDS_DESTINATION = re.compile(r"(?:discord\.com|https?://[^/]+)/\d{1,20}", re.ASCII)
+
 
 class Webhook(NamedTuple):
     """A URL that was accepted."""
@@ -45,6 +47,11 @@ def parse(url: str, *, allowed_hosts: Collection[str] = (), allow_local: bool = 
         return _other(url, parts)
     allowed = ", ".join(sorted(DISCORD_HOSTS | set(allowed_hosts)))
     raise InvalidWebhookUrlError(f"its host is not allowed; allowed are {allowed}")
+
+
+def is_discords(destination: str) -> bool:
+    """Whether what has this destination speaks Discord's webhook API: it ends with a webhook's id."""
+    return _DISCORDS_DESTINATION.fullmatch(destination) is not None
 
 
 def with_wait(webhook: Webhook) -> str:

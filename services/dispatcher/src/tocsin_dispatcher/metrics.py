@@ -11,6 +11,7 @@
 | `tocsin_executions_expired_total` | executions that would have started later than their task allows |
 | `tocsin_executions_skipped_total` | executions that came while an earlier one of their task was under way |
 | `tocsin_executions_given_up_total` | executions that failed by age or by lost claims |
+| `tocsin_answers_invalid_total` | answers 401, 403 or 429 that Discord counts against this address |
 | `tocsin_hints_heard_total` | hints of changed tasks that a scheduler heard |
 
 They have no labels: a task is found in the log, and nothing here can hold a secret. They begin at 0 with the
@@ -51,6 +52,9 @@ EXECUTIONS_SKIPPED = Counter(
 )
 EXECUTIONS_GIVEN_UP = Counter(
     "tocsin_executions_given_up_total", "Executions that failed by age or by lost claims"
+)
+ANSWERS_INVALID = Counter(
+    "tocsin_answers_invalid_total", "Answers 401, 403 or 429 that Discord counts against this address"
 )
 HINTS_HEARD = Counter("tocsin_hints_heard_total", "Hints of changed tasks that a scheduler heard")
 

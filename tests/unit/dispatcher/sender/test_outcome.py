@@ -13,10 +13,8 @@ from tocsin_dispatcher.sender.outcome import (
     MIN_WAIT_S,
     Answer,
     Failure,
-    Limit,
     clean,
     judge,
-    limit_of,
 )
 
 
@@ -80,39 +78,6 @@ def test_a_failure_after_the_request_was_sent_is_ambiguous():
 )
 def test_a_limited_answer_says_how_long_to_wait(given_answer: Answer, wait_s: float):
     assert judge(given_answer).wait_s == pytest.approx(wait_s)
-
-
-@pytest.mark.parametrize(
-    ("given_answer", "limit"),
-    [
-        pytest.param(answer(204), None, id="no headers"),
-        pytest.param(
-            answer(200, x_ratelimit_limit="5", x_ratelimit_remaining="4", x_ratelimit_reset_after="2.0"),
-            Limit(0.0, 0.4),
-            id="the first of a window shows its spacing",
-        ),
-        pytest.param(
-            answer(200, x_ratelimit_limit="5", x_ratelimit_remaining="3", x_ratelimit_reset_after="1.9"),
-            None,
-            id="in the middle there is nothing to keep in mind",
-        ),
-        pytest.param(
-            answer(200, x_ratelimit_limit="5", x_ratelimit_remaining="0", x_ratelimit_reset_after="0.7"),
-            Limit(0.7, 0.0),
-            id="the last one blocks until the reset",
-        ),
-        pytest.param(answer(429, {"retry_after": 3}), Limit(3.0, 0.0), id="a 429 blocks as told"),
-        pytest.param(
-            answer(200, x_ratelimit_limit="0", x_ratelimit_remaining="-1", x_ratelimit_reset_after="x"),
-            None,
-            id="nonsense",
-        ),
-    ],
-)
-def test_the_headers_tell_the_limit(given_answer: Answer, limit: Limit | None):
-    found = limit_of(given_answer)
-
-    assert found == (limit and pytest.approx(limit))
 
 
 def test_a_message_names_status_text_and_code():

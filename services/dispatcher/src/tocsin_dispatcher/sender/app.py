@@ -1,6 +1,7 @@
 """SHELL. The composition root of the role `send`: builds everything, delivers until it is told to stop, drains."""
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 
@@ -15,10 +16,13 @@ from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import intake, post
 from tocsin_dispatcher.sender.backoff import Backoff
+from tocsin_dispatcher.sender.budget import Rules
 from tocsin_dispatcher.sender.claim import Claims
+from tocsin_dispatcher.sender.crowd import Crowd
 from tocsin_dispatcher.sender.delivery import Deliveries
-from tocsin_dispatcher.sender.destinations import Destinations
-from tocsin_dispatcher.sender.inbox import Inbox
+from tocsin_dispatcher.sender.destinations import Breaker, Destinations
+from tocsin_dispatcher.sender.egress import Egress
+from tocsin_dispatcher.sender.inbox import Delivery, Inbox
 from tocsin_dispatcher.sender.intake import Intake
 from tocsin_dispatcher.sender.post import Poster
 from tocsin_dispatcher.sender.record import Recorder
@@ -26,6 +30,7 @@ from tocsin_dispatcher.sender.slots import Slots
 from tocsin_dispatcher.sender.tiers import Waits
 
 PUBLISH_WINDOW = 100
+PROBE_MARGIN_S = 2  # from a probe's claim to its POST, and from its answer to what all senders know
 
 _log = structlog.get_logger(__name__)
 
@@ -76,21 +81,54 @@ async def _deliver(
     )
     waits = Waits(inbox, publisher, most_in_memory=settings.memory_waits, briefly_s=settings.memory_wait_s)
     claims = Claims(pool, clock, sender=name, ttl_s=settings.claim_ttl_s)
-    destinations = Destinations(pool, in_flight_each=settings.in_flight_per_destination)
+    destinations = Destinations(
+        pool, in_flight_each=settings.in_flight_per_destination, breaker=_breaker(settings)
+    )
+    crowd = Crowd(
+        most_each=settings.in_flight_per_destination,
+        most_waiting=settings.memory_waits,
+        bring_back=lambda job: inbox.put(Delivery([job], None)),
+    )
+    egress = Egress(
+        pool,
+        group=settings.egress_group or socket.gethostname(),
+        rules=Rules(settings.discord_posts_per_s, settings.discord_invalid_answers),
+    )
     backoff = Backoff(settings.retry_first_s, settings.retry_most_s, settings.retry_jitter)
     recorder = Recorder(pool, backoff, batch=settings.record_batch, delay_s=settings.record_delay_s)
     limit = settings.auto_disable_after
     deliveries = Deliveries(
-        pool, claims, destinations, poster, recorder, waits, publisher, auto_disable_after=limit
+        pool, claims, crowd, destinations, egress, poster, recorder, waits, publisher, auto_disable_after=limit
     )
     queue = await intake.open_queue(await connections.consuming.channel(), prefetch=settings.prefetch)
     slots = Slots(settings.post_slots)
     tag = TAKES_JOBS.name(name)
     sender = Intake(
-        pool, queue, inbox, slots, claims, destinations, waits, recorder, deliveries, publisher, consumer_tag=tag
+        pool,
+        queue,
+        inbox,
+        slots,
+        claims,
+        crowd,
+        destinations,
+        egress,
+        waits,
+        recorder,
+        deliveries,
+        publisher,
+        consumer_tag=tag,
     )
     await _deliver_until(stop, sender, inbox, recorder, settings.drain_timeout_s)
-    await waits.hand_over()
+    await waits.hand_over(crowd.take_all())
+
+
+def _breaker(settings: SenderSettings) -> Breaker:
+    return Breaker(
+        settings.breaker_failures,
+        settings.breaker_first_s,
+        settings.breaker_most_s,
+        probe_s=settings.post_timeout_s + PROBE_MARGIN_S,
+    )
 
 
 async def _deliver_until(

@@ -5,13 +5,15 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from tocsin_common import failpoints
+from tocsin_common import failpoints, webhook
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.messages import execution_id, iso_utc
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.claim import Claims, Grant
+from tocsin_dispatcher.sender.crowd import Crowd
 from tocsin_dispatcher.sender.destinations import Destinations
+from tocsin_dispatcher.sender.egress import Egress
 from tocsin_dispatcher.sender.post import Attempt, Poster
 from tocsin_dispatcher.sender.record import Recorded, Recorder
 from tocsin_dispatcher.sender.tiers import Waits
@@ -26,7 +28,9 @@ class Deliveries:
         self,
         pool: asyncpg.Pool,
         claims: Claims,
+        crowd: Crowd,
         destinations: Destinations,
+        egress: Egress,
         poster: Poster,
         recorder: Recorder,
         waits: Waits,
@@ -36,7 +40,9 @@ class Deliveries:
     ) -> None:
         self._pool = pool
         self._claims = claims
+        self._crowd = crowd
         self._destinations = destinations
+        self._egress = egress
         self._poster = poster
         self._recorder = recorder
         self._waits = waits
@@ -45,16 +51,15 @@ class Deliveries:
 
     async def post_and_record(self, grant: Grant) -> tuple[Attempt, Recorded] | None:
         """The part that holds a POST slot; None where the claim was too old and was given back."""
-        duration_s = None
+        destination = grant.job.destination
         try:
             attempt = await self._poster.post(grant)
             if attempt is not None:
                 failpoints.reach("sender.answered")
-                duration_s = attempt.duration_s
-                if attempt.limit is not None:
-                    await self._destinations.learn(grant.job.destination, attempt.limit)
+                await self._destinations.learn(destination, attempt)
+                await self._learn_of_address(destination, attempt)
         finally:
-            self._destinations.leave(grant.job.destination, duration_s)
+            self._crowd.leave(destination)
         if attempt is None:
             await self._claims.give_back([grant])
             return None
@@ -62,6 +67,14 @@ class Deliveries:
         failpoints.reach("sender.recorded")
         _report(grant, attempt, recorded)
         return attempt, recorded
+
+    async def _learn_of_address(self, destination: str, attempt: Attempt) -> None:
+        if attempt.told is None or not webhook.is_discords(destination):
+            return
+        if attempt.told.is_invalid:
+            await self._egress.count_invalid()
+        if attempt.told.is_everywhere:
+            await self._egress.block(attempt.told.blocked_s)
 
     async def follow_up(self, grant: Grant, attempt: Attempt, recorded: Recorded) -> None:
         """What the outcome makes happen elsewhere; the sweeper or the next failure makes up for a failure."""

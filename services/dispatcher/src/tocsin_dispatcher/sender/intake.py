@@ -4,21 +4,23 @@ A message is acked right after the claim: from there on the rows carry the work,
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import asyncpg
 import msgspec
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from tocsin_common import failpoints, topology
+from tocsin_common import failpoints, topology, webhook
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
 from tocsin_common.messages import MAX_JOBS, Job, decode_jobs
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender.claim import Claimed, Claims, Grant, unique
+from tocsin_dispatcher.sender.crowd import Crowd
 from tocsin_dispatcher.sender.delivery import Deliveries
 from tocsin_dispatcher.sender.destinations import Destinations
+from tocsin_dispatcher.sender.egress import Egress
 from tocsin_dispatcher.sender.inbox import Delivery, Inbox
 from tocsin_dispatcher.sender.record import Recorder
 from tocsin_dispatcher.sender.slots import Slots
@@ -40,7 +42,9 @@ class Intake:
         inbox: Inbox,
         slots: Slots,
         claims: Claims,
+        crowd: Crowd,
         destinations: Destinations,
+        egress: Egress,
         waits: Waits,
         recorder: Recorder,
         deliveries: Deliveries,
@@ -53,7 +57,9 @@ class Intake:
         self._inbox = inbox
         self._slots = slots
         self._claims = claims
+        self._crowd = crowd
         self._destinations = destinations
+        self._egress = egress
         self._waits = waits
         self._recorder = recorder
         self._deliveries = deliveries
@@ -127,12 +133,14 @@ class Intake:
                 await _ack(delivery.message)
         failpoints.reach("sender.acked")
         for grant in claimed.grants:
+            self._crowd.enter(grant.job.destination)
             self._destinations.enter(grant.job.destination)
             task = asyncio.create_task(self._deliver(grant))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         if parked:
             failpoints.reach("sender.parked")
+        self._crowd.let_in({job.destination for job in jobs})  # some that there was room for were not granted
         await self._waits.hold(parked)
         await self._waits.hold(claimed.not_due, came_back=True)
 
@@ -158,10 +166,14 @@ class Intake:
         return parked, Claimed(grants, [wait for _, claimed in parts for wait in claimed.not_due])
 
     async def _park_and_claim(self, jobs: Collection[Job]) -> tuple[list[tuple[Job, float]], Claimed]:
-        parked = await self._destinations.park(jobs)
-        gone = {(job.scheduled_for, job.task_id) for job, _ in parked}
-        rest = [job for job in jobs if (job.scheduled_for, job.task_id) not in gone]
-        return parked, await self._claims.claim(rest) if rest else Claimed([], [])
+        begin, wait_here, too_many = self._crowd.split(jobs)
+        parked = await self._destinations.park(begin, too_many)
+        rest = _without(begin, parked)
+        parked += await self._egress.postpone([job for job in rest if webhook.is_discords(job.destination)])
+        rest = _without(rest, parked)
+        claimed = await self._claims.claim(rest) if rest else Claimed([], [])
+        self._crowd.hold(wait_here)  # nothing can fail any more: else their messages would bring them again
+        return parked, claimed
 
     async def _deliver(self, grant: Grant) -> None:
         try:
@@ -209,6 +221,11 @@ async def open_queue(channel: AbstractChannel, *, prefetch: int) -> AbstractQueu
     await channel.set_qos(prefetch_count=prefetch)
     _, queue = await topology.declare_jobs(channel)
     return queue
+
+
+def _without(jobs: Iterable[Job], parked: Iterable[tuple[Job, float]]) -> list[Job]:
+    gone = {(job.scheduled_for, job.task_id) for job, _ in parked}
+    return [job for job in jobs if (job.scheduled_for, job.task_id) not in gone]
 
 
 async def _ack(message: AbstractIncomingMessage) -> None:

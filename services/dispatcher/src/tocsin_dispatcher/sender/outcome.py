@@ -1,4 +1,4 @@
-"""PURE. What an answer, or the lack of one, means: one table from result to outcome, and the limits it tells.
+"""PURE. What an answer, or the lack of one, means: one table from result to outcome.
 
 Source: Discord's documentation of webhooks, rate limits and error codes.
 """
@@ -48,14 +48,10 @@ class Verdict(NamedTuple):
     is_ours: bool = False
     """The cause is this installation's: however often it comes, the task is not stopped for it."""
 
-
-class Limit(NamedTuple):
-    """What an answer tells about its destination's rate limit."""
-
-    blocked_s: float
-    """No POST for this long; 0 is none."""
-    spacing_s: float
-    """Window / limit, where the answer shows the whole window; else 0."""
+    @property
+    def is_breakdown(self) -> bool:
+        """The receiver gave no answer, or one that says that it is broken."""
+        return self.outcome == "retryable" and (self.http_status is None or self.http_status >= 500)
 
 
 def judge(result: Answer | Failure) -> Verdict:
@@ -69,22 +65,6 @@ def judge(result: Answer | Failure) -> Verdict:
     if result.status == 429:
         return Verdict("limited", text, result.status, wait_s=_retry_after_s(result, facts))
     return Verdict(_refusal(result.status, _code(facts)), text, result.status)
-
-
-def limit_of(answer: Answer) -> Limit | None:
-    """What the X-RateLimit headers and a 429 say; None where nothing has to be kept in mind."""
-    limit = _number(answer.headers.get("x-ratelimit-limit"))
-    remaining = _number(answer.headers.get("x-ratelimit-remaining"))
-    reset_after_s = _number(answer.headers.get("x-ratelimit-reset-after"))
-    blocked_s = 0.0
-    if answer.status == 429:
-        blocked_s = _retry_after_s(answer, _facts(answer.body))
-    elif remaining == 0 and reset_after_s is not None:
-        blocked_s = min(reset_after_s, MAX_WAIT_S)
-    # Only the first answer of a window shows the window's whole length.
-    is_first = limit is not None and limit >= 1 and remaining == limit - 1
-    spacing_s = min(reset_after_s, MAX_WAIT_S) / limit if is_first and limit and reset_after_s else 0.0
-    return Limit(blocked_s, spacing_s) if blocked_s or spacing_s else None
 
 
 def clean(text: str) -> str:

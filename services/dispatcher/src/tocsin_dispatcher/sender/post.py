@@ -18,7 +18,8 @@ from tocsin_common.sealing import Sealer
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.sender import echo, payload
 from tocsin_dispatcher.sender.claim import Grant
-from tocsin_dispatcher.sender.outcome import Answer, Failure, Limit, Verdict, judge, limit_of
+from tocsin_dispatcher.sender.limits import Told, tell
+from tocsin_dispatcher.sender.outcome import Answer, Failure, Verdict, judge
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +31,8 @@ class Attempt(NamedTuple):
     """Database time."""
     duration_s: float
     verdict: Verdict
-    limit: Limit | None
+    told: Told | None
+    """What the answer shows of limits; None where there is none."""
 
 
 class Poster:
@@ -66,10 +68,10 @@ class Poster:
             return Attempt(started_at, 0.0, Verdict("permanent", str(error)), None)
         result = await self._send(target, grant)
         duration_s = time.monotonic() - started
-        limit = limit_of(result) if isinstance(result, Answer) else None
         verdict = judge(result)
+        told = tell(result, verdict) if isinstance(result, Answer) else None
         message = echo.hide(verdict.message, echo.secrets_of(target))
-        return Attempt(started_at, duration_s, verdict._replace(message=message), limit)
+        return Attempt(started_at, duration_s, verdict._replace(message=message), told)
 
     def url_hashes(self, grant: Grant) -> list[bytes]:
         """By which the tasks with this URL are found, whichever of our keys was the first when they got theirs."""

@@ -40,9 +40,9 @@ class Waits:
             await self._publisher.publish_all(pack(jobs), topology.tier_queue(tier))
             failpoints.reach("sender.in_tier")
 
-    async def hand_over(self) -> None:
-        """At shutdown: give what waits in memory, or came back to a closed inbox, to the smallest tier."""
-        jobs = [*self._timers.values(), *self._inbox.take_waited()]
+    async def hand_over(self, others: Iterable[Job] = ()) -> None:
+        """At shutdown: give what waits in memory or came back to a closed inbox, and `others`, to a tier."""
+        jobs = [*self._timers.values(), *self._inbox.take_waited(), *others]
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
