@@ -1,6 +1,6 @@
 """ADAPTER. One POST: opens the sealed URL, sends the payload, and says what came back."""
 
-import asyncio
+import math
 import time
 from collections.abc import Collection
 from datetime import datetime
@@ -12,7 +12,7 @@ import structlog
 
 from tocsin_common import webhook
 from tocsin_common.errors import InvalidWebhookUrlError, SealingError
-from tocsin_common.http import read_some
+from tocsin_common.http import ForbiddenAddressError, read_some
 from tocsin_common.messages import execution_id
 from tocsin_common.sealing import Sealer
 from tocsin_dispatcher.clock import DatabaseClock, boottime
@@ -74,27 +74,30 @@ class Poster:
         return webhook.parse(url, allowed_hosts=self._allowed_hosts, allow_local=self._allow_local)
 
     async def _send(self, target: webhook.Webhook, grant: Grant) -> Answer | Failure:
-        progress = SimpleNamespace(sent=False)
+        progress = SimpleNamespace(phase="connection")
         try:
             async with self._session.post(
                 webhook.with_wait(target),
                 data=grant.payload.encode(),
                 headers=self._headers(target, grant),
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                # The claim's deadline counts on this time; without infinity aiohttp rounds it up to a full second.
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s, ceil_threshold=math.inf),
                 trace_request_ctx=progress,
             ) as response:
                 body = await read_some(response)
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status, headers, body)
+                return Answer(response.status, headers, body.data, body.is_cut)
         except TimeoutError:
-            return Failure(f"no answer within {self._timeout_s:g} s", was_sent=progress.sent)
-        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+            return Failure(f"no {progress.phase} within {self._timeout_s:g} s", progress.phase)
+        except aiohttp.InvalidURL:
+            return Failure("the webhook URL is none that can be posted to", "URL")
+        except (aiohttp.ClientError, OSError) as error:
             # Only the kind: an error's text may hold the URL.
-            return Failure(_reason(error), was_sent=progress.sent)
+            return Failure(_reason(error), progress.phase)
         except Exception as error:  # whatever a strange receiver provokes must end in a recorded outcome
             _log.error("post.crashed", kind=type(error).__name__)
-            return Failure(f"internal error ({type(error).__name__})", was_sent=progress.sent)
+            return Failure(f"internal error ({type(error).__name__})", progress.phase)
 
     def _headers(self, target: webhook.Webhook, grant: Grant) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
@@ -106,14 +109,14 @@ class Poster:
 
 
 def tracing() -> aiohttp.TraceConfig:
-    """Notes on each request's context whether the request has left."""
+    """Notes on each request's context that the request begins to leave."""
 
     async def on_headers_sent(
         _: aiohttp.ClientSession,
         context: SimpleNamespace,
         __: aiohttp.TraceRequestHeadersSentParams,
     ) -> None:
-        context.trace_request_ctx.sent = True
+        context.trace_request_ctx.phase = "answer"
 
     config = aiohttp.TraceConfig()
     config.on_request_headers_sent.append(on_headers_sent)
@@ -121,13 +124,15 @@ def tracing() -> aiohttp.TraceConfig:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ForbiddenAddressError):
+        return "the host has no public address"
     known = {
         aiohttp.ClientConnectorDNSError: "the host's name could not be resolved",
         aiohttp.ClientConnectorCertificateError: "the host's certificate is not valid",
         aiohttp.ClientConnectorSSLError: "TLS failed",
         aiohttp.ClientConnectorError: "could not connect",
         aiohttp.ServerDisconnectedError: "the receiver closed the connection",
-        aiohttp.ClientPayloadError: "the answer was cut off",
+        aiohttp.ClientOSError: "the connection broke off",
         aiohttp.ClientResponseError: "the answer was not HTTP",
     }
     for kind, reason in known.items():
