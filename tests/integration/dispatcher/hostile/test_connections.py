@@ -13,7 +13,7 @@ from tocsin_common.resolver import Resolver
 from tocsin_dispatcher.sender.outcome import Verdict
 
 from .certificates import Authority
-from .conftest import PATH, found, leading_to, local, posting
+from .conftest import PATH, TOKEN, found, leading_to, local, posting
 from .receiver import Behaviour, Connection, RawReceiver, answers, answers_each
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -22,6 +22,7 @@ SHORT_S = 1.0  # for what is to run out of time
 SAVED = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"id":"42"}'
 HOST = "hooks.example.com"
 URL = f"https://{HOST}{PATH}"
+NOT_DISCORD = f"/in/{TOKEN}"
 LARGE = '{"content": "' + "x" * 250_000 + '"}'  # about as much as a task may have
 
 
@@ -207,7 +208,7 @@ async def test_a_server_that_takes_no_request_is_left_in_time():
         await asyncio.Event().wait()
 
     async with RawReceiver(reads_nothing) as receiver, posting(timeout_s=SHORT_S) as post:
-        attempt = await post(local(receiver), LARGE)
+        attempt = await post(local(receiver, NOT_DISCORD), LARGE)
 
     assert attempt.verdict == Verdict("retryable", "no answer within 1 s", ambiguous=True)
 
@@ -218,7 +219,7 @@ async def test_an_answer_counts_although_its_receiver_did_not_want_the_whole_req
         await asyncio.Event().wait()
 
     async with RawReceiver(refuses) as receiver, posting() as post:
-        attempt = await post(local(receiver), LARGE)
+        attempt = await post(local(receiver, NOT_DISCORD), LARGE)
 
     assert attempt.verdict == Verdict("permanent", "HTTP 413", 413)
     assert len(receiver.connections) == 1

@@ -123,7 +123,7 @@ async def test_nothing_in_a_payload_becomes_a_request():
     payload = '{"content":\r\n\r\n"0\\r\\n\\r\\n"}\r\n\r\nPOST /evil HTTP/1.1\r\n\r\n'
 
     async with RawReceiver(answers(SAVED)) as receiver, posting() as post:
-        await post(local(receiver), payload)
+        await post(local(receiver, "/in"), payload)
 
     [request] = map(parsed, receiver.requests)
     assert request.headers["content-length"] == str(len(payload))
