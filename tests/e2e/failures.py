@@ -93,11 +93,11 @@ HEADERS = (
 )
 CONNECTIONS = (
     Failure("silent", "retryable", "no answer within", is_silent),
-    Failure("drips", "retryable", "no answer within", drips),
+    Failure("drips", "succeeded", "HTTP 200, answer cut off", drips),
     Failure("closes", "retryable", "closed the connection", sends("")),
     Failure("resets at once", "retryable", "", resets()),
-    Failure("resets later", "retryable", "", resets("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n<url>")),
-    Failure("cuts", "retryable", "cut off", sends("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n<url>")),
+    Failure("resets later", "retryable", "", resets("HTTP/1.1 500 No\r\nContent-Length: 5000\r\n\r\n<url>")),
+    Failure("cuts", "permanent", "answer cut off", sends("HTTP/1.1 400 No\r\nContent-Length: 5000\r\n\r\n<url>")),
     Failure("garbage", "retryable", "not HTTP", sends("\0\xff <url> is not HTTP\r\n\r\n<token>")),
     Failure("certificate", "retryable", "certificate is not valid", is_silent, TLS),
     Failure("no TLS", "retryable", "TLS failed", is_silent, TLS_TO_PLAIN),

@@ -19,6 +19,7 @@ HOSTS = {
 ADDRESS_RULES = (
     "libs/common/src/tocsin_common/http.py",
     "tests/integration/common/test_http.py",
+    "tests/integration/dispatcher/hostile/test_addresses.py",
     "tests/unit/common/test_http.py",
     "tests/unit/common/test_webhook.py",
 )

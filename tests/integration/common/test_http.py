@@ -2,13 +2,20 @@
 
 import asyncio
 import gzip
+import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from tocsin_common.http import MAX_ANSWER_BYTES, ForbiddenAddressError, open_session, read_some
+from tocsin_common.http import (
+    MAX_ANSWER_BYTES,
+    RECEIVE_BUFFER_BYTES,
+    ForbiddenAddressError,
+    open_session,
+    read_some,
+)
 
 WAIT_S = 5
 
@@ -52,6 +59,8 @@ class Server:
             return await self._stream(request, [b"abc"] * int(size))
         if kind == "endless":
             return await self._stream(request, iter(lambda: b"x" * 16_384, None))
+        if kind in ("breaks-off", "stops"):
+            return await self._begin(request, then_stop=kind == "stops")
         if kind == "gzip":
             return web.Response(body=gzip.compress(b"0" * 10_000_000), headers={"Content-Encoding": "gzip"})
         if kind == "redirect":
@@ -67,6 +76,15 @@ class Server:
         except (ConnectionError, asyncio.CancelledError):
             self.client_left.set()
             raise
+        return response
+
+    async def _begin(self, request: web.BaseRequest, *, then_stop: bool) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "5"})
+        await response.prepare(request)
+        await response.write(b"hel")
+        if then_stop:
+            await asyncio.Event().wait()
+        request.transport.close()
         return response
 
 
@@ -144,7 +162,7 @@ async def test_a_local_server_is_reached_where_that_is_allowed(host, local, serv
     async with local.post(server.url(host), data=b"hello") as response:
         body = await read_some(response)
 
-    assert (response.status, body) == (200, b"hello")
+    assert (response.status, body) == (200, (b"hello", False))
     assert server.connections == 1
 
 
@@ -190,21 +208,21 @@ async def test_a_short_answer_is_read_whole(size, local, server):
     async with local.get(server.url(path=f"/bytes/{size}")) as response:
         body = await read_some(response)
 
-    assert len(body) == size
+    assert (len(body.data), body.is_cut) == (size, False)
 
 
 async def test_an_answer_in_small_pieces_is_read_whole(local, server):
     async with local.get(server.url(path="/chunks/100")) as response:
         body = await read_some(response)
 
-    assert body == b"abc" * 100
+    assert body == (b"abc" * 100, False)
 
 
 async def test_a_longer_answer_is_cut(local, server):
     async with local.get(server.url(path=f"/bytes/{MAX_ANSWER_BYTES + 1}")) as response:
         body = await read_some(response)
 
-    assert len(body) == MAX_ANSWER_BYTES
+    assert (len(body.data), body.is_cut) == (MAX_ANSWER_BYTES, True)
 
 
 async def test_an_endless_answer_is_cut_and_its_connection_closed(local, server):
@@ -213,7 +231,32 @@ async def test_an_endless_answer_is_cut_and_its_connection_closed(local, server)
             body = await read_some(response)
         await server.client_left.wait()
 
-    assert body == b"x" * MAX_ANSWER_BYTES
+    assert body == (b"x" * MAX_ANSWER_BYTES, True)
+
+
+async def test_an_answer_that_breaks_off_is_read_up_to_there(local, server):
+    async with local.get(server.url(path="/breaks-off")) as response:
+        body = await read_some(response)
+
+    assert body == (b"hel", True)
+
+
+async def test_an_answer_that_does_not_end_in_time_is_read_up_to_then(local, server):
+    timeout = aiohttp.ClientTimeout(total=1)
+
+    async with local.get(server.url(path="/stops"), timeout=timeout) as response:
+        body = await read_some(response)
+
+    assert body == (b"hel", True)
+
+
+async def test_the_kernel_keeps_little_of_what_is_not_read_yet(local, server):
+    async with local.get(server.url(path="/endless")) as response:
+        kernel = response.connection.transport.get_extra_info("socket")
+
+        kept = kernel.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
+    assert kept <= 2 * RECEIVE_BUFFER_BYTES  # Linux doubles it for what it needs itself
 
 
 async def test_a_connection_is_used_again_after_a_short_answer_only(local, server):
@@ -228,6 +271,6 @@ async def test_a_compressed_answer_stays_compressed(local, server):
     async with local.get(server.url(path="/gzip")) as response:
         body = await read_some(response)
 
-    assert body.startswith(b"\x1f\x8b")
-    assert len(gzip.decompress(body)) == 10_000_000
-    assert len(body) < 20_000
+    assert body.data.startswith(b"\x1f\x8b")
+    assert len(gzip.decompress(body.data)) == 10_000_000
+    assert len(body.data) < 20_000

@@ -180,6 +180,10 @@ def test_an_empty_variable_counts_as_not_set():
         (SchedulerSettings, "JOBS_PER_MESSAGE", "51"),
         (SenderSettings, "POST_SLOTS", "49"),
         (SenderSettings, "AUTO_DISABLE_AFTER", "-1"),
+        (SenderSettings, "CONTACT_URL", "ops@example.com"),
+        (SenderSettings, "CONTACT_URL", "https://tocsin.example\r\nX-Evil: 1"),
+        (SenderSettings, "CONTACT_URL", "https://tocsin.example\n"),
+        (SenderSettings, "CONTACT_URL", "https://tocsin.example/über"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_by_its_variable(kind, variable, text):

@@ -6,11 +6,26 @@ gets around it.
 
 import ipaddress
 import socket
-from typing import Any
+import ssl
+from contextlib import suppress
+from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+
+from tocsin_common.resolver import Resolver
 
 MAX_ANSWER_BYTES = 65_536
+# What the kernel keeps of an answer until it is read. It would keep some MB, and those are parsed in one go: one
+# receiver that sent `HTTP/1.1 100 Continue` without end stopped all else for 2 s at a time, and took 145 MB.
+RECEIVE_BUFFER_BYTES = 16_384
+# Many servers end an idle connection after 5 s. A POST that crosses that on its way may be lost or not: nobody can
+# tell.
+KEEP_ALIVE_S = 4.0
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _6TO4 = ipaddress.ip_network("2002::/16")
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is assigned for public use so far
@@ -24,19 +39,70 @@ class ForbiddenAddressError(OSError):
     """The receiver's name led to an address that is not public."""
 
 
+class Body(NamedTuple):
+    """What was read of an answer's body."""
+
+    data: bytes
+    is_cut: bool
+    """It goes on: it is too long, broke off or did not end in time."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Uses no connection again on which something came while it was idle.
+
+    aiohttp would take that for the answer to the next request: after a receiver that answers one POST twice, the
+    next would count as delivered whatever became of it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        while (protocol := connection.protocol) is not None and protocol in self._used and protocol.should_close:
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
+        if protocol is not None:
+            self._used.add(protocol)
+        return connection
+
+
 def open_session(
-    *, allow_local: bool, user_agent: str, connections: int, tracing: aiohttp.TraceConfig
+    *,
+    allow_local: bool,
+    user_agent: str,
+    connections: int,
+    tracing: aiohttp.TraceConfig,
+    resolver: AbstractResolver | None = None,
+    tls: ssl.SSLContext | bool = True,
 ) -> aiohttp.ClientSession:
-    """A session whose sockets reach public addresses only (and loopback, with `allow_local`)."""
+    """A session whose sockets reach public addresses only (and loopback, with `allow_local`).
+
+    `resolver` and `tls` stand in for how the system looks up names and whom it trusts.
+    """
 
     def open_socket(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info
         if not may_connect(ipaddress.ip_address(address[0].partition("%")[0]), allow_local=allow_local):
             raise ForbiddenAddressError("the webhook's host has no public address")
-        return socket.socket(family, kind, protocol)
+        opened = socket.socket(family, kind, protocol)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        return opened
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, socket_factory=open_socket),
+        connector=_Connector(
+            limit=connections,
+            keepalive_timeout=KEEP_ALIVE_S,
+            socket_factory=open_socket,
+            resolver=resolver or Resolver(),
+            ssl=tls,
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
         trace_configs=[tracing],
@@ -57,16 +123,22 @@ def may_connect(address: Address, *, allow_local: bool) -> bool:
     return address.is_global
 
 
-async def read_some(response: aiohttp.ClientResponse) -> bytes:
-    """At most MAX_ANSWER_BYTES of the body; the rest is left unread."""
+async def read_some(response: aiohttp.ClientResponse) -> Body:
+    """At most MAX_ANSWER_BYTES of the body, and no error where it breaks off or time is up.
+
+    The status has come, and says what the receiver did: it answers after the deed. To count an answer with half a
+    body as none would have the same message posted twice.
+    """
     chunks: list[bytes] = []
     missing = MAX_ANSWER_BYTES
-    while missing > 0 and (chunk := await response.content.read(missing)):
-        chunks.append(chunk)
-        missing -= len(chunk)
-    if missing == 0:
+    with suppress(aiohttp.ClientError, OSError):
+        while missing > 0 and (chunk := await response.content.read(missing)):
+            chunks.append(chunk)
+            missing -= len(chunk)
+    is_cut = not response.content.at_eof()
+    if is_cut:
         response.close()
-    return b"".join(chunks)
+    return Body(b"".join(chunks), is_cut)
 
 
 def _unwrapped(address: Address) -> Address:

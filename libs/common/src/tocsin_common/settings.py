@@ -181,6 +181,8 @@ _URLS = {
         "amqp://user:password@host:port/vhost",
         re.compile(rf"amqps?://{_USER}{_HOST}{_REST}"),
     ),
+    # It goes into a header.
+    "CONTACT_URL": ("https://host/path", re.compile(r"https?://[!-~]+")),
 }
 _TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 

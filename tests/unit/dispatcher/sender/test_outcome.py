@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin_dispatcher.sender.outcome import (
-    DEFAULT_WAIT_S,
     MAX_MESSAGE,
     MAX_WAIT_S,
     MIN_WAIT_S,
     Answer,
     Failure,
+    Outcome,
+    Phase,
+    Verdict,
     clean,
     judge,
 )
@@ -23,44 +25,117 @@ def answer(status: int, body: object = None, **headers: str) -> Answer:
     return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
 
 
+def error(status: int, code: object, message: str = "no") -> Answer:
+    return answer(status, {"code": code, "message": message})
+
+
+CLOUDFLARE = b"<!DOCTYPE html>\n<html><head><title>Access denied | error 1015</title></head><body>"
+BAD_PAYLOAD = (50006, 50035, 50109, 40005, 50045, 220001, 220002, 220003, 40067, 160005, 50083, 200000, 240000)
+LATER = (130000, 20016, 20028, 20029, 40062)
+
+
 @pytest.mark.parametrize(
     ("given_answer", "outcome"),
     [
+        # Succeeded: the status says it, whatever the body is.
         (answer(200, {"id": "123"}), "succeeded"),
+        (answer(200), "succeeded"),
+        (answer(200, b"<p>thanks</p>"), "succeeded"),
+        (answer(200, b'{"id": "12'), "succeeded"),
+        (answer(200, [1, 2]), "succeeded"),
+        (answer(200, {"code": 10015}), "succeeded"),
+        (answer(201), "succeeded"),
+        (answer(202), "succeeded"),
         (answer(204), "succeeded"),
-        (answer(301, location="https://discord.com/"), "permanent"),
-        (answer(400, {"code": 50006, "message": "Cannot send an empty message"}), "permanent"),
-        (answer(400, {"code": 50035, "errors": {}}), "permanent"),
-        (answer(401, {"code": 50027}), "gone"),
-        (answer(401, {"code": 0, "message": "401: Unauthorized"}), "permanent"),
-        (answer(403, {"code": 50013}), "permanent"),
-        (answer(404, {"code": 10015, "message": "Unknown Webhook"}), "gone"),
-        (answer(404, {"code": 10003, "message": "Unknown Channel"}), "permanent"),
+        (answer(299), "succeeded"),
+        # Gone: only what says so beyond doubt.
+        (error(404, 10015), "gone"),
+        (error(401, 50027), "gone"),
+        (error(403, 50027), "gone"),
+        (error(404, 50027), "gone"),
+        (error(401, 0), "permanent"),
+        (error(401, None), "permanent"),
+        (answer(401), "permanent"),
+        (error(403, 10015), "permanent"),
+        (error(404, 0), "permanent"),
+        (error(404, None), "permanent"),
+        (error(404, "10015"), "permanent"),
+        (error(404, [10015]), "permanent"),
+        (error(404, 10015.5), "permanent"),
+        (error(404, True), "permanent"),
+        (answer(404), "permanent"),
         (answer(404, b"<html>not found</html>"), "permanent"),
+        (answer(404, b'{"message": "Unknown Webhook", "code": 10015'), "permanent"),
+        (answer(410), "permanent"),
+        # The wrong target, the webhook lives.
+        (error(404, 10003), "permanent"),
+        (error(400, 10003), "permanent"),
+        # A bad payload.
+        *[(error(400, code), "permanent") for code in BAD_PAYLOAD],
+        *[(error(403, code), "permanent") for code in BAD_PAYLOAD],
+        (answer(400), "permanent"),
+        (error(403, 50013), "permanent"),
+        (error(403, 40333), "permanent"),
+        (answer(405), "permanent"),
+        (answer(411), "permanent"),
+        (answer(413, b"<html>too large</html>"), "permanent"),
+        (answer(499), "permanent"),
+        # Later.
+        *[(error(status, code), "retryable") for code in LATER for status in (400, 403, 404)],
         (answer(408), "retryable"),
         (answer(425), "retryable"),
-        (answer(429, {"retry_after": 1.5}), "limited"),
-        (answer(429, b"<html>cloudflare</html>"), "limited"),
-        (answer(400, {"code": 130000}), "retryable"),
-        (answer(400, {"code": 20016}), "retryable"),
-        (answer(403, {"code": 20028}), "retryable"),
-        (answer(403, {"code": 20029}), "retryable"),
-        (answer(403, {"code": 40062}), "retryable"),
-        (answer(500), "retryable"),
+        *[(answer(status), "retryable") for status in (500, 501, 502, 503, 504, 507, 520, 522, 524, 530, 599)],
         (answer(500, {"code": {}, "message": []}), "retryable"),
-        (answer(404, {"code": [10015]}), "permanent"),
-        (answer(502, b"<html>bad gateway</html>"), "retryable"),
+        (answer(502, CLOUDFLARE), "retryable"),
         (answer(503, {"message": "try later"}), "retryable"),
-        (Failure("could not connect", was_sent=False), "retryable"),
+        (error(500, 10015), "retryable"),
+        (error(503, 50027), "retryable"),
+        (error(503, 50006), "retryable"),
+        # Limited.
+        (answer(429, {"retry_after": 1.5}), "limited"),
+        (answer(429, CLOUDFLARE), "limited"),
+        (answer(429), "limited"),
+        (error(429, 10015), "limited"),
+        (error(429, 20016), "limited"),
+        (error(429, 20028), "limited"),
+        # Redirects are not followed, protocols not switched.
+        *[(answer(status, location="https://discord.com/"), "permanent") for status in range(300, 309)],
+        (answer(399), "permanent"),
+        (error(302, 40062), "permanent"),
+        (error(302, 50027), "permanent"),
+        (answer(101, upgrade="websocket"), "permanent"),
+        # No statuses of HTTP.
+        *[(answer(status), "retryable") for status in (0, 42, 99, 600, 999)],
     ],
 )
-def test_an_answer_has_the_outcome_of_its_row(given_answer: Answer | Failure, outcome: str):
+def test_an_answer_has_the_outcome_of_its_row(given_answer: Answer, outcome: str):
+    cut = given_answer._replace(is_cut=True)
+
     assert judge(given_answer).outcome == outcome
+    assert judge(cut).outcome == outcome
+    assert judge(given_answer).http_status == given_answer.status
+    assert not judge(given_answer).ambiguous
 
 
-def test_a_failure_after_the_request_was_sent_is_ambiguous():
-    assert judge(Failure("no answer within 10 s", was_sent=True)).ambiguous
-    assert not judge(Failure("could not connect", was_sent=False)).ambiguous
+@pytest.mark.parametrize(
+    ("reason", "phase", "outcome", "ambiguous"),
+    [
+        ("the webhook URL was sealed with a key that is gone", "URL", "permanent", False),
+        ("the host's name could not be resolved", "connection", "retryable", False),
+        ("the host has no public address", "connection", "retryable", False),
+        ("could not connect", "connection", "retryable", False),
+        ("TLS failed", "connection", "retryable", False),
+        ("the host's certificate is not valid", "connection", "retryable", False),
+        ("no connection within 10 s", "connection", "retryable", False),
+        ("no answer within 10 s", "answer", "retryable", True),
+        ("the receiver closed the connection", "answer", "retryable", True),
+        ("the answer was not HTTP", "answer", "retryable", True),
+    ],
+)
+def test_what_failed_without_an_answer_is_ambiguous_once_it_may_have_left(
+    reason: str, phase: Phase, outcome: Outcome, ambiguous: bool
+):
+    assert judge(Failure(reason, phase)) == Verdict(outcome, reason, ambiguous=ambiguous)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +143,19 @@ def test_a_failure_after_the_request_was_sent_is_ambiguous():
     [
         pytest.param(answer(429, {"retry_after": 1.337}, retry_after="2"), 1.337, id="the body has fractions"),
         pytest.param(answer(429, b"<html/>", retry_after="7"), 7.0, id="the header where the body is no JSON"),
-        pytest.param(answer(429), DEFAULT_WAIT_S, id="neither"),
-        pytest.param(answer(429, {"retry_after": "soon"}, retry_after="-1"), DEFAULT_WAIT_S, id="nonsense"),
+        pytest.param(answer(429), 5.0, id="neither"),
+        pytest.param(answer(429, CLOUDFLARE), 5.0, id="a page of somebody in between"),
+        pytest.param(answer(429, {"retry_after": "soon"}, retry_after="-1"), 5.0, id="nonsense"),
+        pytest.param(answer(429, {"retry_after": [1]}, retry_after="1e400"), 5.0, id="more nonsense"),
+        pytest.param(answer(429, retry_after="Sun, 01 Mar 2026 12:00:00 GMT"), 5.0, id="a date"),
+        pytest.param(
+            answer(429, b'{"retry_after": 9', retry_after="7"), 7.0, id="the header where the body is cut"
+        ),
+        pytest.param(answer(429, {"retry_after": "1.5"}), 1.5, id="a number as text"),
         pytest.param(answer(429, {"retry_after": 0}), MIN_WAIT_S, id="at once"),
         pytest.param(answer(429, {"retry_after": 1e9}), MAX_WAIT_S, id="longer than a day"),
+        pytest.param(answer(429, {"retry_after": 86_401}), MAX_WAIT_S, id="a second longer than a day"),
+        pytest.param(answer(429, retry_after="9" * 300), MAX_WAIT_S, id="longer than all time"),
         pytest.param(answer(429, b'{"retry_after": NaN}', retry_after="3"), 3.0, id="not a number"),
         pytest.param(answer(429, {"retry_after": True}, retry_after="3"), 3.0, id="a boolean"),
     ],
@@ -80,11 +164,48 @@ def test_a_limited_answer_says_how_long_to_wait(given_answer: Answer, wait_s: fl
     assert judge(given_answer).wait_s == pytest.approx(wait_s)
 
 
+@pytest.mark.parametrize(
+    ("limited_in_row", "wait_s"),
+    [(0, 5), (1, 10), (2, 20), (3, 40), (4, 80), (5, 160), (6, 320), (7, 600), (8, 600), (10**6, 600)],
+)
+def test_without_a_time_each_further_limit_in_a_row_doubles_the_wait(limited_in_row: int, wait_s: float):
+    verdict = judge(answer(429, CLOUDFLARE), limited_in_row)
+
+    assert (verdict.wait_s, verdict.is_guess) == (wait_s, True)
+
+
+def test_a_time_that_is_told_is_not_doubled():
+    verdict = judge(answer(429, {"retry_after": 1.5}), 5)
+
+    assert (verdict.wait_s, verdict.is_guess) == (1.5, False)
+
+
 def test_a_message_names_status_text_and_code():
     verdict = judge(answer(400, {"code": 50035, "message": "Invalid Form Body"}))
 
     assert verdict.message == "HTTP 400: Invalid Form Body (code 50035)"
-    assert judge(answer(200, {"id": "42"})).message == "HTTP 200, message 42"
+
+
+@pytest.mark.parametrize(
+    ("given_answer", "message"),
+    [
+        (answer(200, {"id": "42"}), "HTTP 200, message 42"),
+        (answer(200, {"id": ["\x1b[31m", "\u202e", 7]}), "HTTP 200, message ['\\x1b[31m', '\\u202e', 7]"),
+        (answer(200, {"id": "1\x00\r\n2"}), "HTTP 200, message 1 2"),
+        (answer(204), "HTTP 204"),
+        (answer(200, b"<p>thanks</p>"), "HTTP 200"),
+        (answer(200, b'{"id": "4')._replace(is_cut=True), "HTTP 200, answer cut off"),
+        (answer(200, {"id": "42"})._replace(is_cut=True), "HTTP 200, answer cut off, message 42"),
+        (answer(500, b"Oops")._replace(is_cut=True), "HTTP 500, answer cut off: Oops"),
+        (answer(301), "HTTP 301, redirects are not followed"),
+        (answer(308, b"Moved"), "HTTP 308, redirects are not followed: Moved"),
+        (answer(429, b"<html>\r\n<b>slow</b>"), "HTTP 429: <html> <b>slow</b>"),
+        (answer(502, b"\xff\xfe\x00"), "HTTP 502: \ufffd\ufffd"),
+        (answer(404, {"code": 10015}), 'HTTP 404: {"code": 10015}'),
+    ],
+)
+def test_a_message_says_what_came(given_answer: Answer, message: str):
+    assert judge(given_answer).message == message
 
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=2000))
@@ -103,7 +224,7 @@ JSON = st.recursive(
 FACTS = st.fixed_dictionaries({}, optional={name: JSON for name in ("code", "message", "retry_after", "id")})
 
 
-@given(st.integers(100, 599), FACTS)
+@given(st.integers(0, 999), FACTS)
 def test_no_json_is_without_an_outcome(status: int, facts: dict[str, object]):
     verdict = judge(answer(status, facts))
 
@@ -111,7 +232,7 @@ def test_no_json_is_without_an_outcome(status: int, facts: dict[str, object]):
     assert 0 <= verdict.wait_s <= MAX_WAIT_S
 
 
-@given(st.integers(100, 599), st.binary(max_size=200), st.dictionaries(st.text(max_size=20), st.text(max_size=20)))
+@given(st.integers(0, 999), st.binary(max_size=200), st.dictionaries(st.text(max_size=20), st.text(max_size=20)))
 def test_no_answer_is_without_an_outcome(status: int, body: bytes, headers: dict[str, str]):
     verdict = judge(Answer(status, headers, body))
 

@@ -53,7 +53,8 @@ class Deliveries:
         """The part that holds a POST slot; None where the claim was too old and was given back."""
         destination = grant.job.destination
         try:
-            attempt = await self._poster.post(grant)
+            limited_in_row = self._destinations.limited_in_row(destination)
+            attempt = await self._poster.post(grant, limited_in_row=limited_in_row)
             if attempt is not None:
                 failpoints.reach("sender.answered")
                 await self._destinations.learn(destination, attempt)

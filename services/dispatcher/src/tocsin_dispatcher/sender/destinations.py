@@ -20,6 +20,7 @@ WEIGHT_OF_LATEST = 0.3
 MOST_REMEMBERED = 10_000  # destinations whose figures are kept: there is no end of new ones
 MARGIN = 1.03
 """A receiver's window begins when the first POST arrives, and POSTs take their time to arrive."""
+DISCORD = "discord.com"
 SAME = 0.05  # two windows whose lengths differ by so small a share are one
 
 V = TypeVar("V")
@@ -60,6 +61,8 @@ class Destinations:
         self._entered_at: dict[str, float] = {}
         self._told: dict[str, tuple[str | None, Window | None]] = {}
         self._failing: dict[str, bool] = {}
+        self._guesses: dict[str, int] = {}
+        """How many times in a row each refused and did not say for how long; Discord as a whole is DISCORD."""
 
     async def park(self, jobs: Collection[Job], crowded: Sequence[Job] = ()) -> list[tuple[Job, float]]:
         """Give a slot to each job whose destination has no room now; returns those with their seconds to wait.
@@ -96,8 +99,14 @@ class Destinations:
         """A POST to `destination` begins."""
         _remember(self._entered_at, destination, boottime())
 
+    def limited_in_row(self, destination: str) -> int:
+        """How many times in a row it refused, and did not say for how long."""
+        whole = self._guesses.get(DISCORD, 0) if webhook.is_discords(destination) else 0
+        return max(self._guesses.get(destination, 0), whole)
+
     async def learn(self, destination: str, attempt: Attempt) -> None:
         """Tell all senders what an attempt shows. If the database is away, the destination shows it again."""
+        self._count_guesses(destination, attempt)
         try:
             if attempt.verdict.is_breakdown:
                 await self._count_failure(destination, attempt)
@@ -109,6 +118,16 @@ class Destinations:
                 await self._learn_limit(destination, attempt.told)
         except CONNECTION_ERRORS as error:
             _log.warning("limit.not_shared", destination=destination, error=repr(error))
+
+    def _count_guesses(self, destination: str, attempt: Attempt) -> None:
+        is_whole = attempt.told is not None and attempt.told.is_everywhere and webhook.is_discords(destination)
+        if attempt.verdict.is_guess:
+            name = DISCORD if is_whole else destination
+            _remember(self._guesses, name, self._guesses.get(name, 0) + 1)
+        elif attempt.told is not None:
+            self._guesses.pop(destination, None)
+            if webhook.is_discords(destination):
+                self._guesses.pop(DISCORD, None)
 
     async def _look_up(self, names: set[str]) -> dict[str, _Known]:
         rows = await self._pool.fetch(

@@ -1,6 +1,6 @@
 """ADAPTER. One POST: opens the sealed URL, sends the payload, and says what came back."""
 
-import asyncio
+import math
 import time
 from collections.abc import Collection
 from datetime import datetime
@@ -12,7 +12,7 @@ import structlog
 
 from tocsin_common import webhook
 from tocsin_common.errors import InvalidWebhookUrlError, MissingKeyError, SealingError
-from tocsin_common.http import read_some
+from tocsin_common.http import ForbiddenAddressError, read_some
 from tocsin_common.messages import execution_id
 from tocsin_common.sealing import Sealer
 from tocsin_dispatcher.clock import DatabaseClock, boottime
@@ -55,7 +55,7 @@ class Poster:
         self._allowed_hosts = allowed_hosts
         self._allow_local = allow_local
 
-    async def post(self, grant: Grant) -> Attempt | None:
+    async def post(self, grant: Grant, *, limited_in_row: int = 0) -> Attempt | None:
         """POST under `grant`; None where its time does not suffice any more: nothing was sent then."""
         if boottime() + self._timeout_s > grant.deadline:
             return None
@@ -68,7 +68,7 @@ class Poster:
             return Attempt(started_at, 0.0, Verdict("permanent", str(error)), None)
         result = await self._send(target, grant)
         duration_s = time.monotonic() - started
-        verdict = judge(result)
+        verdict = judge(result, limited_in_row)
         told = tell(result, verdict) if isinstance(result, Answer) else None
         message = echo.hide(verdict.message, echo.secrets_of(target))
         return Attempt(started_at, duration_s, verdict._replace(message=message), told)
@@ -89,27 +89,30 @@ class Poster:
         return self._sealer.open(grant.webhook_url_sealed, context=grant.job.task_id.bytes)
 
     async def _send(self, target: webhook.Webhook, grant: Grant) -> Answer | Failure:
-        progress = SimpleNamespace(sent=False)
+        progress = SimpleNamespace(phase="connection")
         try:
             async with self._session.post(
                 webhook.with_wait(target),
                 data=grant.payload.encode(),
                 headers=self._headers(target, grant),
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                # The claim's deadline counts on this time; without infinity aiohttp rounds it up to a full second.
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s, ceil_threshold=math.inf),
                 trace_request_ctx=progress,
             ) as response:
                 body = await read_some(response)
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status, headers, body)
+                return Answer(response.status, headers, body.data, body.is_cut)
         except TimeoutError:
-            return Failure(f"no answer within {self._timeout_s:g} s", was_sent=progress.sent)
-        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+            return Failure(f"no {progress.phase} within {self._timeout_s:g} s", progress.phase)
+        except aiohttp.InvalidURL:
+            return Failure("the webhook URL is none that can be posted to", "URL")
+        except (aiohttp.ClientError, OSError) as error:
             # Only the kind: an error's text may hold the URL.
-            return Failure(_reason(error), was_sent=progress.sent)
+            return Failure(_reason(error), progress.phase)
         except Exception as error:  # whatever a strange receiver provokes must end in a recorded outcome
             _log.error("post.crashed", kind=type(error).__name__)
-            return Failure(f"internal error ({type(error).__name__})", was_sent=progress.sent)
+            return Failure(f"internal error ({type(error).__name__})", progress.phase)
 
     def _headers(self, target: webhook.Webhook, grant: Grant) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
@@ -130,14 +133,14 @@ def _refusal(error: SealingError | InvalidWebhookUrlError) -> Verdict:
 
 
 def tracing() -> aiohttp.TraceConfig:
-    """Notes on each request's context whether the request has left."""
+    """Notes on each request's context that the request begins to leave."""
 
     async def on_headers_sent(
         _: aiohttp.ClientSession,
         context: SimpleNamespace,
         __: aiohttp.TraceRequestHeadersSentParams,
     ) -> None:
-        context.trace_request_ctx.sent = True
+        context.trace_request_ctx.phase = "answer"
 
     config = aiohttp.TraceConfig()
     config.on_request_headers_sent.append(on_headers_sent)
@@ -145,13 +148,15 @@ def tracing() -> aiohttp.TraceConfig:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ForbiddenAddressError):
+        return "the host has no public address"
     known = {
         aiohttp.ClientConnectorDNSError: "the host's name could not be resolved",
         aiohttp.ClientConnectorCertificateError: "the host's certificate is not valid",
         aiohttp.ClientConnectorSSLError: "TLS failed",
         aiohttp.ClientConnectorError: "could not connect",
         aiohttp.ServerDisconnectedError: "the receiver closed the connection",
-        aiohttp.ClientPayloadError: "the answer was cut off",
+        aiohttp.ClientOSError: "the connection broke off",
         aiohttp.ClientResponseError: "the answer was not HTTP",
     }
     for kind, reason in known.items():
