@@ -13,9 +13,12 @@ from tocsin_common.sealing import KEY_BYTES, Sealer
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender.backoff import Backoff
+from tocsin_dispatcher.sender.budget import Rules
 from tocsin_dispatcher.sender.claim import Claims, Grant
+from tocsin_dispatcher.sender.crowd import Crowd
 from tocsin_dispatcher.sender.delivery import Deliveries
-from tocsin_dispatcher.sender.destinations import Destinations
+from tocsin_dispatcher.sender.destinations import Breaker, Destinations
+from tocsin_dispatcher.sender.egress import Egress
 from tocsin_dispatcher.sender.outcome import Verdict
 from tocsin_dispatcher.sender.post import Attempt, Poster
 from tocsin_dispatcher.sender.record import Recorded, Recorder
@@ -70,12 +73,16 @@ async def deliver(
             sealer = Sealer(list(keys))
             poster = Poster(session, sealer, clock, timeout_s=5, allowed_hosts=(), allow_local=False)
             claims = Claims(pool, clock, sender="sender-1", ttl_s=30)
-            destinations = Destinations(pool, in_flight_each=5)
+            crowd = Crowd(most_each=5, most_waiting=0, bring_back=lambda _: None)
+            destinations = Destinations(pool, in_flight_each=5, breaker=Breaker(5, 1, 60, probe_s=12))
+            egress = Egress(pool, group="one", rules=Rules(per_s=50, invalid_most=10_000))
             waits: Any = NoWaits()
             return Deliveries(
                 pool,
                 claims,
+                crowd,
                 destinations,
+                egress,
                 poster,
                 recorder,
                 waits,
