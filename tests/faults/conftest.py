@@ -33,7 +33,6 @@ def environment(short_waits: dict[str, str]) -> dict[str, str]:
         "LEASE_TTL_S": "4",
         "LEASE_HOLD_S": "3.5",
         "IN_FLIGHT_PER_DESTINATION": "100",
-        "DISCORD_POSTS_PER_S": "10000",
         "POST_TIMEOUT_S": "20",
         "CLAIM_TTL_S": "25",
         "SWEEP_PATIENCE_S": "30",

@@ -10,6 +10,8 @@ from tocsin_common.errors import InvalidWebhookUrlError, TocsinError
 from tocsin_common.webhook import (
     DISCORD_HOSTS,
     MAX_URL_LENGTH,
+    is_at_discord,
+    is_discords,
     parse,
     speaks_discord,
     with_components,
@@ -316,3 +318,20 @@ def test_discord_is_asked_for_components_unless_the_url_says_whether(query, expe
     asked = with_components(webhook)
 
     assert asked == webhook._replace(url=DISCORD + expected)
+
+
+@pytest.mark.parametrize(
+    ("destination", "speaks_it", "is_there"),
+    [
+        ("discord.com/123", True, True),
+        ("http://127.0.0.1:8080/123", True, False),
+        ("https://hooks.example.org", False, False),
+        ("https://hooks.example.org:8443", False, False),
+        ("discord.com.example.org/123", False, False),
+    ],
+)
+def test_a_destination_says_whether_discord_or_a_stand_in_is_there(
+    destination: str, speaks_it: bool, is_there: bool
+):
+    assert is_discords(destination) is speaks_it
+    assert is_at_discord(destination) is is_there

@@ -17,6 +17,7 @@ MAX_URL_LENGTH = 2048
 _DISCORD_MASKED = "/api/webhooks/"  # in the masked form of no other URL: there the origin is followed by /…
 _DISCORD_PATH = re.compile(r"/api(?:/v\d{1,2})?/webhooks/(?P<id>\d{1,20})/(?P<token>[\w-]+)/?", re.ASCII)
 
+AT_DISCORD = "discord.com/"
 _DISCORDS_DESTINATION = re.compile(r"(?:discord\.com|https?://[^/]+)/\d{1,20}", re.ASCII)
 
 
@@ -52,6 +53,11 @@ def parse(url: str, *, allowed_hosts: Collection[str] = (), allow_local: bool = 
 def is_discords(destination: str) -> bool:
     """Whether what has this destination speaks Discord's webhook API: it ends with a webhook's id."""
     return _DISCORDS_DESTINATION.fullmatch(destination) is not None
+
+
+def is_at_discord(destination: str) -> bool:
+    """Whether Discord itself is there, and no stand-in: then its limits for an address hold as well."""
+    return destination.startswith(AT_DISCORD)
 
 
 def with_wait(webhook: Webhook) -> str:
@@ -103,7 +109,7 @@ def _discord(url: str, parts: SplitResult) -> Webhook:
     if match is None:
         raise InvalidWebhookUrlError("must have the form https://discord.com/api/webhooks/<id>/<token>")
     masked = f"https://{parts.hostname}/api/webhooks/{match['id']}/…{match['token'][-4:]}"
-    return Webhook(url, f"discord.com/{match['id']}", masked, is_discord=True)
+    return Webhook(url, f"{AT_DISCORD}{match['id']}", masked, is_discord=True)
 
 
 def _other(url: str, parts: SplitResult) -> Webhook:

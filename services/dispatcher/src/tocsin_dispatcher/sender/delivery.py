@@ -70,7 +70,7 @@ class Deliveries:
         return attempt, recorded
 
     async def _learn_of_address(self, destination: str, attempt: Attempt) -> None:
-        if attempt.told is None or not webhook.is_discords(destination):
+        if attempt.told is None or not webhook.is_at_discord(destination):
             return
         if attempt.told.is_invalid:
             await self._egress.count_invalid()

@@ -101,7 +101,7 @@ class Destinations:
 
     def limited_in_row(self, destination: str) -> int:
         """How many times in a row it refused, and did not say for how long."""
-        whole = self._guesses.get(DISCORD, 0) if webhook.is_discords(destination) else 0
+        whole = self._guesses.get(DISCORD, 0) if webhook.is_at_discord(destination) else 0
         return max(self._guesses.get(destination, 0), whole)
 
     async def learn(self, destination: str, attempt: Attempt) -> None:
@@ -120,13 +120,13 @@ class Destinations:
             _log.warning("limit.not_shared", destination=destination, error=repr(error))
 
     def _count_guesses(self, destination: str, attempt: Attempt) -> None:
-        is_whole = attempt.told is not None and attempt.told.is_everywhere and webhook.is_discords(destination)
+        is_whole = attempt.told is not None and attempt.told.is_everywhere and webhook.is_at_discord(destination)
         if attempt.verdict.is_guess:
             name = DISCORD if is_whole else destination
             _remember(self._guesses, name, self._guesses.get(name, 0) + 1)
         elif attempt.told is not None:
             self._guesses.pop(destination, None)
-            if webhook.is_discords(destination):
+            if webhook.is_at_discord(destination):
                 self._guesses.pop(DISCORD, None)
 
     async def _look_up(self, names: set[str]) -> dict[str, _Known]:

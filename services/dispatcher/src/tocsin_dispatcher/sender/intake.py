@@ -169,7 +169,7 @@ class Intake:
         begin, wait_here, too_many = self._crowd.split(jobs)
         parked = await self._destinations.park(begin, too_many)
         rest = _without(begin, parked)
-        parked += await self._egress.postpone([job for job in rest if webhook.is_discords(job.destination)])
+        parked += await self._egress.postpone([job for job in rest if webhook.is_at_discord(job.destination)])
         rest = _without(rest, parked)
         claimed = await self._claims.claim(rest) if rest else Claimed([], [])
         self._crowd.hold(wait_here)  # nothing can fail any more: else their messages would bring them again
