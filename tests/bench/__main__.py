@@ -1,11 +1,13 @@
 """SHELL. `python -m bench NAME`: run a bench on a stack of its own, print its table and, last, its report line."""
 
 import argparse
+import logging
 import os
 import sys
 
-from bench import figures, scheduler
-from bench.stage import Stage
+import structlog
+
+from bench import figures, scheduler, sender
 from tocsin_local import machine, report
 from tocsin_local.environment import caller_environment
 from tocsin_local.errors import StackError
@@ -14,7 +16,7 @@ from tocsin_local.report import Machine, Row
 from tocsin_local.stack import Stack
 
 INSTANCE = "bench"
-BENCHES = {"scheduler": scheduler.measure}
+BENCHES = {"scheduler": scheduler.measure, "sender": sender.measure}
 # A commit's own time is what the lateness of emission is measured by.
 POSTGRES_SETTINGS = {"track_commit_timestamp": "on"}
 OK, BROKEN, INTERRUPTED = 0, 1, 130
@@ -25,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measure Tocsin's real processes.")
     parser.add_argument("name", choices=sorted(BENCHES))
     name = parser.parse_args().name
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         with Interruption() as interruption:
             described, rows = _on_a_stack(name, interruption)
@@ -44,9 +47,8 @@ def _on_a_stack(name: str, interruption: Interruption) -> tuple[Machine, list[Ro
     print("Starting PostgreSQL and RabbitMQ …", flush=True)
     with Stack(INSTANCE, fresh=True, env={}, postgres_settings=POSTGRES_SETTINGS) as stack:
         described = interruption.run(machine.describe(stack.urls))
-        stage = Stage(stack, env)
         print(f"Data on disk, in {os.path.relpath(stack.instance.folder)}, fsync on. {_load()}", flush=True)
-        rows = interruption.run(BENCHES[name](stage, env))
+        rows = interruption.run(BENCHES[name](stack, env))
         print(f"Stopping everything. {_load()}", flush=True)
     return described, rows
 

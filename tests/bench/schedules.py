@@ -75,3 +75,15 @@ def hourly(count: int) -> list[When]:
     """`count` different schedules that each fire once an hour, spread evenly over its seconds."""
     times = product(ZONES, range(60), range(60))
     return [When(f"{second} {minute} * * * *", zone) for zone, minute, second in islice(times, count)]
+
+
+def next_multiple(after: datetime, step: timedelta) -> datetime:
+    """The first instant at or after `after` that is a whole number of steps from midnight, UTC."""
+    midnight = after.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + -(-(after - midnight) // step) * step
+
+
+def seconds_between(begin: datetime, end: datetime) -> list[datetime]:
+    """Each whole second from `begin` to `end`."""
+    first = next_multiple(begin, timedelta(seconds=1))
+    return [first + timedelta(seconds=n) for n in range((end - first) // timedelta(seconds=1) + 1)]

@@ -23,13 +23,11 @@ from tocsin_local.stack import Stack
 
 SCHEDULER, STANDBY = "scheduler", "scheduler-2"
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
-# No sender runs, so nothing is ever taken; what a sender that keeps up would have taken is not announced again.
-SETTINGS = {"SWEEP_PATIENCE_S": "3600", "LOG_LEVEL": "info"}
 STATEMENT_TIMEOUT_S = 600
 LEADING_TIMEOUT_S = 300
 DRAIN_TIMEOUT_S = 60
 
-CLEAR = "TRUNCATE tasks, task_revisions, executions, task_logs, task_state, destinations"
+CLEAR = "TRUNCATE tasks, task_revisions, executions, task_logs, task_state, destinations, egress_groups"
 
 # As the api adds them, a revision each. URL and payload are dummies: nobody posts. Ids rise, as the api's do.
 SEED = """
@@ -62,20 +60,26 @@ SET holder = NULL, expires_at = '-infinity', watermark = clock_timestamp(), gap_
 class Stage:
     """One stack with a database that each measurement clears."""
 
-    def __init__(self, stack: Stack, env: Mapping[str, str]) -> None:
-        self._stack = stack
-        self._env = {name: env[name] for name in INHERITED if name in env} | SETTINGS
+    def __init__(self, stack: Stack, env: Mapping[str, str], settings: Mapping[str, str]) -> None:
+        self.stack = stack
+        inherited = {name: env[name] for name in INHERITED if name in env}
+        self._env = {**inherited, "LOG_LEVEL": "info", **settings}
         self.services = Services(stack, self._env)
         self.services.migrate()
 
+    async def open(self) -> None:
+        """A first leader notes in the lease to which database it belongs, and makes queues and partitions."""
+        await self.lead()
+        self.services.stop()
+
     def with_settings(self, **settings: str) -> Services:
         """The same processes with other settings."""
-        return Services(self._stack, self._env | settings)
+        return Services(self.stack, self._env | settings)
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection of the bench's own."""
-        connection = await asyncpg.connect(self._stack.urls.database_url, command_timeout=STATEMENT_TIMEOUT_S)
+        connection = await asyncpg.connect(self.stack.urls.database_url, command_timeout=STATEMENT_TIMEOUT_S)
         try:
             yield connection
         finally:
@@ -127,7 +131,7 @@ class Stage:
     @asynccontextmanager
     async def broker(self) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
         """A channel of the bench's own; no robust one, which would answer passive declarations from memory."""
-        connection = await aio_pika.connect(self._stack.urls.rabbitmq_url)
+        connection = await aio_pika.connect(self.stack.urls.rabbitmq_url)
         async with connection:
             yield await connection.channel()
 

@@ -1,15 +1,37 @@
 """ADAPTER. What the system says that a process has used."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
-USER_TICKS, SYSTEM_TICKS = 11, 12  # fields 14 and 15 of /proc/<pid>/stat, counted after the program's name
+# Fields of /proc/<pid>/stat, counted after the program's name: 4, 14 and 15, 16 and 17 there.
+PARENT = 1
+OWN_TICKS = slice(11, 13)  # as user and as system
+ENDED_TICKS = slice(13, 15)  # of children that have ended
 
 
 def cpu_s(pid: int) -> float:
     """The processor time that all threads of a process have taken so far, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / os.sysconf("SC_CLK_TCK")
+    return _seconds(_fields(Path(f"/proc/{pid}"))[OWN_TICKS])
+
+
+def tree_cpu_s(pid: int) -> float:
+    """That of a process and of its children, those that have ended included."""
+    ticks = _fields(Path(f"/proc/{pid}"))[OWN_TICKS.start : ENDED_TICKS.stop]
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ends just now: its parent has what it took
+            fields = _fields(folder)
+            if int(fields[PARENT]) == pid:
+                ticks += fields[OWN_TICKS]
+    return _seconds(ticks)
+
+
+def _fields(folder: Path) -> list[str]:
+    return (folder / "stat").read_text().rpartition(")")[2].split()
+
+
+def _seconds(ticks: list[str]) -> float:
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb(pid: int, field: str = "VmRSS") -> float:

@@ -73,3 +73,24 @@ def test_one_offs_follow_each_other_at_the_interval() -> None:
 @pytest.mark.parametrize("when", [*schedules.far_off(60, NOW), *schedules.hourly(60), *schedules.at(NOW)])
 def test_the_api_would_take_them(when: When) -> None:
     validate(when.schedule or "")
+
+
+@pytest.mark.parametrize(
+    ("after", "instant"),
+    [
+        (NOW, NOW.replace(second=40)),
+        (NOW.replace(second=40), NOW.replace(second=40)),
+        (NOW.replace(second=40, microsecond=1), NOW.replace(minute=8, second=0)),
+        (NOW.replace(hour=23, minute=59, second=59), NOW.replace(hour=0, minute=0, second=0) + timedelta(days=1)),
+    ],
+)
+def test_the_next_multiple_is_counted_from_midnight(after: datetime, instant: datetime) -> None:
+    assert schedules.next_multiple(after, timedelta(seconds=20)) == instant
+
+
+def test_the_seconds_between_two_instants_are_whole_ones() -> None:
+    begin, end = NOW.replace(microsecond=1), NOW + timedelta(seconds=3)
+
+    assert schedules.seconds_between(begin, end) == [NOW + timedelta(seconds=n) for n in (1, 2, 3)]
+    assert schedules.seconds_between(NOW, NOW) == [NOW]
+    assert schedules.seconds_between(begin, begin) == []

@@ -1,0 +1,39 @@
+"""SHELL. The parts of a bench: which of them are asked for, and one after another."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import TypeVar
+
+from bench.stage import Stage
+from tocsin_local.errors import StackError
+from tocsin_local.report import Row
+
+S = TypeVar("S", bound=Stage)
+
+Part = Callable[[S], Awaitable[list[Row]]]
+
+
+async def measure(
+    stage: S, env: Mapping[str, str], quick: Mapping[str, Part[S]], slow: Mapping[str, Part[S]]
+) -> list[Row]:
+    """The rows of all parts that `env` asks for; what a part has started is stopped after it."""
+    names = wanted(env, quick, slow)
+    await stage.open()
+    rows: list[Row] = []
+    for name in names:
+        print(f"Measuring {name} …", flush=True)
+        try:
+            rows += await {**quick, **slow}[name](stage)
+        finally:
+            stage.services.stop()
+    return rows
+
+
+def wanted(env: Mapping[str, str], quick: Collection[str], slow: Collection[str]) -> list[str]:
+    """The parts that `ONLY=name,name` names; without it the quick ones, with SLOW=1 the slow ones too."""
+    known = [*quick, *slow]
+    if only := env.get("ONLY"):
+        names = only.split(",")
+        if unknown := set(names) - set(known):
+            raise StackError(f"ONLY names {', '.join(sorted(unknown))}; there are {', '.join(known)}.")
+        return names
+    return known if env.get("SLOW") == "1" else list(quick)
