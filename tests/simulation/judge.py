@@ -22,7 +22,8 @@ def problems(database: Database, watch: Watch, settings: SchedulerSettings) -> I
     for task_id, own in terms(database.revisions.values()):
         if watch.are_holes_mended:
             yield from _unaccounted(database, watch, task_id, own)
-        yield from _miscounted(database, watch, task_id, own)
+        if not watch.is_elsewhere:  # there the last minute is decided on again, and counted again
+            yield from _miscounted(database, watch, task_id, own)
     yield from _never_announced(database, watch, settings)
     yield from _never_finished(database, settings)
 
@@ -45,10 +46,8 @@ def _miscounted(database: Database, watch: Watch, task_id: UUID, own: list[Term]
             continue
         start, end = row.missed_from, row.scheduled_for
         least = sum(len(_in(term.owed(watch.reboots), start, end) - fired) for term in own)
-        # What the old version owed until the change was known may have been counted too; and where it was decided
-        # on again by another policy, some that were counted have fired.
-        owed = set().union(*(_in(term.owed(watch.reboots, end), start, end) for term in own))
-        most = len(owed if watch.is_elsewhere else owed - fired)
+        # What the old version owed until the change was known may have been counted too.
+        most = len(set().union(*(_in(term.owed(watch.reboots, end), start, end) for term in own)) - fired)
         if row.missed_count is None:
             if not most:
                 yield f"many of {task_id} are said to be missed from {start} to {end}, but none is"
