@@ -14,6 +14,7 @@ SETTINGS = {
     "ALLOWED_WEBHOOK_HOSTS": "canary.invalid",
     "AUTO_DISABLE_AFTER": "2",
     "IN_FLIGHT_PER_DESTINATION": "50",
+    "BREAKER_FAILURES": "1000",  # many hostile webhooks share one host
     "LEASE_TTL_S": "2",
     "LEASE_RENEW_S": "0.5",
     "LEASE_HOLD_S": "1.5",
