@@ -1,0 +1,27 @@
+import asyncio
+import sys
+
+import pytest
+
+from bench import usage
+
+BURN = "import time\nwhile time.process_time() < 0.3: pass"
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_the_time_of_children_counts_whether_they_have_ended_or_not(ends: bool) -> None:
+    burn = f"{BURN}\nprint('burnt', flush=True)\n" + ("" if ends else "input()")
+    parent = await asyncio.create_subprocess_exec(
+        "sh", "-c", '"$1" -c "$2"; echo ended; read line', "sh", sys.executable, burn,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert parent.stdout is not None
+    try:
+        for _ in range(2 if ends else 1):
+            await parent.stdout.readline()
+
+        own, all_of_them = usage.cpu_s(parent.pid), usage.tree_cpu_s(parent.pid)
+    finally:
+        await parent.communicate(b"\n\n")
+
+    assert own < 0.2 <= all_of_them
