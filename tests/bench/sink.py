@@ -23,7 +23,7 @@ FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")  # Debian's own a
 
 
 class Sink:
-    """The nginx in `<instance>/nginx`, one process and one worker; whatever stops the instance stops it."""
+    """The nginx in `<instance>/nginx`, a master and one worker; whatever stops the instance stops it."""
 
     def __init__(self, instance: Instance, addresses: Sequence[str]) -> None:
         """Nothing happens yet."""
