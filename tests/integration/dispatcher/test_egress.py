@@ -95,6 +95,14 @@ async def test_a_block_of_the_address_lets_nothing_begin(egress: Egress, some_jo
     assert [wait_s for _, wait_s in postponed] == pytest.approx([60, 60], abs=2)
 
 
+async def test_what_is_not_due_yet_uses_up_no_room(egress: Egress, some_jobs, pool):
+    early = await some_jobs(3)
+    await pool.execute("UPDATE executions SET next_at = clock_timestamp() + interval '1 min'")
+    assert await egress.postpone(early) == []
+
+    assert await egress.postpone(await some_jobs(3)) == []
+
+
 async def test_nothing_is_asked_where_nothing_goes_to_discord(egress: Egress, pool):
     assert await egress.postpone([]) == []
 

@@ -33,10 +33,17 @@ class DatabaseClock:
                 self._samples.clear()
                 self._set_back_at = boottime()
         self._samples.append((database_now, boottime()))
+        self._furthest = max(self._samples, key=_ahead_s)
 
     def now(self) -> datetime:
         """The database's time, late by at most the fastest of the last answers' way here."""
         return self._at(boottime())
 
     def _at(self, boottime_s: float) -> datetime:
-        return max(then + timedelta(seconds=boottime_s - at) for then, at in self._samples)
+        then, at = self._furthest
+        return then + timedelta(seconds=boottime_s - at)
+
+
+def _ahead_s(sample: tuple[datetime, float]) -> float:
+    then, at = sample
+    return then.timestamp() - at

@@ -52,6 +52,8 @@ class Egress:
         instants, task_ids = [job.scheduled_for for job in jobs], [job.task_id for job in jobs]
         while True:
             rows = await self._pool.fetch(sql.EGRESS_GROUP, self._group, instants, task_ids)
+            if not rows:
+                return {}
             group, now = Group(*(rows[0][field] for field in Group._fields)), rows[0]["now"]
             ordered = sorted(rows, key=lambda row: (not row["has_slot"], row["scheduled_for"], row["task_id"]))
             slotted = sum(row["has_slot"] for row in rows)
