@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from importlib.metadata import version
 
 import aiohttp
+import asyncpg
 import structlog
 
 from tocsin_common import http, keys
@@ -32,11 +33,8 @@ from tocsin_dispatcher.sender.slots import Slots
 from tocsin_dispatcher.sender.tiers import Waits
 
 PUBLISH_WINDOW = 100
-GC_THRESHOLDS = (
-    50_000,
-    50,
-    100,
-)  # nearly nothing here is garbage in circles: Python's own took a sixth of the time
+GC_THRESHOLDS = (50_000, 50, 100)
+"""Nearly nothing here is garbage in circles: with Python's own, looking for it took a sixth of the time."""
 PROBE_MARGIN_S = 2  # from a probe's claim to its POST, and from its answer to what all senders know
 
 _log = structlog.get_logger(__name__)
@@ -102,25 +100,12 @@ async def _deliver(
     destinations = Destinations(
         pool, in_flight_each=settings.in_flight_per_destination, breaker=_breaker(settings)
     )
-    crowd = Crowd(
-        most_each=settings.in_flight_per_destination,
-        most_waiting=settings.memory_waits,
-        bring_back=lambda job: inbox.put(Delivery([job], None)),
-    )
-    egress = Egress(
-        pool,
-        group=settings.egress_group or socket.gethostname(),
-        rules=Rules(settings.discord_posts_per_s, settings.discord_invalid_answers),
-    )
-    backoff = Backoff(settings.retry_first_s, settings.retry_most_s, settings.retry_jitter)
-    recorder = Recorder(pool, backoff, batch=settings.record_batch, delay_s=settings.record_delay_s)
-    limit = settings.auto_disable_after
-    deliveries = Deliveries(
-        pool, claims, crowd, destinations, egress, poster, recorder, waits, publisher, auto_disable_after=limit
-    )
+    crowd, egress = _crowd(settings, inbox), _egress(settings, pool)
+    recorder = _recorder(settings, pool)
+    parts = (pool, claims, crowd, destinations, egress, poster, recorder, waits, publisher)
+    deliveries = Deliveries(*parts, auto_disable_after=settings.auto_disable_after)
     queue = await intake.open_queue(await connections.consuming.channel(), prefetch=settings.prefetch)
     slots = Slots(settings.post_slots)
-    tag = TAKES_JOBS.name(name)
     sender = Intake(
         pool,
         queue,
@@ -134,10 +119,31 @@ async def _deliver(
         recorder,
         deliveries,
         publisher,
-        consumer_tag=tag,
+        consumer_tag=TAKES_JOBS.name(name),
     )
     await _deliver_until(stop, sender, inbox, recorder, settings.drain_timeout_s)
     await waits.hand_over(crowd.take_all())
+
+
+def _crowd(settings: SenderSettings, inbox: Inbox) -> Crowd:
+    return Crowd(
+        most_each=settings.in_flight_per_destination,
+        most_waiting=settings.memory_waits,
+        bring_back=lambda job: inbox.put(Delivery([job], None)),
+    )
+
+
+def _egress(settings: SenderSettings, pool: asyncpg.Pool) -> Egress:
+    return Egress(
+        pool,
+        group=settings.egress_group or socket.gethostname(),
+        rules=Rules(settings.discord_posts_per_s, settings.discord_invalid_answers),
+    )
+
+
+def _recorder(settings: SenderSettings, pool: asyncpg.Pool) -> Recorder:
+    backoff = Backoff(settings.retry_first_s, settings.retry_most_s, settings.retry_jitter)
+    return Recorder(pool, backoff, batch=settings.record_batch, delay_s=settings.record_delay_s)
 
 
 def _breaker(settings: SenderSettings) -> Breaker:

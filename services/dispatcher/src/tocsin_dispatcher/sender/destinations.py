@@ -43,7 +43,6 @@ class Breaker(NamedTuple):
 class _Known(NamedTuple):
     """What the senders know of a destination; nothing is known of most."""
 
-    bucket: str | None = None
     window: Window | None = None
     is_blocked: bool = False
     is_in_use: bool = False
@@ -137,7 +136,7 @@ class Destinations:
         for row in rows:
             name, limit = row["destination"], row["window_limit"]
             window = None if limit is None else Window(limit, row["window_s"])
-            known[name] = _Known(row["bucket"], window, row["is_blocked"], row["is_in_use"])
+            known[name] = _Known(window, row["is_blocked"], row["is_in_use"])
             _remember(self._told, name, (row["bucket"], window))
             if row["failures"]:
                 _remember(self._failing, name, value=True)

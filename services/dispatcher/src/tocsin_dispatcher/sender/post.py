@@ -116,7 +116,7 @@ class Poster:
 
     def _headers(self, target: webhook.Webhook, grant: Grant) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
-        if not target.destination.startswith("discord.com/"):
+        if not webhook.is_at_discord(target.destination):
             # Receivers other than Discord can tell a repeated POST by these (standard-webhooks.com).
             headers["webhook-id"] = str(execution_id(grant.job.task_id, grant.job.scheduled_for))
             headers["webhook-timestamp"] = str(int(self._clock.now().timestamp()))
