@@ -11,7 +11,7 @@ from tocsin_common import webhook
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.messages import Job
 from tocsin_dispatcher.clock import boottime
-from tocsin_dispatcher.sender import sql
+from tocsin_dispatcher.sender import limit_sql
 from tocsin_dispatcher.sender.limits import DISCORD_WINDOW, NO_LIMIT, Told, Window
 from tocsin_dispatcher.sender.post import Attempt
 
@@ -73,14 +73,14 @@ class Destinations:
         counted = self._counted(jobs, known)
         asking = {job.destination for job in saturated} | counted
         if strangers := sorted(asking - known.keys()):
-            await self._pool.execute(sql.MEET_DESTINATIONS, strangers)
+            await self._pool.execute(limit_sql.MEET_DESTINATIONS, strangers)
         asking |= {name for name, each in known.items() if each.is_blocked}
         candidates = [job for job in jobs if job.destination in asking]
         if not candidates:
             return []
         windows = {name: self._window(name, known.get(name, _Known())) for name in asking}
         parked = await self._pool.fetch(
-            sql.PARK,
+            limit_sql.PARK,
             [job.scheduled_for for job in candidates],
             [job.task_id for job in candidates],
             [job.destination for job in candidates],
@@ -130,7 +130,7 @@ class Destinations:
 
     async def _look_up(self, names: set[str]) -> dict[str, _Known]:
         rows = await self._pool.fetch(
-            sql.KNOWN_DESTINATIONS, list(names), self._breaker.failures, DISCORD_WINDOW.length_s
+            limit_sql.KNOWN_DESTINATIONS, list(names), self._breaker.failures, DISCORD_WINDOW.length_s
         )
         known = {}
         for row in rows:
@@ -175,34 +175,44 @@ class Destinations:
             window = told.window
         if (bucket, window) != before:
             _remember(self._told, destination, (bucket, window))
-            await self._pool.execute(sql.LEARN_WINDOW, destination, bucket, *(window or (None, None)))
+            await self._pool.execute(limit_sql.LEARN_WINDOW, destination, bucket, *(window or (None, None)))
         if told.blocked_s:
-            await self._pool.execute(sql.BLOCK_DESTINATION, destination, told.blocked_s)
+            await self._pool.execute(limit_sql.BLOCK_DESTINATION, destination, told.blocked_s)
         elif told.is_used_up:
             await self._close_window(destination, told, window)
 
     async def _close_window(self, destination: str, told: Told, window: Window | None) -> None:
         window = _limit(destination, window)
         if window == NO_LIMIT:
-            await self._pool.execute(sql.BLOCK_DESTINATION, destination, told.resets_after_s)
+            await self._pool.execute(limit_sql.BLOCK_DESTINATION, destination, told.resets_after_s)
         else:
             length_s = window.length_s * MARGIN
             await self._pool.execute(
-                sql.CLOSE_WINDOW, destination, told.resets_after_s, window.requests, window.length_s, length_s
+                limit_sql.CLOSE_WINDOW,
+                destination,
+                told.resets_after_s,
+                window.requests,
+                window.length_s,
+                length_s,
             )
 
     async def _count_failure(self, destination: str, attempt: Attempt) -> None:
         breaker = self._breaker
         _remember(self._failing, destination, value=True)
         row = await self._pool.fetchrow(
-            sql.COUNT_FAILURE, destination, attempt.started_at, breaker.failures, breaker.first_s, breaker.most_s
+            limit_sql.COUNT_FAILURE,
+            destination,
+            attempt.started_at,
+            breaker.failures,
+            breaker.first_s,
+            breaker.most_s,
         )
         if row is not None and row["is_open"]:
             _log.warning("destination.blocked", destination=destination, blocked_s=round(row["blocked_s"], 1))
 
     async def _forget_failures(self, destination: str) -> None:
         if self._failing.pop(destination, False):
-            await self._pool.execute(sql.FORGET_FAILURES, destination, self._breaker.failures)
+            await self._pool.execute(limit_sql.FORGET_FAILURES, destination, self._breaker.failures)
 
 
 def _limit(destination: str, known: Window | None) -> Window:

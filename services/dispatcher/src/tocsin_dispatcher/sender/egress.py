@@ -10,7 +10,7 @@ import structlog
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.messages import Job
 from tocsin_dispatcher import metrics
-from tocsin_dispatcher.sender import sql
+from tocsin_dispatcher.sender import limit_sql
 from tocsin_dispatcher.sender.budget import INVALID_PERIOD, Decision, Group, Rules, admit, rate
 
 _log = structlog.get_logger(__name__)
@@ -29,29 +29,29 @@ class Egress:
         """Let as many of `jobs` begin as may now; the others wait: returns those with their seconds."""
         if not jobs:
             return []
-        await self._pool.execute(sql.MEET_EGRESS_GROUP, self._group)
+        await self._pool.execute(limit_sql.MEET_EGRESS_GROUP, self._group)
         waits = await self._decide(jobs)
         if not waits:
             return []
         keys = [(*key, wait_s) for key, wait_s in waits.items()]
-        rows = await self._pool.fetch(sql.POSTPONE, *map(list, zip(*keys, strict=True)))
+        rows = await self._pool.fetch(limit_sql.POSTPONE, *map(list, zip(*keys, strict=True)))
         return [(Job(row["task_id"], row["scheduled_for"], row["destination"]), row["wait_s"]) for row in rows]
 
     async def count_invalid(self) -> None:
         """An answer counted towards Discord's budget. If the database is away, it goes uncounted."""
         metrics.ANSWERS_INVALID.inc()
-        await self._tell(sql.COUNT_INVALID, INVALID_PERIOD)
+        await self._tell(limit_sql.COUNT_INVALID, INVALID_PERIOD)
 
     async def block(self, seconds: float) -> None:
         """Discord wants nothing from this address for so long. If the database is away, it says so again."""
         _log.warning("egress.blocked", egress_group=self._group, blocked_s=round(seconds, 1))
-        await self._tell(sql.BLOCK_EGRESS, seconds)
+        await self._tell(limit_sql.BLOCK_EGRESS, seconds)
 
     async def _decide(self, jobs: Collection[Job]) -> dict[tuple[datetime, UUID], float]:
         """The seconds that jobs have to wait. Decided anew where another sender was faster."""
         instants, task_ids = [job.scheduled_for for job in jobs], [job.task_id for job in jobs]
         while True:
-            rows = await self._pool.fetch(sql.EGRESS_GROUP, self._group, instants, task_ids)
+            rows = await self._pool.fetch(limit_sql.EGRESS_GROUP, self._group, instants, task_ids)
             if not rows:
                 return {}
             group, now = Group(*(rows[0][field] for field in Group._fields)), rows[0]["now"]
@@ -70,7 +70,7 @@ class Egress:
         kept = decision.group
         return bool(
             await self._pool.fetchval(
-                sql.KEEP_EGRESS_GROUP,
+                limit_sql.KEEP_EGRESS_GROUP,
                 self._group,
                 version,
                 kept.window_from,
@@ -88,7 +88,7 @@ class Egress:
 
     async def _tell(self, statement: str, argument: object) -> None:
         try:
-            await self._pool.execute(sql.MEET_EGRESS_GROUP, self._group)
+            await self._pool.execute(limit_sql.MEET_EGRESS_GROUP, self._group)
             await self._pool.execute(statement, self._group, argument)
         except CONNECTION_ERRORS as error:
             _log.warning("egress.not_shared", egress_group=self._group, error=repr(error))
