@@ -1,7 +1,7 @@
 """The whole of Tocsin as real processes, with a receiver, for one test each."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,20 @@ from tocsin_common.settings import ApiSettings, load
 from tocsin_local.receiver import Receiver
 
 API_KEY = "a key of the end to end tests"
+PROCESSES = pytest.StashKey[list[Tocsin]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed shows what its processes wrote last: it may not come again."""
+    report = yield
+    if report.failed:
+        for tocsin in item.stash.get(PROCESSES, []):
+            title = f"{tocsin.command}, exit status {tocsin.process.returncode}"
+            report.sections.append((title, "\n".join(tocsin.last_lines)))
+    return report
 
 
 @pytest.fixture
@@ -49,9 +63,10 @@ Start = Callable[..., Awaitable[Tocsin]]
 
 
 @pytest.fixture
-async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
+async def start(environment: dict[str, str], request: pytest.FixtureRequest) -> AsyncIterator[Start]:
     """Start processes; at the test's end those that still run must stop on SIGTERM with status 0."""
     running: list[Tocsin] = []
+    request.node.stash[PROCESSES] = running
 
     async def start(
         *command: str,
@@ -75,8 +90,10 @@ async def start(environment: dict[str, str]) -> AsyncIterator[Start]:
 
 @pytest.fixture
 async def scheduler(start: Start) -> Tocsin:
+    """It leads, and today has its partitions: without these the api would refuse to run a task by hand."""
     scheduler = await start("tocsin-dispatcher", "schedule")
     await scheduler.logged("scheduler.leading")
+    await scheduler.logged("partition.made", count=2)
     return scheduler
 
 
@@ -116,6 +133,15 @@ def client_of(port: int) -> httpx.AsyncClient:
         headers={"X-API-KEY": API_KEY},
         transport=httpx.AsyncHTTPTransport(retries=10),
     )
+
+
+async def run(api: httpx.AsyncClient, task: dict[str, Any], key: str | None = None) -> dict[str, Any]:
+    """Run a task by hand, at most once for each `key`."""
+    headers = {} if key is None else {"Idempotency-Key": key}
+    answer = await api.post(f"/api/tasks/{task['id']}/run", headers=headers)
+    assert answer.status_code == 202, answer.text
+    execution: dict[str, Any] = answer.json()
+    return execution
 
 
 @pytest.fixture

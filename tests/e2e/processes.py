@@ -26,8 +26,9 @@ MAX_LINE = 2**20  # a traceback in JSON is one line
 class Tocsin:
     """One process of Tocsin. Its log is JSON lines, which tests wait for."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, command: str) -> None:
         self.process = process
+        self.command = command
         self.output = bytearray()
         """Every byte that it wrote, to stdout and stderr alike."""
         self.events: list[dict[str, Any]] = []
@@ -61,7 +62,7 @@ class Tocsin:
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,
         )
-        return cls(process)
+        return cls(process, " ".join(command))
 
     async def logged(self, event: str, *, count: int = 1, timeout_s: float = START_TIMEOUT_S) -> dict[str, Any]:
         """The `count`th log line with this event, as soon as it is there."""

@@ -5,6 +5,7 @@ from datetime import datetime
 import asyncpg
 import pytest
 
+from e2e.conftest import run
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import Script
 from waiting import eventually
@@ -39,7 +40,7 @@ async def test_a_payload_that_discord_would_refuse_is_not_posted_and_the_log_say
     task = await create_task(webhook.url, schedule="0 0 1 1 *")
     await database.execute("UPDATE tasks SET payload = $1", '{"content": "' + "x" * 2001 + '"}')
 
-    await api.post(f"/api/tasks/{task['id']}/run")
+    await run(api, task)
     [row] = await eventually(lambda: executions(task, "failed"))
 
     [log] = (await api.get(f"/api/tasks/{task['id']}/logs")).json()["data"]

@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
+from e2e.conftest import run
 from e2e.processes import Tocsin
 from tocsin_common import schedule
 from tocsin_common.messages import execution_id
@@ -94,7 +95,7 @@ async def test_a_pause_outlives_the_leader_and_stops_no_run_by_hand(
     await next_scheduler.logged("scheduler.leading")
 
     await stands_still(2)
-    execution = (await api.post(f"/api/tasks/{task['id']}/run")).json()
+    execution = await run(api, task)
     await receiver.wait_for_answers(1)
 
     [row] = await executions(task, "due", "running", "succeeded")

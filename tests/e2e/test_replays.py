@@ -10,7 +10,7 @@ import httpx
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from e2e.conftest import API_KEY, client_of
+from e2e.conftest import API_KEY, client_of, run
 from e2e.processes import Tocsin, free_port
 from tocsin_common import topology
 from tocsin_common.messages import Job, JobMessage, decode_jobs, encode, execution_id, iso_utc
@@ -139,7 +139,7 @@ async def test_what_failed_until_its_task_was_stopped_is_replayed_once_the_task_
 
 async def test_a_replay_that_was_not_announced_is_swept(receiver: Receiver, start, sender: Tocsin, dead: Dead):
     scheduler = await start("tocsin-dispatcher", "schedule", SWEEP_PATIENCE_S="1")
-    await scheduler.logged("scheduler.leading")
+    await scheduler.logged("partition.made", count=2)
     webhook, port = receiver.add(Script(first=(400,))), free_port()
     cut_off = {"RABBITMQ_URL": "amqp://127.0.0.1:1/", "PORT": str(port), "API_KEY": API_KEY}
     await start("tocsin-api", "serve", **cut_off)
@@ -147,7 +147,7 @@ async def test_a_replay_that_was_not_announced_is_swept(receiver: Receiver, star
 
     async with client_of(port) as api:
         task = (await api.post("/api/tasks", json=body)).json()
-        await api.post(f"/api/tasks/{task['id']}/run")
+        await run(api, task)
         await dead(1)
         [failed] = await listed(api, state="failed")
         await replay(api, filter={})

@@ -6,10 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import httpx
 import pytest
 
-from e2e.conftest import API_KEY, client_of
+from e2e.conftest import API_KEY, client_of, run
 from e2e.processes import Tocsin, free_port
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import LocalWebhook, Script
@@ -42,14 +41,6 @@ def succeeded(executions) -> Succeeded:
         return rows
 
     return wait
-
-
-async def run(api: httpx.AsyncClient, task: dict[str, Any], key: str | None = None) -> dict[str, Any]:
-    headers = {} if key is None else {"Idempotency-Key": key}
-    answer = await api.post(f"/api/tasks/{task['id']}/run", headers=headers)
-    assert answer.status_code == 202, answer.text
-    execution: dict[str, Any] = answer.json()
-    return execution
 
 
 def posted(webhook: LocalWebhook) -> list[str]:

@@ -15,6 +15,7 @@ from tocsin_dispatcher.scheduler import sql
 from tocsin_dispatcher.scheduler.revision import TICK
 
 CHECK_S = 60.0
+RETRY_S = 2.0
 PARENTS = ("executions", "task_logs")  # a day's logs go after its executions, which say what the logs are of
 DAY = timedelta(days=1)
 MOST_AHEAD = timedelta(days=366)  # an instant beyond is a mistake, and would leave a partition that nothing drops
@@ -96,12 +97,14 @@ class Partitions:
     async def keep_ahead(self, clock: DatabaseClock, days: int, *, check_s: float = CHECK_S) -> None:
         """Cover today and the `days` after it, and drop what the retention ends, for ever."""
         while True:
+            wait_s = RETRY_S  # soon: no task can be run by hand on a day without partitions
             try:
                 await self.cover(days_ahead(clock.now(), days))
+                wait_s = check_s
                 await self.drop_old()
             except _IN_THE_WAY as error:
                 _log.warning("partitions.delayed", error=repr(error))
-            await asyncio.sleep(check_s)
+            await asyncio.sleep(wait_s)
 
     async def drop_old(self) -> int:
         """Drop the partitions that the retention ends, where all their executions have ended; returns how many.
