@@ -123,7 +123,7 @@ http {{
     log_format arrival '$msec $server_addr $http_webhook_id';
     access_log {folder}/arrivals.log arrival buffer=64k flush={FLUSH_S * 1000:.0f}ms;
     keepalive_requests 1000000000;
-    keepalive_timeout 1h;
+    keepalive_timeout 1h 1h;
     server {{
 {listen}
         location / {{

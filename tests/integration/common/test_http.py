@@ -89,9 +89,7 @@ class Server:
 
 
 def session(*, allow_local: bool) -> aiohttp.ClientSession:
-    return open_session(
-        allow_local=allow_local, user_agent="DiscordBot (test, 1)", connections=5, tracing=aiohttp.TraceConfig()
-    )
+    return open_session(allow_local=allow_local, user_agent="DiscordBot (test, 1)", connections=5)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ for level in sys.argv[2:]:
     logger.info("thing.seen", count=2, text="two\\nlines \\u2713")
     logger.warning("thing.seen", count=3)
     logger.error("thing.seen", count=4)
+logger.error("thing.odd", text="\\ud800", error=ValueError("x"))
 early.error("early.spoke")
 library = logging.getLogger("library")
 library.info("too quiet")

@@ -11,7 +11,6 @@ from tocsin_common import http
 from tocsin_common.messages import Job
 from tocsin_common.sealing import Sealer
 from tocsin_dispatcher.clock import DatabaseClock, boottime
-from tocsin_dispatcher.sender import post
 from tocsin_dispatcher.sender.claim import Grant
 from tocsin_dispatcher.sender.post import Attempt, Poster
 from tocsin_local.receiver import Receiver
@@ -30,7 +29,7 @@ async def post_to(sealing_keys: str) -> AsyncIterator[Post]:
     """Posts a payload to a URL, under a fresh claim."""
     sealer, clock = Sealer.from_setting(sealing_keys), DatabaseClock()
     clock.sample(datetime.now(UTC))
-    session = http.open_session(allow_local=True, user_agent="test", connections=1, tracing=post.tracing())
+    session = http.open_session(allow_local=True, user_agent="test", connections=1)
     async with session:
         poster = Poster(session, sealer, clock, timeout_s=10, allowed_hosts=(), allow_local=True)
 

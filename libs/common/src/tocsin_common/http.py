@@ -5,11 +5,14 @@ gets around it.
 """
 
 import ipaddress
+import re
 import socket
 import ssl
+import time
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any, NamedTuple
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -18,14 +21,19 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from tocsin_common.resolver import Resolver
+from tocsin_common.webhook import DISCORD_HOSTS
 
 MAX_ANSWER_BYTES = 65_536
 # What the kernel keeps of an answer until it is read. It would keep some MB, and those are parsed in one go: one
 # receiver that sent `HTTP/1.1 100 Continue` without end stopped all else for 2 s at a time, and took 145 MB.
 RECEIVE_BUFFER_BYTES = 16_384
-# Many servers end an idle connection after 5 s. A POST that crosses that on its way may be lost or not: nobody can
-# tell.
-KEEP_ALIVE_S = 4.0
+# A POST that crosses the end of its connection on the way may be lost or not: nobody can tell. Many servers end an
+# idle connection after 5 s; some say after how long. Discord's end one after 400 s (Cloudflare's documentation,
+# "Connection limits"), but a router in between may forget it after some minutes.
+IDLE_S = 4.0
+IDLE_AT_DISCORD_S = MOST_IDLE_S = 90.0
+IDLE_MARGIN_S = 1.0
+_TIMEOUT = re.compile(r"(?:^|[\s,])timeout=(\d{1,6})(?:$|[\s,])", re.ASCII | re.IGNORECASE)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _6TO4 = ipaddress.ip_network("2002::/16")
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is assigned for public use so far
@@ -47,16 +55,40 @@ class Body(NamedTuple):
     """It goes on: it is too long, broke off or did not end in time."""
 
 
+is_connected: ContextVar[bool] = ContextVar("is_connected", default=False)
+"""Whether the current task's request has a connection: before that, nothing of it has left."""
+
+
+class _Reuse:
+    """Of one connection: when its last request began, and how long after that it may take the next."""
+
+    __slots__ = ("began_at", "idle_s")
+
+    def __init__(self, idle_s: float) -> None:
+        self.began_at = 0.0
+        self.idle_s = idle_s
+
+
+_reuses: WeakKeyDictionary[ResponseHandler, _Reuse] = WeakKeyDictionary()
+
+
+class _Response(aiohttp.ClientResponse):
+    """Notes how long its server lets an idle connection stand, where it says so."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        reuse = None if connection.protocol is None else _reuses.get(connection.protocol)
+        await super().start(connection)
+        if reuse is not None and (told := self.headers.get("Keep-Alive")):
+            reuse.idle_s = _idle_s(told, reuse.idle_s)
+        return self
+
+
 class _Connector(aiohttp.TCPConnector):
-    """Uses no connection again on which something came while it was idle.
+    """Uses no connection again that its server may be about to end, or on which something came while it was idle.
 
     aiohttp would take that for the answer to the next request: after a receiver that answers one POST twice, the
     next would count as delivered whatever became of it.
     """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._used: WeakSet[ResponseHandler] = WeakSet()
 
     async def connect(
         self,
@@ -65,12 +97,27 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
-        while (protocol := connection.protocol) is not None and protocol in self._used and protocol.should_close:
+        while (protocol := connection.protocol) is not None and not _may_take_next(protocol):
             connection.close()
             connection = await super().connect(req, traces, timeout)
         if protocol is not None:
-            self._used.add(protocol)
+            idle_s = IDLE_AT_DISCORD_S if req.url.host in DISCORD_HOSTS else IDLE_S
+            _reuses.setdefault(protocol, _Reuse(idle_s)).began_at = time.monotonic()
+        is_connected.set(True)
         return connection
+
+
+def _idle_s(keep_alive: str, otherwise: float) -> float:
+    """How long a connection may be idle by the header of that name, which is the server's estimate (RFC 2068)."""
+    told = _TIMEOUT.search(keep_alive)
+    return otherwise if told is None else min(float(told[1]) - IDLE_MARGIN_S, MOST_IDLE_S)
+
+
+def _may_take_next(protocol: ResponseHandler) -> bool:
+    reuse = _reuses.get(protocol)
+    if reuse is None:  # a new one
+        return True
+    return not protocol.should_close and time.monotonic() - reuse.began_at <= reuse.idle_s
 
 
 def open_session(
@@ -78,7 +125,6 @@ def open_session(
     allow_local: bool,
     user_agent: str,
     connections: int,
-    tracing: aiohttp.TraceConfig,
     resolver: AbstractResolver | None = None,
     tls: ssl.SSLContext | bool = True,
 ) -> aiohttp.ClientSession:
@@ -98,14 +144,14 @@ def open_session(
     return aiohttp.ClientSession(
         connector=_Connector(
             limit=connections,
-            keepalive_timeout=KEEP_ALIVE_S,
+            keepalive_timeout=MOST_IDLE_S,
             socket_factory=open_socket,
             resolver=resolver or Resolver(),
             ssl=tls,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
-        trace_configs=[tracing],
+        response_class=_Response,
         auto_decompress=False,
         trust_env=False,
     )

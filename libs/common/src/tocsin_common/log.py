@@ -1,11 +1,15 @@
 """ADAPTER. Logs: constant `noun.verbed` events with facts as fields; JSON unless a person reads at a terminal."""
 
+import json
 import logging
 import sys
 
+import msgspec
 import structlog
 
 from tocsin_common.settings import DatabaseSettings
+
+_encoder = msgspec.json.Encoder(enc_hook=repr)
 
 
 def configure(settings: DatabaseSettings, *, service: str) -> None:
@@ -21,12 +25,12 @@ def configure(settings: DatabaseSettings, *, service: str) -> None:
     ]
     rendering: list[structlog.types.Processor] = [
         structlog.processors.format_exc_info if as_json else _leave_exceptions,
-        structlog.processors.JSONRenderer() if as_json else console,
+        structlog.processors.JSONRenderer(serializer=_as_json) if as_json else console,
     ]
     structlog.configure(
         processors=[*facts, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
@@ -39,6 +43,13 @@ def configure(settings: DatabaseSettings, *, service: str) -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _as_json(event: structlog.types.EventDict, **_: object) -> str:
+    try:
+        return _encoder.encode(event).decode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return json.dumps(event, default=repr)
 
 
 def _leave_exceptions(

@@ -73,7 +73,7 @@ def pack(jobs: Iterable[Job], size: int = MAX_JOBS) -> Iterator[JobMessage]:
 
 def iso_utc(instant: datetime) -> str:
     """ISO 8601 with microseconds and `Z`: the one spelling that identities are made of."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def execution_id(task_id: UUID, scheduled_for: datetime) -> UUID:

@@ -19,7 +19,6 @@ from tocsin_common.messages import Job
 from tocsin_common.resolver import Resolver
 from tocsin_common.sealing import Sealer
 from tocsin_dispatcher.clock import DatabaseClock, boottime
-from tocsin_dispatcher.sender import post
 from tocsin_dispatcher.sender.claim import Grant
 from tocsin_dispatcher.sender.post import Attempt, Poster
 
@@ -68,17 +67,18 @@ async def posting(
     **client: Any,
 ) -> AsyncIterator[Posting]:
     """A sender's HTTP client and what posts with it. `hosts` are allowed; `client` is how its session differs."""
-    clock, sealer, tracing = DatabaseClock(), Sealer([bytes(range(32))]), post.tracing()
+    clock, sealer = DatabaseClock(), Sealer([bytes(range(32))])
     clock.sample(datetime.now(UTC))
 
     async def on_request_end(*_: object) -> None:
         if status_came is not None:
             status_came.set()
 
+    session = http.open_session(allow_local=allow_local, user_agent=USER_AGENT, connections=50, **client)
+    tracing = aiohttp.TraceConfig()
     tracing.on_request_end.append(on_request_end)
-    session = http.open_session(
-        allow_local=allow_local, user_agent=USER_AGENT, connections=50, tracing=tracing, **client
-    )
+    tracing.freeze()
+    session.trace_configs.append(tracing)
     async with session:
         poster = Poster(session, sealer, clock, timeout_s=timeout_s, allowed_hosts=hosts, allow_local=allow_local)
         yield Posting(poster, session, sealer)

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from tocsin_common import http
 from tocsin_common.resolver import Resolver
 from tocsin_dispatcher.sender.outcome import Verdict
 
@@ -231,6 +232,42 @@ async def test_a_connection_is_used_again():
 
     assert [attempt.verdict.outcome for attempt in attempts] == ["succeeded"] * 3
     assert (len(receiver.connections), len(receiver.requests)) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("header", "connections"),
+    [
+        ("Server: x", 2),
+        ("Keep-Alive: timeout=60", 1),
+        ("keep-alive: max=100,Timeout=60", 1),
+        ("Keep-Alive: timeout=999999", 1),
+        ("Keep-Alive: timeout=1", 2),
+        ("Keep-Alive: timeout=0", 2),
+        ("Keep-Alive: max=60", 2),
+        ("Keep-Alive: timeout=-60", 2),
+        ("Keep-Alive: timeout=soon", 2),
+    ],
+)
+async def test_an_idle_connection_is_used_again_for_as_long_as_its_server_says(
+    monkeypatch: pytest.MonkeyPatch, header: str, connections: int
+):
+    monkeypatch.setattr(http, "IDLE_S", 0.0)
+    said = SAVED.replace(b"Content-Length", header.encode() + b"\r\nContent-Length")
+    async with RawReceiver(answers_each(said, said)) as receiver, posting() as post:
+        attempts = [await post(local(receiver)) for _ in range(2)]
+
+    assert [attempt.verdict.outcome for attempt in attempts] == ["succeeded"] * 2
+    assert len(receiver.connections) == connections
+
+
+async def test_no_connection_is_idle_for_too_long_whatever_its_server_says(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http, "MOST_IDLE_S", 0.0)
+    said = SAVED.replace(b"Content-Length", b"Keep-Alive: timeout=999999\r\nContent-Length")
+    async with RawReceiver(answers_each(said, said)) as receiver, posting() as post:
+        for _ in range(2):
+            await post(local(receiver))
+
+    assert len(receiver.connections) == 2
 
 
 @pytest.mark.parametrize("how", ["closed", "reset"])

@@ -17,7 +17,7 @@ from tocsin_common.settings import SenderSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.sender import intake, post
+from tocsin_dispatcher.sender import intake
 from tocsin_dispatcher.sender.backoff import Backoff
 from tocsin_dispatcher.sender.budget import Rules
 from tocsin_dispatcher.sender.claim import Claims
@@ -79,7 +79,6 @@ def _open_session(settings: SenderSettings) -> aiohttp.ClientSession:
         allow_local=settings.allow_local_webhooks,
         user_agent=f"DiscordBot ({settings.contact_url}, {version('tocsin-dispatcher')})",
         connections=settings.post_slots,
-        tracing=post.tracing(),
     )
 
 

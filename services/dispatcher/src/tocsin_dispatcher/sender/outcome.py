@@ -121,6 +121,8 @@ def _told_s(answer: Answer, facts: Mapping[str, Any]) -> float | None:
 
 
 def _facts(body: bytes) -> Mapping[str, Any]:
+    if not body:
+        return {}
     try:
         facts = json.loads(body)
     except (ValueError, RecursionError):

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Collection
 from datetime import datetime
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import aiohttp
@@ -12,14 +11,14 @@ import structlog
 
 from tocsin_common import webhook
 from tocsin_common.errors import InvalidWebhookUrlError, MissingKeyError, SealingError
-from tocsin_common.http import ForbiddenAddressError, read_some
+from tocsin_common.http import ForbiddenAddressError, is_connected, read_some
 from tocsin_common.messages import execution_id
 from tocsin_common.sealing import Sealer
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.sender import echo, payload
 from tocsin_dispatcher.sender.claim import Grant
 from tocsin_dispatcher.sender.limits import Told, tell
-from tocsin_dispatcher.sender.outcome import Answer, Failure, Verdict, judge
+from tocsin_dispatcher.sender.outcome import Answer, Failure, Phase, Verdict, judge
 
 _log = structlog.get_logger(__name__)
 
@@ -69,9 +68,12 @@ class Poster:
         result = await self._send(target, grant)
         duration_s = time.monotonic() - started
         verdict = judge(result, limited_in_row)
-        told = tell(result, verdict) if isinstance(result, Answer) else None
-        message = echo.hide(verdict.message, echo.secrets_of(target))
-        return Attempt(started_at, duration_s, verdict._replace(message=message), told)
+        if isinstance(result, Failure):
+            return Attempt(started_at, duration_s, verdict, None)
+        if result.body:
+            message = echo.hide(verdict.message, echo.secrets_of(target))
+            verdict = verdict._replace(message=message)
+        return Attempt(started_at, duration_s, verdict, tell(result, verdict))
 
     def url_hashes(self, grant: Grant) -> list[bytes]:
         """By which the tasks with this URL are found, whichever of our keys was the first when they got theirs."""
@@ -89,7 +91,7 @@ class Poster:
         return self._sealer.open(grant.webhook_url_sealed, context=grant.job.task_id.bytes)
 
     async def _send(self, target: webhook.Webhook, grant: Grant) -> Answer | Failure:
-        progress = SimpleNamespace(phase="connection")
+        is_connected.set(False)
         try:
             async with self._session.post(
                 webhook.with_wait(target),
@@ -98,21 +100,21 @@ class Poster:
                 allow_redirects=False,
                 # The claim's deadline counts on this time; without infinity aiohttp rounds it up to a full second.
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s, ceil_threshold=math.inf),
-                trace_request_ctx=progress,
             ) as response:
                 body = await read_some(response)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.status, headers, body.data, body.is_cut)
         except TimeoutError:
-            return Failure(f"no {progress.phase} within {self._timeout_s:g} s", progress.phase)
+            phase = _phase()
+            return Failure(f"no {phase} within {self._timeout_s:g} s", phase)
         except aiohttp.InvalidURL:
             return Failure("the webhook URL is none that can be posted to", "URL")
         except (aiohttp.ClientError, OSError) as error:
             # Only the kind: an error's text may hold the URL.
-            return Failure(_reason(error), progress.phase)
+            return Failure(_reason(error), _phase())
         except Exception as error:  # whatever a strange receiver provokes must end in a recorded outcome
             _log.error("post.crashed", kind=type(error).__name__)
-            return Failure(f"internal error ({type(error).__name__})", progress.phase)
+            return Failure(f"internal error ({type(error).__name__})", _phase())
 
     def _headers(self, target: webhook.Webhook, grant: Grant) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
@@ -132,19 +134,9 @@ def _refusal(error: SealingError | InvalidWebhookUrlError) -> Verdict:
     return Verdict("permanent", f"the webhook URL {error}")
 
 
-def tracing() -> aiohttp.TraceConfig:
-    """Notes on each request's context that the request begins to leave."""
-
-    async def on_headers_sent(
-        _: aiohttp.ClientSession,
-        context: SimpleNamespace,
-        __: aiohttp.TraceRequestHeadersSentParams,
-    ) -> None:
-        context.trace_request_ctx.phase = "answer"
-
-    config = aiohttp.TraceConfig()
-    config.on_request_headers_sent.append(on_headers_sent)
-    return config
+def _phase() -> Phase:
+    """What the current task's request waits for, or failed for want of."""
+    return "answer" if is_connected.get() else "connection"
 
 
 def _reason(error: BaseException) -> str:
