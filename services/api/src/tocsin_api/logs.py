@@ -9,11 +9,12 @@ from litestar import Request, get
 from litestar.params import FromPath
 from msgspec import Meta
 
-from tocsin_api import sql
+from tocsin_api import log_sql, task_sql
 from tocsin_api.errors import NotFoundError
 from tocsin_api.inputs import read_id, read_query
 from tocsin_api.moments import Moment, check_moment, period
 from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
+from tocsin_api.postgresql import Row
 from tocsin_api.resources import Injected, Resources
 from tocsin_common.messages import log_id
 
@@ -71,18 +72,18 @@ async def list_task_logs(request: Request[Any, Any, Any], task_id: FromPath[str]
     """List the attempts of one task."""
     id_ = read_id(task_id)
     query = read_query(request.scope["query_string"], TaskLogQuery, _CHECKS)
-    if await sql.find_task(resources.pool, id_) is None:
+    if await task_sql.find_task(resources.pool, id_) is None:
         raise NotFoundError("there is no task with this id")
     return await _page(resources, query, id_)
 
 
 async def _page(resources: Resources, query: TaskLogQuery, task_id: UUID | None) -> LogList:
-    which = sql.LogFilter(task_id, query.status, *period(query.date_from, query.date_to))
-    rows, total = await sql.list_logs(resources.pool, which, page=query.page, limit=query.limit)
+    which = log_sql.LogFilter(task_id, query.status, *period(query.date_from, query.date_to))
+    rows, total = await log_sql.list_logs(resources.pool, which, page=query.page, limit=query.limit)
     return LogList([_shown(row) for row in rows], describe(query.page, query.limit, total))
 
 
-def _shown(row: sql.Row) -> Log:
+def _shown(row: Row) -> Log:
     return Log(
         id=log_id(row["task_id"], row["scheduled_for"], row["seq"]),
         task_id=row["task_id"],
