@@ -18,6 +18,8 @@ from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.partitions import Partitions
+from tocsin_dispatcher.sender.backoff import Backoff
+from tocsin_dispatcher.sender.record import Recorder
 from waiting import WAIT_S
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -60,6 +62,15 @@ async def connection(rabbitmq_url: str) -> AsyncIterator[AbstractRobustConnectio
 @pytest.fixture
 async def publisher(connection: AbstractRobustConnection) -> Publisher:
     return await Publisher.open(connection, window=100, timeout_s=5)
+
+
+@pytest.fixture
+async def recorder(pool: asyncpg.Pool) -> AsyncIterator[Recorder]:
+    """A sender's recorder, at work."""
+    recorder = Recorder(pool, Backoff(1, 512, 0.2), batch=100, delay_s=0.005)
+    running = asyncio.create_task(recorder.run())
+    yield recorder
+    running.cancel()
 
 
 @pytest.fixture

@@ -14,6 +14,10 @@ from tocsin_dispatcher.sender.egress import Egress
 from .conftest import DAY, counted
 
 RULES = Rules(per_s=3, invalid_most=10)
+NO_INSERT = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'it is there already'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON egress_groups EXECUTE FUNCTION refuse();
+"""
 
 
 @pytest.fixture
@@ -101,6 +105,21 @@ async def test_what_is_not_due_yet_uses_up_no_room(egress: Egress, some_jobs, po
     assert await egress.postpone(early) == []
 
     assert await egress.postpone(await some_jobs(3)) == []
+
+
+async def test_a_group_that_is_gone_is_met_again(egress: Egress, some_jobs, pool):
+    assert await egress.postpone(await some_jobs(3)) == []
+    await pool.execute("DELETE FROM egress_groups")  # as where the database was emptied, or is another
+
+    assert len(await egress.postpone(await some_jobs(4))) == 1
+    assert await pool.fetchval("SELECT window_used FROM egress_groups") == 3
+
+
+async def test_a_group_that_is_known_is_not_met_again(egress: Egress, some_jobs, pool):
+    await egress.postpone(await some_jobs(1))
+    await pool.execute(NO_INSERT)
+
+    assert len(await egress.postpone(await some_jobs(3))) == 1
 
 
 async def test_nothing_is_asked_where_nothing_goes_to_discord(egress: Egress, pool):

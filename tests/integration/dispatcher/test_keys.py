@@ -12,7 +12,6 @@ import pytest
 from tocsin_common.sealing import KEY_BYTES, Sealer
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.sender.backoff import Backoff
 from tocsin_dispatcher.sender.budget import Rules
 from tocsin_dispatcher.sender.claim import Claims, Grant
 from tocsin_dispatcher.sender.crowd import Crowd
@@ -52,14 +51,6 @@ def claim(pool: asyncpg.Pool, clock: DatabaseClock, add_execution) -> Claim:
         return grant
 
     return claim
-
-
-@pytest.fixture
-async def recorder(pool: asyncpg.Pool) -> AsyncIterator[Recorder]:
-    recorder = Recorder(pool, Backoff(1, 512, 0.2), batch=100, delay_s=0.005)
-    running = asyncio.create_task(recorder.run())
-    yield recorder
-    running.cancel()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Recording outcomes on a real database: who may write a state, and what is written in any case."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +8,6 @@ import asyncpg
 import pytest
 
 from tocsin_common.messages import Job
-from tocsin_dispatcher.sender.backoff import Backoff
 from tocsin_dispatcher.sender.claim import Claims, Grant
 from tocsin_dispatcher.sender.outcome import Verdict
 from tocsin_dispatcher.sender.post import Attempt
@@ -19,14 +17,6 @@ from .conftest import DAY
 
 OK = Verdict("succeeded", "HTTP 204", 204)
 BROKEN = Verdict("retryable", "HTTP 500", 500)
-
-
-@pytest.fixture
-async def recorder(pool: asyncpg.Pool) -> AsyncIterator[Recorder]:
-    recorder = Recorder(pool, Backoff(1, 512, 0.2), batch=100, delay_s=0.005)
-    running = asyncio.create_task(recorder.run())
-    yield recorder
-    running.cancel()
 
 
 @pytest.fixture

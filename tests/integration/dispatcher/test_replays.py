@@ -126,6 +126,7 @@ async def test_what_was_replayed_stands_in_the_way_only_while_it_runs(
 
 @pytest.fixture
 async def recorder(pool: asyncpg.Pool) -> AsyncIterator[Recorder]:
+    """One with small batches, so that replays come in between."""
     recorder = Recorder(pool, Backoff(1, 512, 0.2), batch=10, delay_s=0.0)
     running = asyncio.create_task(recorder.run())
     yield recorder

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tocsin_api.errors import InvalidValueError, Violation
 from tocsin_api.inputs import Checks
-from tocsin_api.moments import Moment, check_moment, period
-from tocsin_api.pages import Limit, PageNumber
-from tocsin_api.task_fields import Instant
+from tocsin_api.moments import PERIOD_CHECKS, Moment, PeriodQuery, period
+from tocsin_api.task_fields import Instant, TaskId
 from tocsin_api.task_rules import check_instant
 
 MAX_REASON_LENGTH = 100
@@ -33,19 +31,14 @@ Reason = Annotated[
         examples=["HTTP 500"],
     ),
 ]
-TaskId = Annotated[UUID, Meta(description="a task's id (UUID)")]
 
 
-class ExecutionQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """What executions may be asked for. The two dates hold for `scheduledFor`; `dateTo` is inclusive."""
+class ExecutionQuery(PeriodQuery, frozen=True, rename="camel"):
+    """What executions may be asked for. The two dates hold for `scheduledFor`."""
 
-    page: PageNumber = 1
-    limit: Limit = 20
     state: State | None = None
     reason: Reason | None = None
     task_id: TaskId | None = None
-    date_from: Moment | None = None
-    date_to: Moment | None = None
 
 
 class ExecutionKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -113,9 +106,8 @@ def _check_filter(filter_: ReplayFilter) -> ReplayFilter:
 
 
 CHECKS: Checks = {
+    **PERIOD_CHECKS,
     "reason": _check_reason,
-    "date_from": check_moment,
-    "date_to": check_moment,
     "scheduled_for": check_instant,
     "executions": _check_named,
     "filter": _check_filter,

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, get, post
 from litestar.params import FromPath
 
-from tocsin_api import sql
+from tocsin_api import execution_sql
 from tocsin_api.errors import NotFoundError
 from tocsin_api.execution_fields import CHECKS, ExecutionQuery
 from tocsin_api.execution_rows import Execution, shown
@@ -44,8 +44,8 @@ async def list_executions(request: Request[Any, Any, Any], resources: Injected) 
     """List what tasks owe and have owed; that of deleted tasks is not shown."""
     query = read_query(request.scope["query_string"], ExecutionQuery, CHECKS)
     between = period(query.date_from, query.date_to)
-    which = sql.ExecutionFilter(query.task_id, query.state, query.reason, *between)
-    rows, total = await sql.list_executions(resources.pool, which, page=query.page, limit=query.limit)
+    which = execution_sql.ExecutionFilter(query.task_id, query.state, query.reason, *between)
+    rows, total = await execution_sql.list_executions(resources.pool, which, page=query.page, limit=query.limit)
     return ExecutionList([shown(row) for row in rows], describe(query.page, query.limit, total))
 
 
@@ -57,7 +57,7 @@ async def run_task(
     id_ = read_id(task_id)
     given = request.headers.getall(HEADER, [])
     key = read_key(given, SCOPE, request.method, request.scope["path"], await request.body())
-    row, is_new = await sql.run_task(resources.pool, id_, resources.give_up_after, key)
+    row, is_new = await execution_sql.run_task(resources.pool, id_, resources.give_up_after, key)
     if row is None:
         raise NotFoundError("there is no task with this id")
     if is_new:

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from litestar import Response, get
 
-from tocsin_api import sql
+from tocsin_api import health_sql
 from tocsin_api.resources import Injected, Resources
 from tocsin_common.errors import UnavailableError
 
@@ -48,7 +48,7 @@ async def ready(resources: Injected) -> Response[Readiness]:
 async def _check_postgresql(resources: Resources) -> Literal["ready", "away", "not migrated"]:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
-            revision = await sql.find_schema_revision(resources.pool)
+            revision = await health_sql.find_schema_revision(resources.pool)
     except (UnavailableError, TimeoutError):
         return "away"
     return "ready" if is_current(revision, resources.known_schema_revisions) else "not migrated"

@@ -9,19 +9,20 @@ from litestar import Request, get
 from litestar.params import FromPath
 from msgspec import Meta
 
-from tocsin_api import sql
+from tocsin_api import log_sql, task_sql
 from tocsin_api.errors import NotFoundError
 from tocsin_api.inputs import read_id, read_query
-from tocsin_api.moments import Moment, check_moment, period
-from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
+from tocsin_api.moments import PERIOD_CHECKS, PeriodQuery, period
+from tocsin_api.pages import PageMeta, describe
+from tocsin_api.postgresql import Row
 from tocsin_api.resources import Injected, Resources
+from tocsin_api.task_fields import TaskId
 from tocsin_common.messages import log_id
 
 LogStatus = Annotated[
     Literal["SUCCESS", "FAILED", "RETRYING"],
     Meta(description="SUCCESS, FAILED or RETRYING", extra_json_schema={"type": "string"}),
 ]
-_CHECKS = {"date_from": check_moment, "date_to": check_moment}
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -43,26 +44,22 @@ class LogList(msgspec.Struct, frozen=True):
     meta: PageMeta
 
 
-class TaskLogQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """What the logs of one task may be asked for. `dateTo` is inclusive."""
+class TaskLogQuery(PeriodQuery, frozen=True, rename="camel"):
+    """What the logs of one task may be asked for. The two dates hold for `createdAt`."""
 
-    page: PageNumber = 1
-    limit: Limit = 20
     status: LogStatus | None = None
-    date_from: Moment | None = None
-    date_to: Moment | None = None
 
 
 class LogQuery(TaskLogQuery, frozen=True, rename="camel"):
     """What the logs of all tasks may be asked for."""
 
-    task_id: Annotated[UUID, Meta(description="a task's id (UUID)")] | None = None
+    task_id: TaskId | None = None
 
 
 @get("/api/logs")
 async def list_logs(request: Request[Any, Any, Any], resources: Injected) -> LogList:
     """List the attempts of all tasks; those of deleted tasks are not shown."""
-    query = read_query(request.scope["query_string"], LogQuery, _CHECKS)
+    query = read_query(request.scope["query_string"], LogQuery, PERIOD_CHECKS)
     return await _page(resources, query, query.task_id)
 
 
@@ -70,19 +67,19 @@ async def list_logs(request: Request[Any, Any, Any], resources: Injected) -> Log
 async def list_task_logs(request: Request[Any, Any, Any], task_id: FromPath[str], resources: Injected) -> LogList:
     """List the attempts of one task."""
     id_ = read_id(task_id)
-    query = read_query(request.scope["query_string"], TaskLogQuery, _CHECKS)
-    if await sql.find_task(resources.pool, id_) is None:
+    query = read_query(request.scope["query_string"], TaskLogQuery, PERIOD_CHECKS)
+    if await task_sql.find_task(resources.pool, id_) is None:
         raise NotFoundError("there is no task with this id")
     return await _page(resources, query, id_)
 
 
 async def _page(resources: Resources, query: TaskLogQuery, task_id: UUID | None) -> LogList:
-    which = sql.LogFilter(task_id, query.status, *period(query.date_from, query.date_to))
-    rows, total = await sql.list_logs(resources.pool, which, page=query.page, limit=query.limit)
+    which = log_sql.LogFilter(task_id, query.status, *period(query.date_from, query.date_to))
+    rows, total = await log_sql.list_logs(resources.pool, which, page=query.page, limit=query.limit)
     return LogList([_shown(row) for row in rows], describe(query.page, query.limit, total))
 
 
-def _shown(row: sql.Row) -> Log:
+def _shown(row: Row) -> Log:
     return Log(
         id=log_id(row["task_id"], row["scheduled_for"], row["seq"]),
         task_id=row["task_id"],

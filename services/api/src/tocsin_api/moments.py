@@ -1,4 +1,4 @@
-"""PURE. The days and times that lists are narrowed by."""
+"""PURE. The days and times that lists are narrowed by, and the query that has them."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, NamedTuple
@@ -7,6 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from tocsin_api.errors import InvalidInputError, InvalidValueError, Violation
+from tocsin_api.inputs import Checks
+from tocsin_api.pages import Limit, PageNumber
 
 Moment = Annotated[
     str,
@@ -16,6 +18,15 @@ Moment = Annotated[
     ),
 ]
 DAY_LENGTH = len("2026-01-31")
+
+
+class PeriodQuery(msgspec.Struct, frozen=True, rename="camel"):
+    """A page of what lies between two moments. `dateTo` is inclusive."""
+
+    page: PageNumber = 1
+    limit: Limit = 20
+    date_from: Moment | None = None
+    date_to: Moment | None = None
 
 
 class Period(NamedTuple):
@@ -35,6 +46,10 @@ def check_moment(text: str) -> str:
             "must be a day (2026-01-31) or a time with its offset (2026-01-31T12:00:00Z)"
         ) from error
     return text
+
+
+PERIOD_CHECKS: Checks = {"date_from": check_moment, "date_to": check_moment}
+"""Of PeriodQuery, and of whatever else names two moments so."""
 
 
 def period(date_from: str | None, date_to: str | None) -> Period:

@@ -12,10 +12,13 @@ import structlog
 from litestar import Request, post
 from msgspec import Meta, UnsetType
 
-from tocsin_api import sql
+from tocsin_api import replay_sql
 from tocsin_api.execution_fields import CHECKS, ReplayFilter, ReplayRequest, replay_rule
+from tocsin_api.execution_sql import ExecutionFilter
 from tocsin_api.inputs import read_body
 from tocsin_api.moments import period
+from tocsin_api.postgresql import Row
+from tocsin_api.replay_sql import BEFORE_ALL, Key, Replaying
 from tocsin_api.resources import Injected, Resources
 from tocsin_common.messages import Job, execution_id
 
@@ -81,7 +84,7 @@ async def replay_executions(request: Request[Any, Any, Any], resources: Injected
 
 async def _replay(resources: Resources, wanted: ReplayRequest) -> Replay:
     spacing = timedelta(seconds=1) / wanted.rate_per_second
-    how = sql.Replaying(resources.retention, None, spacing, resources.give_up_after)
+    how = Replaying(resources.retention, None, spacing, resources.give_up_after)
     if isinstance(wanted.filter, UnsetType):
         assert not isinstance(wanted.executions, UnsetType)  # noqa: S101 - for the type checker: see replay_rule
         keys = list(dict.fromkeys((each.scheduled_for, each.task_id) for each in wanted.executions))
@@ -91,47 +94,45 @@ async def _replay(resources: Resources, wanted: ReplayRequest) -> Replay:
     return await _replay_matching(resources, _failed(wanted.filter), how)
 
 
-async def _replay_named(resources: Resources, keys: list[sql.Key], how: sql.Replaying, *, dry_run: bool) -> Replay:
+async def _replay_named(resources: Resources, keys: list[Key], how: Replaying, *, dry_run: bool) -> Replay:
     if dry_run:
-        rows = await sql.judge_replays(resources.pool, keys, how.retention)
+        rows = await replay_sql.judge_replays(resources.pool, keys, how.retention)
     else:
-        rows = await sql.replay_named(resources.pool, keys, how)
+        rows = await replay_sql.replay_named(resources.pool, keys, how)
         _announce(resources, rows)
     by_key = {_key(row): row for row in rows}
     lines = [_line(by_key[key]) for key in keys]
     return _report(_results(rows), last_at=_last_at(rows), executions=lines, dry_run=dry_run)
 
 
-async def _count_matching(resources: Resources, which: sql.ExecutionFilter) -> Replay:
-    results = Counter(await sql.count_replays(resources.pool, which, resources.retention))
+async def _count_matching(resources: Resources, which: ExecutionFilter) -> Replay:
+    results = Counter(await replay_sql.count_replays(resources.pool, which, resources.retention))
     del results["task_deleted"]  # the list does not show these either
     remaining = max(results[None] - MAX_REPLAYED, 0)
     results[None] -= remaining
     return _report(results, remaining=remaining, dry_run=True)
 
 
-async def _replay_matching(resources: Resources, which: sql.ExecutionFilter, how: sql.Replaying) -> Replay:
+async def _replay_matching(resources: Resources, which: ExecutionFilter, how: Replaying) -> Replay:
     rows, is_all = await _replay_batches(resources, which, how)
-    last = _key(rows[-1]) if rows else sql.BEFORE_ALL
-    remaining = 0 if is_all else await sql.count_executions(resources.pool, which, after=last)
+    last = _key(rows[-1]) if rows else BEFORE_ALL
+    remaining = 0 if is_all else await replay_sql.count_executions(resources.pool, which, after=last)
     up_to = last[0] if rows else None
     return _report(_results(rows), remaining=remaining, up_to=up_to, last_at=_last_at(rows))
 
 
-async def _replay_batches(
-    resources: Resources, which: sql.ExecutionFilter, how: sql.Replaying
-) -> tuple[list[sql.Row], bool]:
+async def _replay_batches(resources: Resources, which: ExecutionFilter, how: Replaying) -> tuple[list[Row], bool]:
     """What was looked at, and whether that is all.
 
     Each batch is of what comes after the one before: what fails again meanwhile has had its turn.
     """
     clock = asyncio.get_running_loop().time
     deadline = clock() + BOUND_S
-    rows: list[sql.Row] = []
+    rows: list[Row] = []
     replayed = 0
     while (limit := min(BATCH, MAX_REPLAYED - replayed)) and clock() < deadline:
-        after = _key(rows[-1]) if rows else sql.BEFORE_ALL
-        batch = await sql.replay_matching(resources.pool, which, how, after=after, limit=limit)
+        after = _key(rows[-1]) if rows else BEFORE_ALL
+        batch = await replay_sql.replay_matching(resources.pool, which, how, after=after, limit=limit)
         _announce(resources, batch)
         rows += batch
         replayed += _results(batch)[None]
@@ -142,19 +143,19 @@ async def _replay_batches(
     return rows, False
 
 
-def _announce(resources: Resources, rows: Iterable[sql.Row]) -> None:
+def _announce(resources: Resources, rows: Iterable[Row]) -> None:
     replayed = (row for row in rows if row["refusal"] is None)
     resources.hints.announce_jobs(
         (Job(row["task_id"], row["scheduled_for"], row["destination"]), row["wait_s"]) for row in replayed
     )
 
 
-def _failed(filter_: ReplayFilter) -> sql.ExecutionFilter:
+def _failed(filter_: ReplayFilter) -> ExecutionFilter:
     between = period(filter_.date_from or None, filter_.date_to or None)
-    return sql.ExecutionFilter(filter_.task_id or None, "failed", filter_.reason or None, *between)
+    return ExecutionFilter(filter_.task_id or None, "failed", filter_.reason or None, *between)
 
 
-def _results(rows: list[sql.Row]) -> Counter[str | None]:
+def _results(rows: list[Row]) -> Counter[str | None]:
     """How many there are by what is against their replay; None is nothing."""
     return Counter(row["refusal"] for row in rows)
 
@@ -180,11 +181,11 @@ def _report(
     )
 
 
-def _last_at(rows: list[sql.Row]) -> datetime | None:
+def _last_at(rows: list[Row]) -> datetime | None:
     return max((row["next_at"] for row in rows if row["next_at"] is not None), default=None)
 
 
-def _line(row: sql.Row) -> NamedReplay:
+def _line(row: Row) -> NamedReplay:
     return NamedReplay(
         execution_id=execution_id(row["task_id"], row["scheduled_for"]),
         task_id=row["task_id"],
@@ -194,5 +195,5 @@ def _line(row: sql.Row) -> NamedReplay:
     )
 
 
-def _key(row: sql.Row) -> sql.Key:
+def _key(row: Row) -> Key:
     return row["scheduled_for"], row["task_id"]

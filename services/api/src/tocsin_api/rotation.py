@@ -10,7 +10,8 @@ import asyncpg
 import structlog
 import uvloop
 
-from tocsin_api import sql
+from tocsin_api import rotation_sql
+from tocsin_api.postgresql import Row
 from tocsin_common import database
 from tocsin_common.errors import SealingError, TocsinError
 from tocsin_common.identity import process_name
@@ -53,17 +54,17 @@ async def rotate(pool: asyncpg.Pool, sealer: Sealer, *, page: int = PAGE) -> Rot
     """Go through all tasks once. A URL that a client changes meanwhile stays as that client has it."""
     resealed = not_opened = 0
     after = UUID(int=0)
-    while rows := await sql.list_sealed(pool, sealer.first_id, after=after, limit=page):
+    while rows := await rotation_sql.list_sealed(pool, sealer.first_id, after=after, limit=page):
         after = rows[-1]["id"]
         urls, unopened = _reseal(sealer, [row for row in rows if row["sealed"] is not None])
         if urls:
-            resealed += await sql.seal_anew(pool, urls)
+            resealed += await rotation_sql.seal_anew(pool, urls)
         not_opened += unopened
         _log.info("keys.rotating", resealed=resealed, not_opened=not_opened, up_to_task=str(after))
-    return Rotated(resealed, not_opened, await sql.count_sealed_otherwise(pool, sealer.first_id))
+    return Rotated(resealed, not_opened, await rotation_sql.count_sealed_otherwise(pool, sealer.first_id))
 
 
-def _reseal(sealer: Sealer, rows: Sequence[sql.Row]) -> tuple[list[sql.Resealed], int]:
+def _reseal(sealer: Sealer, rows: Sequence[Row]) -> tuple[list[rotation_sql.Resealed], int]:
     """What can be opened, under the first key; and how many cannot be. Nobody opens a deleted task's URL again."""
     urls, unopened = [], 0
     for row in rows:
@@ -76,7 +77,7 @@ def _reseal(sealer: Sealer, rows: Sequence[sql.Row]) -> tuple[list[sql.Resealed]
                 _log.error("task.not_opened", task_id=str(task_id), reason=str(error))
             continue
         sealed = sealer.seal(url, context=task_id.bytes)
-        urls.append(sql.Resealed(task_id, row["sealed"], sealed, sealer.hash(url)))
+        urls.append(rotation_sql.Resealed(task_id, row["sealed"], sealed, sealer.hash(url)))
     return urls, unopened
 
 

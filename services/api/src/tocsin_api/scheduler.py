@@ -8,7 +8,7 @@ import msgspec
 from litestar import get, post
 from msgspec import Meta
 
-from tocsin_api import sql
+from tocsin_api import scheduler_sql
 from tocsin_api.resources import Injected, Resources
 from tocsin_common.messages import ScheduleChange
 
@@ -48,12 +48,12 @@ async def resume_scheduler(resources: Injected) -> Scheduler:
 
 
 async def _set_paused(resources: Resources, *, paused: bool) -> Scheduler:
-    await sql.pause_scheduler(resources.pool, paused=paused)
+    await scheduler_sql.pause_scheduler(resources.pool, paused=paused)
     # Also where nothing changed: who asks again may do so because an earlier hint was lost.
     resources.hints.announce(PAUSE_CHANGED)
     return await _shown(resources)
 
 
 async def _shown(resources: Resources) -> Scheduler:
-    row = await sql.show_scheduler(resources.pool)
+    row = await scheduler_sql.show_scheduler(resources.pool)
     return Scheduler(**row, paused=row["paused_at"] is not None)

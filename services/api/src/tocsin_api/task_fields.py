@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,6 +13,7 @@ from tocsin_common import schedule, timezones, webhook
 MAX_NAME_LENGTH = 100
 FIRST_YEAR, LAST_YEAR = 2000, 2999
 
+TaskId = Annotated[UUID, Meta(description="a task's id (UUID)")]
 Name = Annotated[
     str,
     Meta(

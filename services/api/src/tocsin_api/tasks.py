@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from msgspec import Meta, UnsetType
 from uuid_utils.compat import uuid7
 
-from tocsin_api import sql
+from tocsin_api import task_sql
 from tocsin_api.errors import (
     ConflictError,
     InvalidInputError,
@@ -19,6 +19,7 @@ from tocsin_api.errors import (
 )
 from tocsin_api.inputs import read_body, read_id, read_query
 from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
+from tocsin_api.postgresql import Row
 from tocsin_api.resources import Injected, Resources
 from tocsin_api.task_fields import MAX_NAME_LENGTH, NewTask, TaskChange
 from tocsin_api.task_rows import Status, Task, columns, shown
@@ -80,7 +81,7 @@ async def create_task(request: AnyRequest, resources: Injected) -> Task:
         new_task_rule(resources.parse_webhook),
     )
     task_id = uuid7()
-    row = await sql.add_task(
+    row = await task_sql.add_task(
         resources.pool, {"id": task_id, **columns(new), **_sealed(resources, task_id, new.webhook_url)}
     )
     if row["revision"] is None:
@@ -92,21 +93,21 @@ async def create_task(request: AnyRequest, resources: Injected) -> Task:
 async def list_tasks(request: AnyRequest, resources: Injected) -> TaskList:
     """List the tasks, one page at a time."""
     query = read_query(request.scope["query_string"], TaskQuery, {"search": _check_search})
-    rows, total = await sql.list_tasks(resources.pool, **msgspec.structs.asdict(query))
+    rows, total = await task_sql.list_tasks(resources.pool, **msgspec.structs.asdict(query))
     return TaskList([shown(row) for row in rows], describe(query.page, query.limit, total))
 
 
 @get("/api/tasks/{task_id:str}")
 async def get_task(task_id: FromPath[str], resources: Injected) -> Task:
     """Show one task."""
-    return shown(_found(await sql.find_task(resources.pool, read_id(task_id))))
+    return shown(_found(await task_sql.find_task(resources.pool, read_id(task_id))))
 
 
 @patch("/api/tasks/{task_id:str}")
 async def change_task(request: AnyRequest, task_id: FromPath[str], resources: Injected) -> Task:
     """Change any of a task's fields. What changes nothing leaves no trace."""
     id_ = read_id(task_id)
-    task = _found(await sql.find_task(resources.pool, id_))
+    task = _found(await task_sql.find_task(resources.pool, id_))
     change = read_body(
         request.headers.get("content-type"),
         await request.body(),
@@ -117,7 +118,7 @@ async def change_task(request: AnyRequest, task_id: FromPath[str], resources: In
     url = _new_url(change.webhook_url)
     wanted = columns(change) | ({} if url is None else _sealed(resources, id_, url))
     hashes = [] if url is None else resources.sealer.hashes(url)
-    row = _found(await sql.change_task(resources.pool, id_, wanted, hashes))
+    row = _found(await task_sql.change_task(resources.pool, id_, wanted, hashes))
     _refuse_what_does_not_fit(row, is_another_run_at=wanted.get("run_at") is not None)
     return _announced(resources, row)
 
@@ -125,19 +126,19 @@ async def change_task(request: AnyRequest, task_id: FromPath[str], resources: In
 @delete("/api/tasks/{task_id:str}", status_code=200)
 async def delete_task(task_id: FromPath[str], resources: Injected) -> Task:
     """Delete a task; the answer shows it for the last time, with the status it had."""
-    row = _found(await sql.delete_task(resources.pool, read_id(task_id)))
+    row = _found(await task_sql.delete_task(resources.pool, read_id(task_id)))
     return msgspec.structs.replace(_announced(resources, row), status=row["old_status"])
 
 
 @post("/api/tasks/{task_id:str}/toggle", status_code=200)
 async def toggle_task(task_id: FromPath[str], resources: Injected) -> Task:
     """Stop an ACTIVE task, start an INACTIVE or FAILED one."""
-    row = _found(await sql.toggle_task(resources.pool, read_id(task_id)))
+    row = _found(await task_sql.toggle_task(resources.pool, read_id(task_id)))
     _refuse_what_does_not_fit(row, is_another_run_at=False)
     return _announced(resources, row)
 
 
-def _refuse_what_does_not_fit(row: sql.Row, *, is_another_run_at: bool) -> None:
+def _refuse_what_does_not_fit(row: Row, *, is_another_run_at: bool) -> None:
     """What only the whole task shows: the request named a part of it."""
     if row["run_at_is_past"] and not is_another_run_at:
         raise ConflictError("the task's runAt has passed: change it before the task is started again")
@@ -152,7 +153,7 @@ def _refuse_what_does_not_fit(row: sql.Row, *, is_another_run_at: bool) -> None:
         raise InvalidInputError(violations)
 
 
-def _announced(resources: Resources, row: sql.Row) -> Task:
+def _announced(resources: Resources, row: Row) -> Task:
     """The answer to a change, after its hint is under way."""
     if row["revision"] is not None:
         failpoints.reach("api.task_committed")
@@ -160,7 +161,7 @@ def _announced(resources: Resources, row: sql.Row) -> Task:
     return shown(row)
 
 
-def _found(row: sql.Row | None) -> sql.Row:
+def _found(row: Row | None) -> Row:
     if row is None:
         raise NotFoundError("there is no task with this id")
     return row

@@ -29,7 +29,6 @@ class Egress:
         """Let as many of `jobs` begin as may now; the others wait: returns those with their seconds."""
         if not jobs:
             return []
-        await self._pool.execute(limit_sql.MEET_EGRESS_GROUP, self._group)
         waits = await self._decide(jobs)
         if not waits:
             return []
@@ -54,6 +53,9 @@ class Egress:
             rows = await self._pool.fetch(limit_sql.EGRESS_GROUP, self._group, instants, task_ids)
             if not rows:
                 return {}
+            if rows[0]["version"] is None:  # nobody has posted from here yet, or the database is another
+                await self._meet()
+                continue
             group, now = Group(*(rows[0][field] for field in Group._fields)), rows[0]["now"]
             ordered = sorted(rows, key=lambda row: (not row["has_slot"], row["scheduled_for"], row["task_id"]))
             slotted = sum(row["has_slot"] for row in rows)
@@ -65,6 +67,9 @@ class Egress:
                     (row["scheduled_for"], row["task_id"]): wait_s
                     for row, wait_s in zip(late, decision.waits_s, strict=True)
                 }
+
+    async def _meet(self) -> None:
+        await self._pool.execute(limit_sql.MEET_EGRESS_GROUP, self._group)
 
     async def _keep(self, version: int, decision: Decision) -> bool:
         kept = decision.group
@@ -88,7 +93,7 @@ class Egress:
 
     async def _tell(self, statement: str, argument: object) -> None:
         try:
-            await self._pool.execute(limit_sql.MEET_EGRESS_GROUP, self._group)
+            await self._meet()
             await self._pool.execute(statement, self._group, argument)
         except CONNECTION_ERRORS as error:
             _log.warning("egress.not_shared", egress_group=self._group, error=repr(error))

@@ -139,14 +139,15 @@ RETURNING true
 
 MEET_EGRESS_GROUP = "INSERT INTO egress_groups (egress_group) VALUES ($1) ON CONFLICT DO NOTHING"
 
-# The group as it is, and for each job that may begin now whether a slot is kept for it. What is not due yet, as
-# when it came back from a tier a moment early, would use up room and not begin.
+# For each job that may begin now whether a slot is kept for it, and the group as it is: nulls where nobody has met
+# it. What is not due yet, as when it came back from a tier a moment early, would use up room and not begin.
 EGRESS_GROUP = """
 SELECT e.scheduled_for, e.task_id, e.has_slot, clock_timestamp() AS now, g.version,
        g.window_from, g.window_used, g.next_slot_at, g.blocked_until, g.invalid_from, g.invalid
-FROM egress_groups g, executions e
-    JOIN unnest($2::timestamptz[], $3::uuid[]) AS j (scheduled_for, task_id) USING (scheduled_for, task_id)
-WHERE g.egress_group = $1 AND e.state IN ('due', 'waiting', 'running') AND e.next_at <= clock_timestamp()
+FROM executions e JOIN unnest($2::timestamptz[], $3::uuid[]) AS j (scheduled_for, task_id)
+        USING (scheduled_for, task_id)
+    LEFT JOIN egress_groups g ON g.egress_group = $1
+WHERE e.state IN ('due', 'waiting', 'running') AND e.next_at <= clock_timestamp()
 """
 
 # Nothing where another sender was faster: then what was decided holds no more.

@@ -1,0 +1,87 @@
+"""ADAPTER. The API's statements about executions: those that are shown, and the one that somebody asks for."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from tocsin_api import idempotency_sql
+from tocsin_api.errors import NoPartitionError
+from tocsin_api.idempotency import RequestKey
+from tocsin_api.postgresql import Row, acquire, containing
+
+# Which executions `e` are asked for: the same for what is listed and for what is replayed.
+WHICH_EXECUTIONS = """
+  AND ($1::uuid IS NULL OR e.task_id = $1) AND ($2::text IS NULL OR e.state = $2)
+  AND ($3::text IS NULL OR e.reason ILIKE $3)
+  AND ($4::timestamptz IS NULL OR e.scheduled_for >= $4) AND ($5::timestamptz IS NULL OR e.scheduled_for < $5)
+"""
+
+MATCHING_EXECUTIONS = f"""
+FROM executions AS e JOIN tasks AS t ON t.id = e.task_id
+WHERE t.status <> 'DELETED' {WHICH_EXECUTIONS}
+"""
+
+# The function is the dispatcher's: the one way in which the api adds an execution.
+_RUN_TASK = """
+SELECT add_manual_execution(id, destination, $2) AS scheduled_for, id AS task_id, destination
+FROM tasks WHERE id = $1 AND status <> 'DELETED'
+"""
+
+
+class ExecutionFilter(NamedTuple):
+    """Which executions are asked for; None asks for all."""
+
+    task_id: UUID | None
+    state: str | None
+    reason: str | None
+    """A part of it, in any case."""
+    since: datetime | None
+    until: datetime | None
+    """Exclusive."""
+
+    def arguments(self) -> tuple[object, ...]:
+        """As the statements take them."""
+        return self._replace(reason=containing(self.reason))
+
+
+async def list_executions(
+    pool: asyncpg.Pool, which: ExecutionFilter, *, page: int, limit: int
+) -> tuple[list[Row], int]:
+    """One page of the executions of living tasks, newest first, and how many there are in all."""
+    order = "e.scheduled_for DESC, e.task_id DESC"
+    statement = f"SELECT e.*, t.name AS task_name {MATCHING_EXECUTIONS} ORDER BY {order} LIMIT $6 OFFSET $7"
+    async with acquire(pool) as connection:
+        total = await connection.fetchval(f"SELECT count(*) {MATCHING_EXECUTIONS}", *which.arguments())
+        rows = await connection.fetch(statement, *which.arguments(), limit, (page - 1) * limit)
+    return rows, total
+
+
+async def run_task(
+    pool: asyncpg.Pool, task_id: UUID, give_up_after: timedelta, key: RequestKey | None
+) -> tuple[Row | None, bool]:
+    """The execution of the task that is owed now, and whether it is new; None where there is no such task.
+
+    It is not new where the key is not free: then it is that request's, with its `request_hash`.
+    Only the key is locked meanwhile, so whoever is frozen here holds up none but the same request.
+    """
+    async with acquire(pool) as connection:
+        if key is None:
+            return await _add_execution(connection, task_id, give_up_after), True
+        async with connection.transaction():
+            if not await idempotency_sql.take_key(connection, key, task_id):
+                return await idempotency_sql.find_key(connection, key), False
+            row = await _add_execution(connection, task_id, give_up_after)
+            if row is None:
+                await idempotency_sql.forget_key(connection, key)
+            else:
+                await idempotency_sql.keep_key(connection, key, row["scheduled_for"])
+            return row, True
+
+
+async def _add_execution(connection: Any, task_id: UUID, give_up_after: timedelta) -> Row | None:
+    try:
+        return await connection.fetchrow(_RUN_TASK, task_id, give_up_after)
+    except asyncpg.CheckViolationError as error:
+        raise NoPartitionError("executions have no partition for today yet: a scheduler makes it") from error

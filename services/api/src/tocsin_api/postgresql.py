@@ -1,0 +1,34 @@
+"""ADAPTER. How the API's statements reach PostgreSQL, and what several of them give it and get from it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from tocsin_common.database import CONNECTION_ERRORS
+from tocsin_common.errors import UnavailableError
+
+ACQUIRE_TIMEOUT_S = 5  # a request waits so long for a free connection, or for a new one
+
+Row = Any
+"""asyncpg.Record, which ships no type information: columns by name."""
+
+
+@asynccontextmanager
+async def acquire(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+    """A connection of the pool's; raises UnavailableError where PostgreSQL is away, then or in the middle."""
+    try:
+        async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            yield connection
+    except CONNECTION_ERRORS as error:
+        raise UnavailableError(f"PostgreSQL does not answer: {type(error).__name__}") from error
+
+
+def containing(text: str | None) -> str | None:
+    """What LIKE takes to find it anywhere; None stays None."""
+    if text is None:
+        return None
+    for special in ("\\", "%", "_"):
+        text = text.replace(special, f"\\{special}")
+    return f"%{text}%"
