@@ -91,6 +91,12 @@ def test_facts_are_fields_and_the_event_stays_constant(lines):
     assert line["text"] == "two\nlines \u2713"
 
 
+def test_what_is_no_text_or_no_plain_value_is_written_all_the_same(lines):
+    (line,) = [line for line in lines if line["event"] == "thing.odd"]
+
+    assert (line["text"], line["error"]) == ("\ud800", "ValueError('x')")
+
+
 def test_a_line_tells_its_moment_in_utc(lines):
     moments = [datetime.fromisoformat(line["timestamp"]) for line in lines]
 
