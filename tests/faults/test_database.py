@@ -21,7 +21,7 @@ from waiting import becomes_true
 
 A_THOUSAND = pytest.mark.parametrize("burst", [1000], indirect=True)
 SLOW = Script(delay_s=1)
-MORE_THAN_AT_A_TIME = 101  # POST_SLOTS and one: some have been recorded, and this one will not be for a second
+MORE_THAN_AT_A_TIME = 301  # POST_SLOTS and one: some have been recorded, and this one will not be for a second
 LEADS_AGAIN = "SELECT epoch > $1 AND expires_at > clock_timestamp() FROM scheduler_lease"
 CLAIMS_RUN_OUT_SOON = {"POST_TIMEOUT_S": "4", "CLAIM_TTL_S": "5"}
 

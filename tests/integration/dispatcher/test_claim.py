@@ -17,6 +17,7 @@ from tocsin_common import database
 from tocsin_common.messages import Job, iso_utc
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.sender.claim import Claims
+from tocsin_dispatcher.sender.turns import Wait
 
 from .conftest import DAY, counted
 
@@ -125,17 +126,27 @@ async def test_an_execution_whose_task_is_gone_is_cancelled(claims, add_executio
 async def test_a_job_without_a_row_is_dropped(claims, partitions):
     claimed = await claims.claim([Job(uuid4(), DAY, "discord.com/1")])
 
-    assert claimed == ([], [])
+    assert claimed == ([], [], [])
 
 
 async def test_a_claim_that_is_given_back_costs_nothing(claims, add_task, add_execution, pool):
     job = await add_execution(await add_task())
     grants = (await claims.claim([job])).grants
 
-    await claims.give_back(grants)
+    await claims.give_back(grants, 0.0)
 
     assert tuple(await pool.fetchrow("SELECT state, failures, lost_claims FROM executions")) == ("waiting", 0, 0)
     assert len((await claims.claim([job])).grants) == 1
+
+
+async def test_a_claim_that_is_given_back_may_have_to_wait(claims, add_task, add_execution):
+    job = await add_execution(await add_task())
+    grants = (await claims.claim([job])).grants
+
+    await claims.give_back(grants, 50.0)
+
+    claimed = await claims.claim([job])
+    assert (claimed.grants, claimed.not_due) == ([], [(job, pytest.approx(50, abs=5))])
 
 
 async def test_a_claim_that_another_has_taken_over_is_not_given_back(claims, add_task, add_execution, pool):
@@ -143,7 +154,7 @@ async def test_a_claim_that_another_has_taken_over_is_not_given_back(claims, add
     grants = (await claims.claim([job])).grants
     await pool.execute("UPDATE executions SET seq = seq + 1, claimed_by = 'sender-2'")
 
-    await claims.give_back(grants)
+    await claims.give_back(grants, 0.0)
 
     assert await pool.fetchval("SELECT state FROM executions") == "running"
 
@@ -207,7 +218,7 @@ async def test_what_expires_or_is_skipped_has_ended_and_is_logged(claims, add_ta
     with structlog.testing.capture_logs() as logs:
         claimed = await claims.claim(jobs)
 
-    assert claimed == ([], [])
+    assert claimed == ([], [], [])
     rows = await pool.fetch(
         """
         SELECT task_id, state, reason, seq, claimed_by, finished_at IS NOT NULL AS ended FROM executions
@@ -408,3 +419,102 @@ async def test_many_senders_that_claim_one_tasks_executions_grant_no_two_that_ov
 
     assert granted == [0, 0, 0]
     assert await states_by_instant(pool, task_id) == ["waiting"] + ["skipped"] * 40
+
+
+# --- Another webhook ----------------------------------------------------------------------------------------
+
+
+async def test_where_the_task_has_another_webhook_by_now_the_job_comes_again_with_its_destination(
+    claims, add_task, add_execution, pool
+):
+    job = await add_execution(await add_task(destination="discord.com/2"), destination="discord.com/1")
+    other = await add_execution(await add_task(destination="discord.com/1"), destination="discord.com/1")
+
+    claimed = await claims.claim([job, other])
+
+    moved = Job(job.task_id, job.scheduled_for, "discord.com/2")
+    assert ([grant.job for grant in claimed.grants], claimed.moved, claimed.not_due) == ([other], [moved], [])
+    again = await claims.claim(claimed.moved)
+    assert [(grant.job, grant.seq) for grant in again.grants] == [(moved, 1)]
+
+
+async def test_an_expired_claim_of_a_task_with_another_webhook_counts_as_lost_once(
+    claims, add_task, add_execution, pool
+):
+    task_id = await add_task(destination="discord.com/2")
+    job = await add_execution(task_id, destination="discord.com/1", state="running", next_in_s=-1, seq=1)
+
+    await claims.claim((await claims.claim([job])).moved)
+
+    assert tuple(await pool.fetchrow("SELECT state, seq, lost_claims FROM executions")) == ("running", 2, 1)
+
+
+async def test_a_stopped_task_stops_its_executions_whatever_its_webhook_is(claims, add_task, add_execution, pool):
+    job = await add_execution(await add_task(destination="discord.com/2", status="INACTIVE"))
+
+    claimed = await claims.claim([job])
+
+    assert (claimed.grants, claimed.moved) == ([], [])
+    assert await pool.fetchval("SELECT state FROM executions") == "cancelled"
+
+
+# --- Waiting ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "is_moved"),
+    [
+        ({"state": "due"}, True),
+        ({"state": "waiting"}, True),
+        ({"state": "running", "next_in_s": -1, "seq": 1}, True),
+        ({"state": "running", "next_in_s": 20, "seq": 1}, False),
+        ({"state": "waiting", "next_in_s": 20}, False),
+        ({"state": "succeeded"}, False),
+        ({"state": "failed"}, False),
+        ({"state": "cancelled"}, False),
+    ],
+)
+async def test_only_what_may_be_claimed_is_ready_and_can_be_postponed(
+    claims, add_task, add_execution, row, is_moved: bool
+):
+    job = await add_execution(await add_task(), **row)
+
+    ready = await claims.ready([job])
+    postponed = await claims.postpone({job: Wait(50.0, is_turn=True)})
+
+    assert [each.job for each in ready] == ([job] if is_moved else [])
+    assert postponed == ([(job, pytest.approx(50, abs=5))] if is_moved else [])
+    assert await claims.ready([job]) == []
+
+
+async def test_who_has_waited_for_its_turn_is_known_until_it_is_claimed(claims, add_task, add_execution, pool):
+    first, second = [await add_execution(await add_task()) for _ in range(2)]
+    await claims.postpone({first: Wait(0.0, is_turn=True), second: Wait(0.0, is_turn=False)})
+
+    ready = await claims.ready([first, second])
+    await claims.give_back((await claims.claim([first])).grants, 0.0)
+
+    assert [each.has_waited for each in ready] == [True, False]
+    assert [each.has_waited for each in await claims.ready([first, second])] == [False, False]
+
+
+async def test_an_expired_claim_that_is_postponed_counts_as_lost_and_its_holder_records_no_failure(
+    claims, add_task, add_execution, pool
+):
+    job = await add_execution(await add_task(), state="running", next_in_s=-1, seq=1)
+    before = counted("claims_lost")
+
+    await claims.postpone({job: Wait(0.0, is_turn=True)})
+
+    assert counted("claims_lost") == before + 1
+    assert tuple(await pool.fetchrow("SELECT state, lost_claims, claimed_by FROM executions")) == (
+        "waiting",
+        1,
+        None,
+    )
+
+
+async def test_nobody_waits_longer_than_until_an_execution_is_given_up(claims, add_task, add_execution):
+    job = await add_execution(await add_task(), give_up_in_s=100)
+
+    assert await claims.postpone({job: Wait(50_000, is_turn=False)}) == [(job, pytest.approx(100, abs=5))]

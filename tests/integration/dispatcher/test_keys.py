@@ -16,11 +16,15 @@ from tocsin_dispatcher.sender.budget import Rules
 from tocsin_dispatcher.sender.claim import Claims, Grant
 from tocsin_dispatcher.sender.crowd import Crowd
 from tocsin_dispatcher.sender.delivery import Deliveries
-from tocsin_dispatcher.sender.destinations import Breaker, Destinations
+from tocsin_dispatcher.sender.destinations import Destinations
 from tocsin_dispatcher.sender.egress import Egress
+from tocsin_dispatcher.sender.gate import Gate
 from tocsin_dispatcher.sender.outcome import Verdict
 from tocsin_dispatcher.sender.post import Attempt, Poster
 from tocsin_dispatcher.sender.record import Recorded, Recorder
+from tocsin_dispatcher.sender.room import Breaker
+from tocsin_dispatcher.sender.slots import Slots
+from tocsin_dispatcher.sender.starts import Starts
 from waiting import WAIT_S, eventually
 
 from .conftest import DAY, AddTask
@@ -63,23 +67,16 @@ async def deliver(
         def build(*keys: bytes, auto_disable_after: int = 10) -> Deliveries:
             sealer = Sealer(list(keys))
             poster = Poster(session, sealer, clock, timeout_s=5, allowed_hosts=(), allow_local=False)
-            claims = Claims(pool, clock, sender="sender-1", ttl_s=30)
-            crowd = Crowd(most_each=5, most_waiting=0, bring_back=lambda _: None)
-            destinations = Destinations(pool, in_flight_each=5, breaker=Breaker(5, 1, 60, probe_s=12))
-            egress = Egress(pool, group="one", rules=Rules(per_s=50, invalid_most=10_000))
-            waits: Any = NoWaits()
-            return Deliveries(
-                pool,
-                claims,
-                crowd,
-                destinations,
-                egress,
-                poster,
-                recorder,
-                waits,
-                publisher,
-                auto_disable_after=auto_disable_after,
+            gate = Gate(
+                Slots(50),
+                Crowd(most_each=5, most_waiting=0, bring_back=lambda _: None),
+                Destinations(pool, breaker=Breaker(5, 1, 60, probe_s=12)),
+                Egress(pool, group="one", rules=Rules(per_s=50, invalid_most=10_000)),
+                Claims(pool, clock, sender="sender-1", ttl_s=30),
             )
+            waits: Any = NoWaits()
+            parts = (gate, Starts(), poster, recorder, waits, publisher)
+            return Deliveries(pool, *parts, auto_disable_after=auto_disable_after)
 
         yield build
 

@@ -177,7 +177,7 @@ async def test_a_refused_outcome_that_nobody_waits_for_any_more_does_not_end_the
 ):
     neighbour, bad, later = await granted(), await granted(), await granted()
     unstorable = Verdict("permanent", "NUL \x00 in it", 400)
-    abandoned = asyncio.create_task(recorder.record(bad, attempt(unstorable)))
+    abandoned = recorder.record(bad, attempt(unstorable))
     await asyncio.sleep(0)  # it begins
     abandoned.cancel()
     await asyncio.wait({abandoned})

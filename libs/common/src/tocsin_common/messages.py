@@ -22,6 +22,11 @@ class Job(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tru
     """Aware."""
     destination: str
 
+    @property
+    def key(self) -> tuple[datetime, UUID]:
+        """Which execution it announces."""
+        return self.scheduled_for, self.task_id
+
 
 class JobMessage(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Up to MAX_JOBS jobs, ordered by destination."""

@@ -128,7 +128,7 @@ class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     sealing_keys: SealingKeys = ""
     prefetch: Count = 8
     """Job messages held before their claim; each has up to 50 jobs."""
-    post_slots: Annotated[int, Meta(ge=50, le=1000)] = 100
+    post_slots: Annotated[int, Meta(ge=50, le=1000)] = 300
     """POSTs at the same time in this process; at least one whole job message."""
     in_flight_per_destination: Count = 5
     breaker_failures: Count = 5

@@ -148,7 +148,7 @@ scheduler_lease = sa.Table(
 # deadline of its claim. So "may be claimed now" is one comparison for all three. A missed row stands for all
 # instants of its task from `missed_from` to its own; `missed_count` is null where they are too many to count.
 # `replayed_at`: when somebody last brought it back after it had failed.
-# `has_slot`: at `next_at` there is room for a waiting row at its destination.
+# `has_waited`: it found no room before, so it goes before those that come new.
 executions = sa.Table(
     "executions",
     metadata,
@@ -171,7 +171,7 @@ executions = sa.Table(
     sa.Column("finished_at", _timestamp),
     sa.Column("jitter_ms", sa.Integer, nullable=False, server_default="0"),
     sa.Column("replayed_at", _timestamp),
-    sa.Column("has_slot", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("has_waited", sa.Boolean, nullable=False, server_default=sa.false()),
     _one_of("kind", EXECUTION_KINDS),
     _one_of("state", OPEN_STATES + TERMINAL_STATES),
     sa.Index("executions_task", "task_id", "scheduled_for"),
@@ -221,28 +221,33 @@ task_state = sa.Table(
 )
 
 # What the senders learned about a destination. No row: nothing is known of it. Its limit is `window_limit` POSTs
-# in `window_s`, by its headers; 0: they name none; null: not known. `slots_used` slots are given away of the
-# window that begins at `slots_from`; that lies ahead where a queue waits. `failures`: so many POSTs in a row got
-# no answer or HTTP 5xx, the last one at `failed_at`.
+# in `window_s`, by its headers; 0: they name none; null: not known. `window_used` POSTs began in the window that
+# began at `window_from`; the queue of those that found no room ends at `next_slot_at`. `blocked_until`: by what it
+# told; so many `guesses` in a row, the last one at `guessed_at`, it did not say for how long. `failures`: so many
+# POSTs in a row got no answer or HTTP 5xx, the last one at `failed_at`; `broken_until` is the breaker's.
+# `version`: of what is decided on, so that a decision made of an older one is noticed.
 destinations = sa.Table(
     "destinations",
     metadata,
     sa.Column("destination", sa.Text, primary_key=True),
-    sa.Column("blocked_until", _timestamp, nullable=False, server_default="-infinity"),
+    sa.Column("blocked_until", _timestamp, nullable=False, server_default="epoch"),
     sa.Column("updated_at", _timestamp, nullable=False, server_default=_now),
     sa.Column("bucket", sa.Text),
     sa.Column("window_limit", sa.Integer),
     sa.Column("window_s", sa.Float),
-    sa.Column("slots_from", _timestamp, nullable=False, server_default="-infinity"),
-    sa.Column("slots_used", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("window_from", _timestamp, nullable=False, server_default="epoch"),
+    sa.Column("window_used", sa.Integer, nullable=False, server_default="0"),
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("failed_at", _timestamp, nullable=False, server_default="-infinity"),
+    sa.Column("failed_at", _timestamp, nullable=False, server_default="epoch"),
+    sa.Column("next_slot_at", _timestamp, nullable=False, server_default="epoch"),
+    sa.Column("broken_until", _timestamp, nullable=False, server_default="epoch"),
+    sa.Column("guesses", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("guessed_at", _timestamp, nullable=False, server_default="epoch"),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint("(window_limit IS NULL) = (window_s IS NULL)", name="window_known"),
 )
 
-# What Discord counts by address, for the senders that share one. `window_used` POSTs began in the second that
-# begins at `window_from`; what found no room queues up to `next_slot_at`. `invalid`: refused answers since
-# `invalid_from`. `version`: of the row, so that a change made of an older one is noticed.
+# What Discord counts by address, for the senders that share one; the columns mean what they mean of destinations.
 egress_groups = sa.Table(
     "egress_groups",
     metadata,
@@ -251,7 +256,16 @@ egress_groups = sa.Table(
     sa.Column("window_used", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_slot_at", _timestamp, nullable=False, server_default="epoch"),
     sa.Column("blocked_until", _timestamp, nullable=False, server_default="epoch"),
-    sa.Column("invalid_from", _timestamp, nullable=False, server_default="epoch"),
-    sa.Column("invalid", sa.Integer, nullable=False, server_default="0"),
     sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("guesses", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("guessed_at", _timestamp, nullable=False, server_default="epoch"),
+)
+
+# How many answers of each minute count towards Discord's budget of invalid ones.
+egress_invalid = sa.Table(
+    "egress_invalid",
+    metadata,
+    sa.Column("egress_group", sa.Text, primary_key=True),
+    sa.Column("minute", _timestamp, primary_key=True),
+    sa.Column("answers", sa.Integer, nullable=False),
 )

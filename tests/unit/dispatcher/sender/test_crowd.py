@@ -31,13 +31,12 @@ class Stage:
         ]
 
     def round(self, jobs: list[Job], *, granted: int = 1000) -> tuple[list[Job], list[Job], list[Job]]:
-        """As the intake does: of those that there is room for, `granted` begin."""
+        """As the gate does: of those that there is room for, `granted` begin."""
         begin, wait_here, too_many = self.crowd.split(jobs)
+        self.in_flight += begin[:granted]
+        for job in begin[granted:]:
+            self.crowd.leave(job.destination)
         self.crowd.hold(wait_here)
-        for job in begin[:granted]:
-            self.crowd.enter(job.destination)
-            self.in_flight.append(job)
-        self.crowd.let_in({job.destination for job in jobs})
         return begin, wait_here, too_many
 
     def end(self, number: int = 0) -> None:
@@ -97,6 +96,17 @@ def test_no_more_wait_here_than_may():
     assert stage.round(jobs) == (jobs[:1], jobs[1:3], jobs[3:])
     assert stage.crowd.take_all() == jobs[1:3]
     assert stage.crowd.take_all() == []
+
+
+def test_who_finds_room_when_it_comes_to_wait_is_brought_back_at_once():
+    stage = Stage(most_each=1)
+    first, second = stage.new(2)
+    [begun], [held], _ = stage.crowd.split([first, second])
+    stage.crowd.leave(begun.destination)
+
+    stage.crowd.hold([held])
+
+    assert stage.take() == [second]
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.sampled_from([HERE, THERE]), st.integers(0, 3)), max_size=30))

@@ -23,13 +23,16 @@ from tocsin_dispatcher.sender.budget import Rules
 from tocsin_dispatcher.sender.claim import Claims
 from tocsin_dispatcher.sender.crowd import Crowd
 from tocsin_dispatcher.sender.delivery import Deliveries
-from tocsin_dispatcher.sender.destinations import Breaker, Destinations
+from tocsin_dispatcher.sender.destinations import Destinations
 from tocsin_dispatcher.sender.egress import Egress
+from tocsin_dispatcher.sender.gate import Gate
 from tocsin_dispatcher.sender.inbox import Delivery, Inbox
 from tocsin_dispatcher.sender.intake import Intake
 from tocsin_dispatcher.sender.post import Poster
 from tocsin_dispatcher.sender.record import Recorder
+from tocsin_dispatcher.sender.room import Breaker
 from tocsin_dispatcher.sender.slots import Slots
+from tocsin_dispatcher.sender.starts import Starts
 from tocsin_dispatcher.sender.tiers import Waits
 
 PUBLISH_WINDOW = 100
@@ -95,31 +98,22 @@ async def _deliver(
         connections.publishing, window=PUBLISH_WINDOW, timeout_s=settings.publish_timeout_s
     )
     waits = Waits(inbox, publisher, most_in_memory=settings.memory_waits, briefly_s=settings.memory_wait_s)
-    claims = Claims(pool, clock, sender=name, ttl_s=settings.claim_ttl_s)
-    destinations = Destinations(
-        pool, in_flight_each=settings.in_flight_per_destination, breaker=_breaker(settings)
-    )
-    crowd, egress = _crowd(settings, inbox), _egress(settings, pool)
-    recorder = _recorder(settings, pool)
-    parts = (pool, claims, crowd, destinations, egress, poster, recorder, waits, publisher)
-    deliveries = Deliveries(*parts, auto_disable_after=settings.auto_disable_after)
-    queue = await intake.open_queue(await connections.consuming.channel(), prefetch=settings.prefetch)
-    slots = Slots(settings.post_slots)
-    sender = Intake(
-        pool,
-        queue,
-        inbox,
-        slots,
-        claims,
+    crowd = _crowd(settings, inbox)
+    gate = Gate(
+        Slots(settings.post_slots),
         crowd,
-        destinations,
-        egress,
-        waits,
-        recorder,
-        deliveries,
-        publisher,
-        consumer_tag=TAKES_JOBS.name(name),
+        Destinations(pool, breaker=_breaker(settings)),
+        _egress(settings, pool),
+        Claims(pool, clock, sender=name, ttl_s=settings.claim_ttl_s),
     )
+    recorder = _recorder(settings, pool)
+    starts = Starts()
+    deliveries = Deliveries(
+        pool, gate, starts, poster, recorder, waits, publisher, auto_disable_after=settings.auto_disable_after
+    )
+    queue = await intake.open_queue(await connections.consuming.channel(), prefetch=settings.prefetch)
+    parts = (queue, inbox, gate, starts, waits, recorder, deliveries, publisher)
+    sender = Intake(pool, *parts, consumer_tag=TAKES_JOBS.name(name))
     await _deliver_until(stop, sender, inbox, recorder, settings.drain_timeout_s)
     await waits.hand_over(crowd.take_all())
 

@@ -1,6 +1,6 @@
 """ADAPTER. The claim: the gate through which every attempt goes."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -12,6 +12,7 @@ from tocsin_common.messages import Job, iso_utc
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.sender import sql
+from tocsin_dispatcher.sender.turns import Wait
 
 _ENDED = {
     "expired": ("execution.expired", metrics.EXECUTIONS_EXPIRED),
@@ -44,9 +45,21 @@ class Grant(NamedTuple):
 class Claimed(NamedTuple):
     """What became of the jobs of a claim."""
 
-    grants: list[Grant]
-    not_due: list[tuple[Job, float]]
+    grants: Sequence[Grant]
+    not_due: Sequence[tuple[Job, float]]
     """With the seconds until each may be claimed."""
+    moved: Sequence[Job]
+    """Their tasks have another webhook now; with its destination."""
+
+
+class Asking(NamedTuple):
+    """A job whose execution may begin, as far as its own row goes."""
+
+    job: Job
+    has_waited: bool
+    """For its turn: it goes before those that come new."""
+    now: datetime
+    """By the database."""
 
 
 class Claims:
@@ -65,19 +78,42 @@ class Claims:
         """
         sent_at = boottime()
         deadline = sent_at + self._ttl.total_seconds()  # before the database reckons its own
-        rows = await self._pool.fetch(sql.CLAIM, *_keys(jobs), self._ttl, self._sender)
+        destinations = [job.destination for job in jobs]
+        rows = await self._pool.fetch(sql.CLAIM, *_keys(jobs), self._ttl, self._sender, destinations)
         if rows:
             self._clock.sample(rows[0]["now"], sent_at=sent_at)
         _tell(rows)
         grants = [_grant(row, deadline) for row in rows if row["state"] == "running"]
+        moved = [_job(row) for row in rows if row["state"] == "moved"]
         decided = {(row["scheduled_for"], row["task_id"]) for row in rows}
-        rest = [job for job in jobs if (job.scheduled_for, job.task_id) not in decided]
-        return Claimed(grants, await self._classify(rest) if rest else [])
+        rest = [job for job in jobs if job.key not in decided]
+        return Claimed(grants, await self._classify(rest) if rest else [], moved)
 
-    async def give_back(self, grants: Collection[Grant]) -> None:
-        """Return claims that no POST began under: no retry is spent and no claim counts as lost."""
+    async def ready(self, jobs: Collection[Job]) -> list[Asking]:
+        """Those of `jobs` that may begin now."""
+        rows = await self._pool.fetch(sql.READY, *_keys(jobs)) if jobs else []
+        found = {(row["scheduled_for"], row["task_id"]): row for row in rows}
+        return [
+            Asking(job, found[job.key]["has_waited"], found[job.key]["now"]) for job in jobs if job.key in found
+        ]
+
+    async def postpone(self, waits: Mapping[Job, Wait]) -> list[tuple[Job, float]]:
+        """Let those that nobody else has wait; returns them with the seconds until they may be claimed."""
+        if not waits:
+            return []
+        by_key = {job.key: job for job in waits}
+        columns = zip(*((*job.key, *wait) for job, wait in waits.items()), strict=True)
+        rows = await self._pool.fetch(sql.POSTPONE, *map(list, columns))
+        metrics.CLAIMS_LOST.inc(sum(row["was_lost"] for row in rows))
+        return [(by_key[row["scheduled_for"], row["task_id"]], row["wait_s"]) for row in rows]
+
+    async def give_back(self, grants: Collection[Grant], wait_s: float) -> None:
+        """Return claims that no POST began under, to be claimed again after `wait_s`.
+
+        No retry is spent and no claim counts as lost.
+        """
         jobs = [grant.job for grant in grants]
-        await self._pool.execute(sql.GIVE_BACK, *_keys(jobs), [grant.seq for grant in grants])
+        await self._pool.execute(sql.GIVE_BACK, *_keys(jobs), [grant.seq for grant in grants], wait_s)
 
     async def _classify(self, jobs: list[Job]) -> list[tuple[Job, float]]:
         """A claim's loser cannot see why in the same statement; this one tells."""
@@ -87,9 +123,7 @@ class Claims:
             for row in rows
             if row["state"] in ("due", "waiting")
         }
-        not_due = [
-            (job, max(0.0, waits[key])) for job in jobs if (key := (job.scheduled_for, job.task_id)) in waits
-        ]
+        not_due = [(job, max(0.0, waits[job.key])) for job in jobs if job.key in waits]
         if len(jobs) > len(not_due):
             _log.info("jobs.dropped", jobs=len(jobs) - len(not_due), reason="done, or another sender has them")
         return not_due
@@ -97,10 +131,11 @@ class Claims:
 
 def unique(jobs: Iterable[Job]) -> list[Job]:
     """Each execution once: the same key twice in one statement is an error."""
-    return list({(job.scheduled_for, job.task_id): job for job in jobs}.values())
+    return list({job.key: job for job in jobs}.values())
 
 
 def _keys(jobs: Collection[Job]) -> tuple[list[datetime], list[UUID]]:
+    """As two columns."""
     return [job.scheduled_for for job in jobs], [job.task_id for job in jobs]
 
 
@@ -115,9 +150,13 @@ def _tell(rows: Iterable[asyncpg.Record]) -> None:
             _log.info(event, task_id=str(row["task_id"]), scheduled_for=iso_utc(row["scheduled_for"]))
 
 
+def _job(row: asyncpg.Record) -> Job:
+    return Job(row["task_id"], row["scheduled_for"], row["destination"])
+
+
 def _grant(row: asyncpg.Record, deadline: float) -> Grant:
     return Grant(
-        Job(row["task_id"], row["scheduled_for"], row["destination"]),
+        _job(row),
         row["seq"],
         row["failures"],
         row["max_retry"],

@@ -21,27 +21,28 @@ class Crowd:
         self._in_flight: Counter[str] = Counter()
         self._waiting: dict[str, deque[Job]] = {}
         self._count = 0
-        self._coming: dict[str, set[Job]] = {}
-        """Jobs that were brought back and have not begun: room is kept for them."""
-
-    def enter(self, destination: str) -> None:
-        """A POST to `destination` begins."""
-        self._in_flight[destination] += 1
+        self._coming: set[Job] = set()
+        """Jobs that were brought back and have not begun: they count as in flight already."""
 
     def leave(self, destination: str) -> None:
-        """A POST to `destination` ended, or never began."""
+        """A POST to `destination` has ended, or one that there was room for does not begin."""
         self._in_flight[destination] -= 1
         if not self._in_flight[destination]:
             del self._in_flight[destination]
-        self.let_in([destination])
+        self._let_in(destination)
 
     def split(self, jobs: Collection[Job]) -> tuple[list[Job], list[Job], list[Job]]:
-        """Those of `jobs` that there is room for, those that may wait here, and those that are too many."""
+        """Those of `jobs` that there is room for, those that may wait here, and those that are too many.
+
+        The first are counted as in flight from now on, until they `leave`.
+        """
         begin, rest = [], []
-        beginning: Counter[str] = Counter()
         for job in jobs:
-            if self._came_back(job) or self._has_room(job.destination, beginning[job.destination]):
-                beginning[job.destination] += 1
+            if job in self._coming:
+                self._coming.remove(job)
+                begin.append(job)
+            elif job.destination not in self._waiting and self._has_room(job.destination):
+                self._in_flight[job.destination] += 1
                 begin.append(job)
             else:
                 rest.append(job)
@@ -49,21 +50,11 @@ class Crowd:
         return begin, rest[:room], rest[room:]
 
     def hold(self, jobs: Iterable[Job]) -> None:
-        """Let `jobs` wait here."""
+        """Let `jobs` wait here, until there is room again."""
         for job in jobs:
             self._waiting.setdefault(job.destination, deque()).append(job)
             self._count += 1
-
-    def let_in(self, destinations: Iterable[str]) -> None:
-        """Bring back as many as there is room for."""
-        for name in destinations:
-            while (waiting := self._waiting.get(name)) and self._taken(name) < self._most_each:
-                job = waiting.popleft()
-                self._count -= 1
-                if not waiting:
-                    del self._waiting[name]
-                self._coming.setdefault(name, set()).add(job)
-                self._bring_back(job)
+            self._let_in(job.destination)
 
     def take_all(self) -> list[Job]:
         """Take out everybody who waits."""
@@ -72,17 +63,15 @@ class Crowd:
         self._count = 0
         return jobs
 
-    def _came_back(self, job: Job) -> bool:
-        coming = self._coming.get(job.destination)
-        if coming is None or job not in coming:
-            return False
-        coming.remove(job)
-        if not coming:
-            del self._coming[job.destination]
-        return True
+    def _let_in(self, destination: str) -> None:
+        while (waiting := self._waiting.get(destination)) and self._has_room(destination):
+            job = waiting.popleft()
+            self._count -= 1
+            if not waiting:
+                del self._waiting[destination]
+            self._in_flight[destination] += 1
+            self._coming.add(job)
+            self._bring_back(job)
 
-    def _has_room(self, destination: str, beginning: int) -> bool:
-        return destination not in self._waiting and self._taken(destination) + beginning < self._most_each
-
-    def _taken(self, destination: str) -> int:
-        return self._in_flight[destination] + len(self._coming.get(destination, ()))
+    def _has_room(self, destination: str) -> bool:
+        return self._in_flight[destination] < self._most_each

@@ -1,21 +1,21 @@
 """SHELL. One granted execution, from its POST to its next state: post, record, then retry, report or stop."""
 
+import asyncio
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from tocsin_common import failpoints, webhook
-from tocsin_common.database import CONNECTION_ERRORS
+from tocsin_common import failpoints
+from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
 from tocsin_common.messages import execution_id, iso_utc
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import sql
-from tocsin_dispatcher.sender.claim import Claims, Grant
-from tocsin_dispatcher.sender.crowd import Crowd
-from tocsin_dispatcher.sender.destinations import Destinations
-from tocsin_dispatcher.sender.egress import Egress
+from tocsin_dispatcher.sender.claim import Grant
+from tocsin_dispatcher.sender.gate import Gate
 from tocsin_dispatcher.sender.post import Attempt, Poster
 from tocsin_dispatcher.sender.record import Recorded, Recorder
+from tocsin_dispatcher.sender.starts import Starts
 from tocsin_dispatcher.sender.tiers import Waits
 
 _log = structlog.get_logger(__name__)
@@ -27,10 +27,8 @@ class Deliveries:
     def __init__(
         self,
         pool: asyncpg.Pool,
-        claims: Claims,
-        crowd: Crowd,
-        destinations: Destinations,
-        egress: Egress,
+        gate: Gate,
+        starts: Starts,
         poster: Poster,
         recorder: Recorder,
         waits: Waits,
@@ -39,43 +37,49 @@ class Deliveries:
         auto_disable_after: int,
     ) -> None:
         self._pool = pool
-        self._claims = claims
-        self._crowd = crowd
-        self._destinations = destinations
-        self._egress = egress
+        self._gate = gate
+        self._starts = starts
         self._poster = poster
         self._recorder = recorder
         self._waits = waits
         self._publisher = publisher
         self._auto_disable_after = auto_disable_after
 
-    async def post_and_record(self, grant: Grant) -> tuple[Attempt, Recorded] | None:
-        """The part that holds a POST slot; None where the claim was too old and was given back."""
-        destination = grant.job.destination
+    async def deliver(self, grant: Grant) -> None:
+        """All that a grant entails. If the database goes, the claim runs out, and the sweeper brings it back."""
         try:
-            limited_in_row = self._destinations.limited_in_row(destination)
-            attempt = await self._poster.post(grant, limited_in_row=limited_in_row)
+            done = await self.post_and_record(grant)
+        except (asyncpg.PostgresError, *DATA_ERRORS, *CONNECTION_ERRORS) as error:
+            # Only the kind: an error's text may hold what a receiver said.
+            _log.warning("delivery.broken_off", task_id=str(grant.job.task_id), kind=type(error).__name__)
+            return
+        finally:
+            self._gate.finish(grant)
+        if done is None:
+            await self._waits.hold([(grant.job, 0.0)])
+        else:
+            await self.follow_up(grant, *done)
+
+    async def post_and_record(self, grant: Grant) -> tuple[Attempt, Recorded] | None:
+        """None where the claim was too old and was given back."""
+        job = grant.job
+        recording: asyncio.Future[Recorded] | None = None
+        try:
+            attempt = await self._poster.post(grant, limited_in_row=self._gate.refusals(job.destination))
+            await self._starts.all_begun()
             if attempt is not None:
                 failpoints.reach("sender.answered")
-                await self._destinations.learn(destination, attempt)
-                await self._learn_of_address(destination, attempt)
+                recording = self._recorder.record(grant, attempt)
+                await self._gate.learn(job, attempt)
         finally:
-            self._crowd.leave(destination)
-        if attempt is None:
-            await self._claims.give_back([grant])
+            await self._gate.leave(grant)
+        if attempt is None or recording is None:
+            await self._gate.give_back(grant, 0.0)
             return None
-        recorded = await self._recorder.record(grant, attempt)
+        recorded = await recording
         failpoints.reach("sender.recorded")
         _report(grant, attempt, recorded)
         return attempt, recorded
-
-    async def _learn_of_address(self, destination: str, attempt: Attempt) -> None:
-        if attempt.told is None or not webhook.is_at_discord(destination):
-            return
-        if attempt.told.is_invalid:
-            await self._egress.count_invalid()
-        if attempt.told.is_everywhere:
-            await self._egress.block(attempt.told.blocked_s)
 
     async def follow_up(self, grant: Grant, attempt: Attempt, recorded: Recorded) -> None:
         """What the outcome makes happen elsewhere; the sweeper or the next failure makes up for a failure."""

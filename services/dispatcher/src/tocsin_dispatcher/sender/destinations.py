@@ -1,204 +1,181 @@
 """ADAPTER. What all senders know of destinations: their limits, their blocks, and whether they answer at all."""
 
-from collections import Counter
-from collections.abc import Collection, Sequence
-from typing import NamedTuple, TypeVar
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
 
 import asyncpg
 import structlog
 
-from tocsin_common import webhook
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.messages import Job
 from tocsin_dispatcher.clock import boottime
 from tocsin_dispatcher.sender import limit_sql
-from tocsin_dispatcher.sender.limits import DISCORD_WINDOW, NO_LIMIT, Told, Window
+from tocsin_dispatcher.sender.claim import Asking
+from tocsin_dispatcher.sender.limits import NO_LIMIT, Told, Window
+from tocsin_dispatcher.sender.outcome import DEFAULT_WAITS_S
 from tocsin_dispatcher.sender.post import Attempt
+from tocsin_dispatcher.sender.room import Breaker, Known, Room, limit, must_ask, room
+from tocsin_dispatcher.sender.turns import MARGIN, Line, Wait
 
-FIRST_POST_S = 0.25  # how long a POST is taken to last before one was measured
-WEIGHT_OF_LATEST = 0.3
 MOST_REMEMBERED = 10_000  # destinations whose figures are kept: there is no end of new ones
-MARGIN = 1.03
-"""A receiver's window begins when the first POST arrives, and POSTs take their time to arrive."""
-DISCORD = "discord.com"
 SAME = 0.05  # two windows whose lengths differ by so small a share are one
+NOTHING = Known()
 
 V = TypeVar("V")
 
 _log = structlog.get_logger(__name__)
 
 
-class Breaker(NamedTuple):
-    """When a destination that gives no sane answer is left alone, and for how long."""
-
-    failures: int
-    """So many in a row open it."""
-    first_s: float
-    """The first block; each further one is twice as long, up to `most_s`."""
-    most_s: float
-    probe_s: float
-    """How long the one POST may take that is tried after a block."""
-
-
-class _Known(NamedTuple):
-    """What the senders know of a destination; nothing is known of most."""
-
-    window: Window | None = None
-    is_blocked: bool = False
-    is_in_use: bool = False
-    """Slots of its window were given away."""
-
-
 class Destinations:
-    """Who may be posted to now."""
+    """Who may be posted to now, as far as receivers go."""
 
-    def __init__(self, pool: asyncpg.Pool, *, in_flight_each: int, breaker: Breaker) -> None:
+    def __init__(self, pool: asyncpg.Pool, *, breaker: Breaker) -> None:
         self._pool = pool
-        self._in_flight_each = in_flight_each
         self._breaker = breaker
-        self._post_s: dict[str, float] = {}
+        self._known: dict[str, Known] = {}
         self._entered_at: dict[str, float] = {}
-        self._told: dict[str, tuple[str | None, Window | None]] = {}
-        self._failing: dict[str, bool] = {}
-        self._guesses: dict[str, int] = {}
-        """How many times in a row each refused and did not say for how long; Discord as a whole is DISCORD."""
+        self._probes: set[tuple[datetime, UUID]] = set()
 
-    async def park(self, jobs: Collection[Job], crowded: Sequence[Job] = ()) -> list[tuple[Job, float]]:
-        """Give a slot to each job whose destination has no room now; returns those with their seconds to wait.
+    async def that_must_ask(self, jobs: Collection[Job]) -> set[Job]:
+        """Those of `jobs` that need room at their destinations; the others may begin."""
+        counts = Counter(job.destination for job in jobs)
+        now = await self._look_up(counts)
+        asked = {name for name, number in counts.items() if self._must_ask(name, number, now)}
+        return {job for job in jobs if job.destination in asked}
 
-        `crowded`: for these this sender itself has no room.
+    async def admit(self, asking: Sequence[Asking]) -> dict[Job, Wait]:
+        """Let as many begin as there is room for; returns when each of the others is to come again.
+
+        Decided anew where another sender was faster.
         """
-        jobs, saturated = [*jobs, *crowded], set(crowded)
-        known = await self._look_up({job.destination for job in jobs})
-        counted = self._counted(jobs, known)
-        asking = {job.destination for job in saturated} | counted
-        if strangers := sorted(asking - known.keys()):
-            await self._pool.execute(limit_sql.MEET_DESTINATIONS, strangers)
-        asking |= {name for name, each in known.items() if each.is_blocked}
-        candidates = [job for job in jobs if job.destination in asking]
-        if not candidates:
-            return []
-        windows = {name: self._window(name, known.get(name, _Known())) for name in asking}
-        parked = await self._pool.fetch(
-            limit_sql.PARK,
-            [job.scheduled_for for job in candidates],
-            [job.task_id for job in candidates],
-            [job.destination for job in candidates],
-            [job in saturated for job in candidates],
-            [windows[job.destination].requests for job in candidates],
-            [windows[job.destination].length_s for job in candidates],
-            self._breaker.failures,
-            self._breaker.probe_s,
-            [job.destination in counted for job in candidates],
-            [job.destination in counted and self._is_guess(job.destination, known) for job in candidates],
-        )
-        return [(Job(row["task_id"], row["scheduled_for"], row["destination"]), row["wait_s"]) for row in parked]
+        waits: dict[Job, Wait] = {}
+        now: datetime | None = None
+        queues = _queues(asking)
+        while queues:
+            rooms = {name: self._room(name, queue, now or queue[0].now) for name, queue in queues.items()}
+            late = await self._keep(rooms)
+            for name in rooms.keys() - late:
+                waits.update(self._settle(queues[name], rooms[name]))
+            queues = {name: queues[name] for name in late}
+            if queues:
+                now = await self._look_up(queues)
+        return waits
 
     def enter(self, destination: str) -> None:
         """A POST to `destination` begins."""
         _remember(self._entered_at, destination, boottime())
 
-    def limited_in_row(self, destination: str) -> int:
+    def refusals(self, destination: str) -> int:
         """How many times in a row it refused, and did not say for how long."""
-        whole = self._guesses.get(DISCORD, 0) if webhook.is_at_discord(destination) else 0
-        return max(self._guesses.get(destination, 0), whole)
+        return self._known.get(destination, NOTHING).guesses
 
-    async def learn(self, destination: str, attempt: Attempt) -> None:
-        """Tell all senders what an attempt shows. If the database is away, the destination shows it again."""
-        self._count_guesses(destination, attempt)
-        try:
-            if attempt.verdict.is_breakdown:
-                await self._count_failure(destination, attempt)
-            elif attempt.told is not None:
-                before_s = self._post_s.get(destination, FIRST_POST_S)
-                measured_s = before_s + WEIGHT_OF_LATEST * (attempt.duration_s - before_s)
-                _remember(self._post_s, destination, measured_s)
-                await self._forget_failures(destination)
-                await self._learn_limit(destination, attempt.told)
-        except CONNECTION_ERRORS as error:
-            _log.warning("limit.not_shared", destination=destination, error=repr(error))
-
-    def _count_guesses(self, destination: str, attempt: Attempt) -> None:
-        is_whole = attempt.told is not None and attempt.told.is_everywhere and webhook.is_at_discord(destination)
-        if attempt.verdict.is_guess:
-            name = DISCORD if is_whole else destination
-            _remember(self._guesses, name, self._guesses.get(name, 0) + 1)
+    async def learn(self, job: Job, attempt: Attempt) -> None:
+        """Tell all senders what an attempt shows."""
+        if attempt.verdict.is_breakdown:
+            self._probes.discard(job.key)
+            await self._count_failure(job.destination, attempt)
         elif attempt.told is not None:
-            self._guesses.pop(destination, None)
-            if webhook.is_at_discord(destination):
-                self._guesses.pop(DISCORD, None)
+            self._probes.discard(job.key)
+            await self._forget_failures(job.destination, attempt)
+            await self._learn_limit(job.destination, attempt, attempt.told)
 
-    async def _look_up(self, names: set[str]) -> dict[str, _Known]:
-        rows = await self._pool.fetch(
-            limit_sql.KNOWN_DESTINATIONS, list(names), self._breaker.failures, DISCORD_WINDOW.length_s
-        )
-        known = {}
+    async def release(self, jobs: Iterable[Job]) -> None:
+        """None of `jobs` was posted: those that were to be a probe leave that to others."""
+        probes = [job for job in jobs if job.key in self._probes]
+        if not probes:
+            return
+        self._probes.difference_update(job.key for job in probes)
+        names = sorted({job.destination for job in probes})
+        try:
+            await self._pool.execute(limit_sql.RELEASE_PROBES, names, self._breaker.failures)
+        except CONNECTION_ERRORS as error:  # the time of the probe runs out
+            _log.warning("probes.not_released", destinations=names, error=type(error).__name__)
+
+    # --- Room --------------------------------------------------------------------------------------------------
+
+    async def _look_up(self, names: Iterable[str]) -> datetime:
+        """Learn what the other senders know; returns the database's time."""
+        names = list(names)
+        rows = await self._pool.fetch(limit_sql.KNOWN_DESTINATIONS, names)
+        for name in names:
+            self._known.pop(name, None)
         for row in rows:
-            name, limit = row["destination"], row["window_limit"]
-            window = None if limit is None else Window(limit, row["window_s"])
-            known[name] = _Known(window, row["is_blocked"], row["is_in_use"])
-            _remember(self._told, name, (row["bucket"], window))
-            if row["failures"]:
-                _remember(self._failing, name, value=True)
-            else:
-                self._failing.pop(name, None)
-        return known
+            if row["destination"] is not None:
+                _remember(self._known, row["destination"], _known(row))
+        now: datetime = rows[0]["now"]
+        return now
 
-    def _counted(self, jobs: Collection[Job], known: dict[str, _Known]) -> set[str]:
-        """The destinations whose limit is near: those with one that get more than a lone POST now and then."""
-        asked = Counter(job.destination for job in jobs)
-        found = set()
-        for name, count in asked.items():
-            what = known.get(name, _Known())
-            limit = _limit(name, what.window)
-            if limit != NO_LIMIT:
-                is_recent = boottime() - self._entered_at.get(name, float("-inf")) < limit.length_s
-                if count > 1 or what.is_in_use or is_recent:
-                    found.add(name)
-        return found
+    def _must_ask(self, name: str, number: int, now: datetime) -> bool:
+        known = self._known.get(name, NOTHING)
+        since_s = boottime() - self._entered_at.get(name, float("-inf"))
+        is_recent = since_s < limit(name, known.window).length_s
+        return must_ask(name, known, self._breaker, now, number=number, is_recent=is_recent)
 
-    def _is_guess(self, name: str, known: dict[str, _Known]) -> bool:
-        return known.get(name, _Known()).window is None
+    def _room(self, name: str, queue: list[Asking], now: datetime) -> Room:
+        waited = sum(asking.has_waited for asking in queue)
+        known = self._known.get(name, NOTHING)
+        return room(name, known, self._breaker, now, waited=waited, new=len(queue) - waited)
 
-    def _window(self, name: str, known: _Known) -> Window:
-        """The slots there are; where no limit is known, as fast as this sender's POSTs come to an end."""
-        limit = _limit(name, known.window)
-        if limit == NO_LIMIT:
-            return Window(1, self._post_s.get(name, FIRST_POST_S) / self._in_flight_each)
-        return Window(limit.requests, limit.length_s * MARGIN)
+    async def _keep(self, rooms: dict[str, Room]) -> set[str]:
+        """Write down what was decided; returns the destinations where another sender was faster."""
+        news = {name: each.known for name, each in rooms.items() if each.known != self._known.get(name, NOTHING)}
+        if not news:
+            return set()
+        values = [(name, *known.line, known.broken_until, known.version) for name, known in news.items()]
+        columns = zip(*values, strict=True)
+        rows = await self._pool.fetch(limit_sql.KEEP_ROOM, *map(list, columns))
+        return news.keys() - {row["destination"] for row in rows}
 
-    async def _learn_limit(self, destination: str, told: Told) -> None:
-        before = self._told.get(destination, (None, None))
-        bucket = told.bucket or before[0]
-        window = before[1] if bucket == before[0] else None  # another bucket's figures say nothing of this one
-        if told.window is not None and _is_news(told.window, window, _limit(destination, window)):
+    def _settle(self, queue: list[Asking], decided: Room) -> dict[Job, Wait]:
+        admitted = decided.turns.admitted
+        if decided.is_probe:
+            self._probes.add(queue[0].job.key)
+        late = [asking.job for asking in queue[admitted:]]
+        return dict(zip(late, decided.turns.waits, strict=True))
+
+    # --- What answers show ---------------------------------------------------------------------------------------
+
+    async def _learn_limit(self, destination: str, attempt: Attempt, told: Told) -> None:
+        before = self._known.get(destination, NOTHING)
+        bucket = told.bucket or before.bucket
+        window = before.window if bucket == before.bucket else None  # another one's figures say nothing of this
+        if told.window is not None and _is_news(told.window, window, limit(destination, window)):
             window = told.window
-        if (bucket, window) != before:
-            _remember(self._told, destination, (bucket, window))
+        if (bucket, window) != (before.bucket, before.window):
+            _remember(self._known, destination, before._replace(bucket=bucket, window=window))
             await self._pool.execute(limit_sql.LEARN_WINDOW, destination, bucket, *(window or (None, None)))
         if told.blocked_s:
-            await self._pool.execute(limit_sql.BLOCK_DESTINATION, destination, told.blocked_s)
+            await self._block(destination, attempt, told.blocked_s)
         elif told.is_used_up:
-            await self._close_window(destination, told, window)
+            await self._close_window(destination, told, limit(destination, window))
 
-    async def _close_window(self, destination: str, told: Told, window: Window | None) -> None:
-        window = _limit(destination, window)
+    async def _block(self, destination: str, attempt: Attempt, seconds: float) -> None:
+        if attempt.verdict.is_guess:
+            known, waits_s = self._known.get(destination, NOTHING), list(DEFAULT_WAITS_S)
+            _remember(self._known, destination, known._replace(guesses=known.guesses + 1))
+            await self._pool.execute(limit_sql.COUNT_REFUSAL, destination, attempt.started_at, waits_s)
+        else:
+            await self._pool.execute(limit_sql.BLOCK_DESTINATION, destination, seconds)
+
+    async def _close_window(self, destination: str, told: Told, window: Window) -> None:
         if window == NO_LIMIT:
             await self._pool.execute(limit_sql.BLOCK_DESTINATION, destination, told.resets_after_s)
         else:
-            length_s = window.length_s * MARGIN
             await self._pool.execute(
                 limit_sql.CLOSE_WINDOW,
                 destination,
                 told.resets_after_s,
                 window.requests,
                 window.length_s,
-                length_s,
+                window.length_s * MARGIN,
             )
 
     async def _count_failure(self, destination: str, attempt: Attempt) -> None:
-        breaker = self._breaker
-        _remember(self._failing, destination, value=True)
+        breaker, known = self._breaker, self._known.get(destination, NOTHING)
+        _remember(self._known, destination, known._replace(failures=known.failures + 1))
         row = await self._pool.fetchrow(
             limit_sql.COUNT_FAILURE,
             destination,
@@ -210,22 +187,40 @@ class Destinations:
         if row is not None and row["is_open"]:
             _log.warning("destination.blocked", destination=destination, blocked_s=round(row["blocked_s"], 1))
 
-    async def _forget_failures(self, destination: str) -> None:
-        if self._failing.pop(destination, False):
-            await self._pool.execute(limit_sql.FORGET_FAILURES, destination, self._breaker.failures)
+    async def _forget_failures(self, destination: str, attempt: Attempt) -> None:
+        known = self._known.get(destination, NOTHING)
+        guesses = known.guesses if attempt.verdict.is_guess else 0
+        if known.failures or known.guesses != guesses:
+            _remember(self._known, destination, known._replace(failures=0, guesses=guesses))
+            await self._pool.execute(limit_sql.FORGET_FAILURES, destination, guesses == 0)
 
 
-def _limit(destination: str, known: Window | None) -> Window:
-    """What is known, or else guessed."""
-    if known is not None:
-        return known
-    return DISCORD_WINDOW if webhook.is_discords(destination) else NO_LIMIT
+def _queues(asking: Iterable[Asking]) -> dict[str, list[Asking]]:
+    """By destination, each in the order in which turns are taken."""
+    queues = defaultdict(list)
+    for each in sorted(asking, key=lambda each: (not each.has_waited, *each.job.key)):
+        queues[each.job.destination].append(each)
+    return queues
 
 
-def _is_news(told: Window, known: Window | None, limit: Window) -> bool:
-    """Whether it is to be kept. `limit`: what is known, or else guessed."""
+def _known(row: asyncpg.Record) -> Known:
+    requests = row["window_limit"]
+    return Known(
+        row["bucket"],
+        None if requests is None else Window(requests, row["window_s"]),
+        Line(row["window_from"], row["window_used"], row["next_slot_at"]),
+        row["blocked_until"],
+        row["broken_until"],
+        row["failures"],
+        row["guesses"],
+        row["version"],
+    )
+
+
+def _is_news(told: Window, known: Window | None, current: Window) -> bool:
+    """Whether it is to be kept. `current`: what is known, or else guessed."""
     if told == NO_LIMIT:  # one answer without headers does not undo what others said
-        return known is None and limit != NO_LIMIT
+        return known is None and current != NO_LIMIT
     if known is None or known.requests != told.requests:
         return True
     return abs(known.length_s - told.length_s) > SAME * known.length_s

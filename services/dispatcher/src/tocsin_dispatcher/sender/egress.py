@@ -2,18 +2,32 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from uuid import UUID
+from typing import NamedTuple
 
 import asyncpg
 import structlog
 
-from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.messages import Job
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.sender import limit_sql
-from tocsin_dispatcher.sender.budget import INVALID_PERIOD, Decision, Group, Rules, admit, rate
+from tocsin_dispatcher.sender.budget import INVALID_PERIOD, Rules, rate, window
+from tocsin_dispatcher.sender.claim import Asking
+from tocsin_dispatcher.sender.outcome import DEFAULT_WAITS_S
+from tocsin_dispatcher.sender.post import Attempt
+from tocsin_dispatcher.sender.turns import Line, Wait, take_turns
 
 _log = structlog.get_logger(__name__)
+
+
+class _Group(NamedTuple):
+    """What the senders that share an address know together."""
+
+    line: Line
+    blocked_until: datetime
+    per_s: float
+    """POSTs that may begin in a second, after so many invalid answers."""
+    version: int
+    now: datetime
 
 
 class Egress:
@@ -24,65 +38,71 @@ class Egress:
         self._group = group
         self._rules = rules
         self._is_slow = False
+        self.refusals = 0
+        """How many times in a row Discord refused everything, and did not say for how long."""
 
-    async def postpone(self, jobs: Collection[Job]) -> list[tuple[Job, float]]:
-        """Let as many of `jobs` begin as may now; the others wait: returns those with their seconds."""
-        if not jobs:
-            return []
-        waits = await self._decide(jobs)
-        if not waits:
-            return []
-        keys = [(*key, wait_s) for key, wait_s in waits.items()]
-        rows = await self._pool.fetch(limit_sql.POSTPONE, *map(list, zip(*keys, strict=True)))
-        return [(Job(row["task_id"], row["scheduled_for"], row["destination"]), row["wait_s"]) for row in rows]
+    async def admit(self, asking: Collection[Asking]) -> dict[Job, Wait]:
+        """Let as many begin as there is room for; returns when each of the others is to come again.
 
-    async def count_invalid(self) -> None:
-        """An answer counted towards Discord's budget. If the database is away, it goes uncounted."""
-        metrics.ANSWERS_INVALID.inc()
-        await self._tell(limit_sql.COUNT_INVALID, INVALID_PERIOD)
-
-    async def block(self, seconds: float) -> None:
-        """Discord wants nothing from this address for so long. If the database is away, it says so again."""
-        _log.warning("egress.blocked", egress_group=self._group, blocked_s=round(seconds, 1))
-        await self._tell(limit_sql.BLOCK_EGRESS, seconds)
-
-    async def _decide(self, jobs: Collection[Job]) -> dict[tuple[datetime, UUID], float]:
-        """The seconds that jobs have to wait. Decided anew where another sender was faster."""
-        instants, task_ids = [job.scheduled_for for job in jobs], [job.task_id for job in jobs]
+        Decided anew where another sender was faster.
+        """
+        if not asking:
+            return {}
+        queue = sorted(asking, key=lambda each: (not each.has_waited, each.job.scheduled_for, each.job.task_id))
+        waited = sum(each.has_waited for each in queue)
         while True:
-            rows = await self._pool.fetch(limit_sql.EGRESS_GROUP, self._group, instants, task_ids)
-            if not rows:
-                return {}
-            if rows[0]["version"] is None:  # nobody has posted from here yet, or the database is another
-                await self._meet()
-                continue
-            group, now = Group(*(rows[0][field] for field in Group._fields)), rows[0]["now"]
-            ordered = sorted(rows, key=lambda row: (not row["has_slot"], row["scheduled_for"], row["task_id"]))
-            slotted = sum(row["has_slot"] for row in rows)
-            decision = admit(group, self._rules, now, slotted=slotted, others=len(rows) - slotted)
-            if await self._keep(rows[0]["version"], decision):
-                self._say_how_fast(rate(group, self._rules, now))
-                late = ordered[decision.admitted :]
-                return {
-                    (row["scheduled_for"], row["task_id"]): wait_s
-                    for row, wait_s in zip(late, decision.waits_s, strict=True)
-                }
+            group = await self._look_up()
+            turns = take_turns(
+                group.line,
+                window(group.per_s),
+                group.now,
+                waited=waited,
+                new=len(queue) - waited,
+                blocked_until=group.blocked_until,
+            )
+            if turns.line == group.line or await self._keep(group.version, turns.line):
+                self._say_how_fast(group.per_s)
+                late = [each.job for each in queue[turns.admitted :]]
+                return dict(zip(late, turns.waits, strict=True))
+
+    async def learn(self, attempt: Attempt) -> None:
+        """Tell the group what an attempt to post to Discord shows."""
+        told, is_guess = attempt.told, attempt.verdict.is_guess
+        if told is None:
+            return
+        if told.is_invalid:
+            metrics.ANSWERS_INVALID.inc()
+            await self._pool.execute(limit_sql.COUNT_INVALID, self._group)
+        if told.is_everywhere:
+            await self._block(attempt, told.blocked_s)
+        elif self.refusals and not is_guess:
+            self.refusals = 0
+            await self._pool.execute(limit_sql.FORGET_EGRESS_REFUSALS, self._group)
+
+    async def _block(self, attempt: Attempt, seconds: float) -> None:
+        _log.warning("egress.blocked", egress_group=self._group, blocked_s=round(seconds, 1))
+        await self._meet()
+        if attempt.verdict.is_guess:
+            waits_s = list(DEFAULT_WAITS_S)
+            await self._pool.execute(limit_sql.COUNT_EGRESS_REFUSAL, self._group, attempt.started_at, waits_s)
+        else:
+            await self._pool.execute(limit_sql.BLOCK_EGRESS, self._group, seconds)
+
+    async def _look_up(self) -> _Group:
+        while (row := await self._row()) is None:  # nobody has posted from here yet, or the database is another
+            await self._meet()
+        self.refusals = row["guesses"]
+        line = Line(row["window_from"], row["window_used"], row["next_slot_at"])
+        return _Group(line, row["blocked_until"], rate(row["invalid"], self._rules), row["version"], row["now"])
+
+    async def _row(self) -> asyncpg.Record | None:
+        return await self._pool.fetchrow(limit_sql.EGRESS_GROUP, self._group, INVALID_PERIOD)
 
     async def _meet(self) -> None:
         await self._pool.execute(limit_sql.MEET_EGRESS_GROUP, self._group)
 
-    async def _keep(self, version: int, decision: Decision) -> bool:
-        kept = decision.group
-        return bool(
-            await self._pool.fetchval(
-                limit_sql.KEEP_EGRESS_GROUP,
-                self._group,
-                version,
-                kept.window_from,
-                kept.window_used,
-                kept.next_slot_at,
-            )
-        )
+    async def _keep(self, version: int, line: Line) -> bool:
+        return bool(await self._pool.fetchval(limit_sql.KEEP_EGRESS_GROUP, self._group, version, *line))
 
     def _say_how_fast(self, per_s: float) -> None:
         is_slow = per_s < self._rules.per_s
@@ -90,10 +110,3 @@ class Egress:
             self._is_slow = is_slow
             event = "egress.slowed" if is_slow else "egress.recovered"
             _log.warning(event, egress_group=self._group, posts_a_second=round(per_s, 2))
-
-    async def _tell(self, statement: str, argument: object) -> None:
-        try:
-            await self._meet()
-            await self._pool.execute(statement, self._group, argument)
-        except CONNECTION_ERRORS as error:
-            _log.warning("egress.not_shared", egress_group=self._group, error=repr(error))

@@ -4,26 +4,25 @@ A message is acked right after the claim: from there on the rows carry the work,
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Coroutine
+from typing import Any
 
 import asyncpg
 import msgspec
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from tocsin_common import failpoints, topology, webhook
+from tocsin_common import failpoints, topology
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
 from tocsin_common.messages import MAX_JOBS, Job, decode_jobs
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.sender.claim import Claimed, Claims, Grant, unique
-from tocsin_dispatcher.sender.crowd import Crowd
+from tocsin_dispatcher.sender.claim import unique
 from tocsin_dispatcher.sender.delivery import Deliveries
-from tocsin_dispatcher.sender.destinations import Destinations
-from tocsin_dispatcher.sender.egress import Egress
+from tocsin_dispatcher.sender.gate import Gate, Passed
 from tocsin_dispatcher.sender.inbox import Delivery, Inbox
 from tocsin_dispatcher.sender.record import Recorder
-from tocsin_dispatcher.sender.slots import Slots
+from tocsin_dispatcher.sender.starts import Starts
 from tocsin_dispatcher.sender.tiers import Waits
 
 RETRY_S = 0.5
@@ -40,11 +39,8 @@ class Intake:
         pool: asyncpg.Pool,
         queue: AbstractQueue,
         inbox: Inbox,
-        slots: Slots,
-        claims: Claims,
-        crowd: Crowd,
-        destinations: Destinations,
-        egress: Egress,
+        gate: Gate,
+        starts: Starts,
         waits: Waits,
         recorder: Recorder,
         deliveries: Deliveries,
@@ -55,11 +51,8 @@ class Intake:
         self._pool = pool
         self._queue = queue
         self._inbox = inbox
-        self._slots = slots
-        self._claims = claims
-        self._crowd = crowd
-        self._destinations = destinations
-        self._egress = egress
+        self._gate = gate
+        self._starts = starts
         self._waits = waits
         self._recorder = recorder
         self._deliveries = deliveries
@@ -88,8 +81,12 @@ class Intake:
 
     async def run(self) -> None:
         """Claim and start POSTs until the inbox is closed; never broken off between a claim and its POSTs."""
-        while taken := await self._inbox.take(MAX_JOBS):
-            await self._start(taken)
+        async with asyncio.TaskGroup() as loops:
+            starting = loops.create_task(self._start_posts())
+            while taken := await self._inbox.take(MAX_JOBS):
+                await self._start(taken)
+            await self._starts.all_begun()
+            starting.cancel()
 
     async def drain(self, claiming: asyncio.Task[None], timeout_s: float) -> None:
         """Wait for `run`, which is `claiming`, and for the POSTs under way, at most `timeout_s`."""
@@ -118,75 +115,59 @@ class Intake:
 
     async def _start(self, taken: list[Delivery]) -> None:
         jobs = unique(job for delivery in taken for job in delivery.jobs)
-        await self._slots.take(len(jobs))
         failpoints.reach("sender.job_received")
         try:
-            parked, claimed = await self._claim(jobs)
+            passed = await self._pass(jobs)
         except CONNECTION_ERRORS as error:
-            self._slots.give(len(jobs))
             await self._wait_for_database(taken, error)
             return
-        self._slots.give(len(jobs) - len(claimed.grants))
         failpoints.reach("sender.claimed")
         for delivery in taken:
             if delivery.message is not None:
                 await _ack(delivery.message)
         failpoints.reach("sender.acked")
-        for grant in claimed.grants:
-            self._crowd.enter(grant.job.destination)
-            self._destinations.enter(grant.job.destination)
-            task = asyncio.create_task(self._deliver(grant))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-        if parked:
-            failpoints.reach("sender.parked")
-        self._crowd.let_in({job.destination for job in jobs})  # some that there was room for were not granted
-        await self._waits.hold(parked)
-        await self._waits.hold(claimed.not_due, came_back=True)
+        self._begin(passed)
 
-    async def _claim(self, jobs: Collection[Job]) -> tuple[list[tuple[Job, float]], Claimed]:
+    async def _pass(self, jobs: Collection[Job]) -> Passed:
+        """What passes the gate and has not begun yet.
+
+        A job that the database cannot even look up must not take its neighbours with it: then each comes alone.
+        """
         try:
-            return await self._park_and_claim(jobs)
+            return await self._gate.admit(jobs)
         except DATA_ERRORS as error:
-            return await self._claim_apart(jobs, error)
-
-    async def _claim_apart(
-        self, jobs: Collection[Job], error: BaseException
-    ) -> tuple[list[tuple[Job, float]], Claimed]:
-        """A job that the database cannot even look up must not take its neighbours with it."""
-        if len(jobs) == 1:
-            [job] = jobs
-            _log.error("job.malformed", error=repr(error))
-            await self._publisher.publish_dead(job, f"malformed: {type(error).__name__}")
-            return [], Claimed([], [])
+            if len(jobs) == 1:
+                [job] = jobs
+                await self._bury(job, type(error).__name__)
+                return Passed()
         # The earliest first, as in one claim: it decides on the later ones of its task.
-        parts = [await self._claim([job]) for job in sorted(jobs, key=lambda job: job.scheduled_for)]
-        parked = [wait for part, _ in parts for wait in part]
-        grants = [grant for _, claimed in parts for grant in claimed.grants]
-        return parked, Claimed(grants, [wait for _, claimed in parts for wait in claimed.not_due])
+        for job in sorted(jobs, key=lambda job: job.scheduled_for):
+            self._begin(await self._pass([job]))
+        return Passed()
 
-    async def _park_and_claim(self, jobs: Collection[Job]) -> tuple[list[tuple[Job, float]], Claimed]:
-        begin, wait_here, too_many = self._crowd.split(jobs)
-        parked = await self._destinations.park(begin, too_many)
-        rest = _without(begin, parked)
-        parked += await self._egress.postpone([job for job in rest if webhook.is_at_discord(job.destination)])
-        rest = _without(rest, parked)
-        claimed = await self._claims.claim(rest) if rest else Claimed([], [])
-        self._crowd.hold(wait_here)  # nothing can fail any more: else their messages would bring them again
-        return parked, claimed
+    async def _bury(self, job: Job, kind: str) -> None:
+        _log.error("job.malformed", kind=kind)
+        await self._publisher.publish_dead(job, f"malformed: {kind}")
 
-    async def _deliver(self, grant: Grant) -> None:
-        try:
-            done = await self._deliveries.post_and_record(grant)
-        except (*DATA_ERRORS, *CONNECTION_ERRORS) as error:  # the claim runs out, and the sweeper brings it back
-            _log.warning("delivery.broken_off", task_id=str(grant.job.task_id), error=repr(error))
-            return
-        finally:
-            self._slots.give(1)
-        if done is None:
-            await self._waits.hold([(grant.job, 0.0)])
-        else:
-            await self._deliveries.follow_up(grant, *done)
+    def _begin(self, passed: Passed) -> None:
+        self._starts.put(passed.grants)
+        if passed.waits:
+            failpoints.reach("sender.parked")
+            self._run(self._waits.hold(passed.waits))
+        if passed.not_due:
+            self._run(self._waits.hold(passed.not_due, came_back=True))
+        if passed.moved:
+            self._inbox.put(Delivery(list(passed.moved), None))
+
+    async def _start_posts(self) -> None:
+        while True:
+            for grant in await self._starts.take():
+                self._run(self._deliveries.deliver(grant))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _wait_for_database(self, taken: list[Delivery], error: BaseException) -> None:
         """Hand everything back once, then wait: a message that is requeued in a loop ends in the dead queue."""
@@ -221,11 +202,6 @@ async def open_queue(channel: AbstractChannel, *, prefetch: int) -> AbstractQueu
     await channel.set_qos(prefetch_count=prefetch)
     _, queue = await topology.declare_jobs(channel)
     return queue
-
-
-def _without(jobs: Iterable[Job], parked: Iterable[tuple[Job, float]]) -> list[Job]:
-    gone = {(job.scheduled_for, job.task_id) for job, _ in parked}
-    return [job for job in jobs if (job.scheduled_for, job.task_id) not in gone]
 
 
 async def _ack(message: AbstractIncomingMessage) -> None:

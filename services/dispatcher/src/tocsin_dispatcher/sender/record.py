@@ -71,15 +71,15 @@ class Recorder:
         self._delay_s = delay_s
         self._queue: asyncio.Queue[_Pending] = asyncio.Queue()
 
-    async def record(self, grant: Grant, attempt: Attempt) -> Recorded:
-        """Returns once the outcome is committed, however long the database is away."""
+    def record(self, grant: Grant, attempt: Attempt) -> "asyncio.Future[Recorded]":
+        """Done once the outcome is committed, however long the database is away."""
         verdict = attempt.verdict
         following = decide(
             verdict, self._backoff, failures=grant.failures, max_retry=grant.max_retry, chance=_random.random()
         )
         pending = _Pending(_row(grant, attempt, following), following, asyncio.get_running_loop().create_future())
         self._queue.put_nowait(pending)
-        return await pending.done
+        return pending.done
 
     async def flushed(self) -> None:
         """Returns once nothing is waiting to be recorded."""

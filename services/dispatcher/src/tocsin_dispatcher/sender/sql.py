@@ -25,12 +25,14 @@ _STOPPED = """
 # Where a task's executions must not overlap, one that was never granted nor replayed is skipped while an earlier
 # one is under way, or is about to be by this very claim. Where that one is skipped itself, what stands in its way
 # is earlier still. Nothing asks for `earlier` where no task of the claim is like that, and then it costs nothing.
+# Where the job was let through to another destination ($5) than its task has by now, nothing is granted: neither
+# its limit nor its breaker was asked. It is to come again with the right one.
 # OFFSET 0: or the state would be worked out anew wherever it is used.
 CLAIM = f"""
 WITH jobs AS (
-    SELECT * FROM unnest($1::timestamptz[], $2::uuid[]) AS j (scheduled_for, task_id)
+    SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $5::text[]) AS j (scheduled_for, task_id, asked)
 ), locked AS (
-    SELECT e.scheduled_for, e.task_id, e.kind, e.seq, e.jitter_ms, e.replayed_at,
+    SELECT e.scheduled_for, e.task_id, e.kind, e.seq, e.jitter_ms, e.replayed_at, jobs.asked,
            e.state = 'running' AS was_lost, clock_timestamp() AS now
     FROM executions e JOIN jobs USING (scheduled_for, task_id)
     WHERE e.state IN ('due', 'waiting', 'running') AND e.next_at <= clock_timestamp()
@@ -51,33 +53,64 @@ WITH jobs AS (
                WHEN t.overlap = 'skip' AND l.seq = 0 AND l.kind IN ('schedule', 'reboot')
                     AND l.replayed_at IS NULL AND EXISTS (
                    SELECT FROM earlier o WHERE o.task_id = l.task_id AND o.scheduled_for < l.scheduled_for
-               ) THEN 'skipped' ELSE 'running' END) AS state
+               ) THEN 'skipped'
+               WHEN t.destination <> l.asked THEN 'moved' ELSE 'running' END) AS state
     FROM locked l LEFT JOIN tasks t ON t.id = l.task_id
     OFFSET 0
 )
 UPDATE executions e
-SET state = d.state,
+SET state = CASE WHEN d.state = 'moved' THEN 'waiting' ELSE d.state END,
+    destination = COALESCE(d.destination, e.destination),
     reason = CASE WHEN d.state = 'cancelled' AND d.task_status = 'DELETED' THEN 'the task was deleted'
                   WHEN d.state IN ('cancelled', 'failed') THEN 'the task is ' || d.task_status
                   WHEN d.state = 'expired' THEN 'more than ' || d.expires_after_s || ' s late'
                   WHEN d.state = 'skipped' THEN 'an earlier execution was under way' END,
     seq = e.seq + CASE WHEN d.state = 'running' THEN 1 ELSE 0 END,
     lost_claims = e.lost_claims + CASE WHEN d.was_lost THEN 1 ELSE 0 END,
-    next_at = clock_timestamp() + $3::interval,
+    next_at = clock_timestamp() + CASE WHEN d.state = 'moved' THEN interval '0' ELSE $3::interval END,
     claimed_by = CASE WHEN d.state = 'running' THEN $4 END,
-    finished_at = CASE WHEN d.state <> 'running' THEN clock_timestamp() END,
-    sweeps = 0, has_slot = false
+    finished_at = CASE WHEN d.state NOT IN ('moved', 'running') THEN clock_timestamp() END,
+    sweeps = 0, has_waited = false
 FROM decided d
 WHERE e.scheduled_for = d.scheduled_for AND e.task_id = d.task_id
-RETURNING e.scheduled_for, e.task_id, e.state, e.seq, e.failures, e.jitter_ms, d.was_lost, d.webhook_url_sealed,
-          d.webhook_url_hash, d.payload, d.max_retry, COALESCE(d.destination, e.destination) AS destination,
-          clock_timestamp() AS now
+RETURNING e.scheduled_for, e.task_id, d.state, e.seq, e.failures, e.jitter_ms, d.was_lost, d.webhook_url_sealed,
+          d.webhook_url_hash, d.payload, d.max_retry, e.destination, clock_timestamp() AS now
 """  # noqa: S608 - built from a constant above
 
 CLASSIFY = """
 SELECT e.scheduled_for, e.task_id, e.state, EXTRACT(EPOCH FROM e.next_at - clock_timestamp())::float8 AS wait_s
 FROM executions e
 JOIN unnest($1::timestamptz[], $2::uuid[]) AS j (scheduled_for, task_id) USING (scheduled_for, task_id)
+"""
+
+# --- Ask for room, wait ---------------------------------------------------------------------------------------
+
+# Of these executions those that may begin now. What is not due yet, as when it came back from a tier a moment
+# early, would use up room and not begin.
+READY = """
+SELECT e.scheduled_for, e.task_id, e.has_waited, clock_timestamp() AS now
+FROM executions e JOIN unnest($1::timestamptz[], $2::uuid[]) AS j (scheduled_for, task_id)
+    USING (scheduled_for, task_id)
+WHERE e.state IN ('due', 'waiting', 'running') AND e.next_at <= clock_timestamp()
+"""
+
+POSTPONE = """
+WITH jobs AS (
+    SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::float8[], $4::boolean[])
+        AS j (scheduled_for, task_id, wait_s, has_waited)
+), locked AS (
+    SELECT e.scheduled_for, e.task_id, j.wait_s, j.has_waited, e.state = 'running' AS was_lost
+    FROM executions e JOIN jobs j USING (scheduled_for, task_id)
+    WHERE e.state IN ('due', 'waiting', 'running') AND e.next_at <= clock_timestamp()
+    ORDER BY e.scheduled_for, e.task_id FOR UPDATE OF e
+)
+UPDATE executions e
+SET state = 'waiting', sweeps = 0, has_waited = l.has_waited, claimed_by = NULL,
+    lost_claims = e.lost_claims + l.was_lost::integer,
+    next_at = LEAST(e.give_up_at, clock_timestamp() + make_interval(secs => l.wait_s))
+FROM locked l WHERE e.scheduled_for = l.scheduled_for AND e.task_id = l.task_id
+RETURNING e.scheduled_for, e.task_id, l.was_lost,
+          EXTRACT(EPOCH FROM e.next_at - clock_timestamp())::float8 AS wait_s
 """
 
 # --- Give back, record, stop --------------------------------------------------------------------------------
@@ -90,7 +123,8 @@ WITH given AS (
     WHERE e.state = 'running' AND e.seq = g.seq
     ORDER BY e.scheduled_for, e.task_id FOR UPDATE OF e
 )
-UPDATE executions e SET state = 'waiting', next_at = clock_timestamp(), claimed_by = NULL
+UPDATE executions e
+SET state = 'waiting', next_at = clock_timestamp() + make_interval(secs => $4), claimed_by = NULL
 FROM locked l WHERE e.scheduled_for = l.scheduled_for AND e.task_id = l.task_id
 """
 
