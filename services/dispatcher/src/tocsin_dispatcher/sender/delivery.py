@@ -60,6 +60,18 @@ class Deliveries:
         else:
             await self.follow_up(grant, *done)
 
+    async def give_back(self, grant: Grant) -> None:
+        """Its POST is not begun, for this sender stops."""
+        try:
+            await self._gate.leave(grant)
+            await self._gate.give_back(grant, 0.0)
+        except CONNECTION_ERRORS as error:
+            _log.warning("delivery.broken_off", task_id=str(grant.job.task_id), kind=type(error).__name__)
+            return
+        finally:
+            self._gate.finish(grant)
+        await self._waits.hold([(grant.job, 0.0)])
+
     async def post_and_record(self, grant: Grant) -> tuple[Attempt, Recorded] | None:
         """None where the claim was too old and was given back."""
         job = grant.job

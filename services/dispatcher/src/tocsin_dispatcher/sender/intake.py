@@ -150,7 +150,11 @@ class Intake:
         await self._publisher.publish_dead(job, f"malformed: {kind}")
 
     def _begin(self, passed: Passed) -> None:
-        self._starts.put(passed.grants)
+        if self._inbox.is_closed:
+            for grant in passed.grants:
+                self._run(self._deliveries.give_back(grant))
+        else:
+            self._starts.put(passed.grants)
         if passed.waits:
             failpoints.reach("sender.parked")
             self._run(self._waits.hold(passed.waits))
