@@ -118,6 +118,22 @@ async def test_a_limited_webhook_gets_everything_in_its_own_time(receiver: Recei
     assert set(succeeded.values()) == {1}
 
 
+async def test_a_limit_that_no_header_shows_is_kept_by_what_a_refusal_says(
+    receiver: Receiver, create_task, executions
+):
+    webhook = receiver.add(Script(limit=Limit(20, 1), hidden_limit=Limit(4, 3)))
+    tasks = [await create_task(webhook.url, schedule="*/10 * * * * *") for _ in range(10)]
+    first = {execution_id(UUID(task["id"]), owed_since(task, 1)[0]) for task in tasks}
+
+    await receiver.wait_until(lambda: first <= {post.execution_id for post in webhook.posts if post.succeeded})
+
+    assert not any([await executions(task, "failed") for task in tasks])
+    succeeded = Counter(post.execution_id for post in webhook.posts if post.succeeded)
+    assert set(succeeded.values()) == {1}
+    refused = [post for post in webhook.posts if post.status == 429]
+    assert 1 <= len(refused) <= 15  # those that were in flight when each of three blocks began, and no more
+
+
 async def test_a_task_that_is_toggled_off_owes_nothing_until_it_is_toggled_on(
     receiver: Receiver, create_task, api, scheduler
 ):

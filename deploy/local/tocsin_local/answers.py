@@ -6,6 +6,7 @@ Source: Discord's API documentation, "Execute Webhook", "Rate Limits" and "JSON 
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from math import ceil
 from typing import Any, NamedTuple
 
 from tocsin_local.limit import Turn, headers
@@ -58,6 +59,13 @@ def failure(status: int) -> Answer:
 def limited(turn: Turn) -> Answer:
     """429 to a request that the webhook's limit refused."""
     return Answer(429, _limited(round(turn.reset_after_s, 3)), headers(turn))
+
+
+def limited_by_another(hidden: Turn, shown: Turn | None) -> Answer:
+    """429 by a limit that no header shows: what they show is of the webhook's own, which has room."""
+    wait_s = hidden.reset_after_s
+    told = headers(shown) if shown is not None else {}
+    return Answer(429, _limited(round(wait_s, 3)), told | {"Retry-After": str(ceil(wait_s))})
 
 
 def message(body: bytes) -> dict[str, Any] | None:

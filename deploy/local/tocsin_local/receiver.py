@@ -128,7 +128,12 @@ class Receiver:
             return answers.failure(404)
         if not hmac.compare_digest(webhook.token, token):
             return answers.failure(401)
-        turn = webhook.turn(time.time())
+        now = time.time()
+        turn = webhook.turn(now)
+        if turn is None or turn.allowed:
+            hidden = webhook.hidden_turn(now)
+            if hidden is not None and not hidden.allowed:
+                return answers.limited_by_another(hidden, turn)
         if turn is None:
             return await self._scripted(webhook, post)
         post.remaining = turn.remaining

@@ -23,11 +23,13 @@ class Script(NamedTuple):
     """After that: 200 (204 where the client does not wait), or another status, or NO_ANSWER."""
     delay_s: float = 0
     limit: Limit | None = None
+    hidden_limit: Limit | None = None
+    """Another one that no header shows, as Discord's for a channel: only the wait that a refusal names."""
 
 
 @dataclass(slots=True)
 class LocalWebhook:
-    """One webhook of the receiver. `script` may be replaced at any time; a limit's window goes on."""
+    """One webhook of the receiver. `script` may be replaced at any time; the limits' windows go on."""
 
     webhook_id: str
     token: str
@@ -35,6 +37,7 @@ class LocalWebhook:
     script: Script
     posts: list[Post] = field(default_factory=list)
     _window: Window | None = None
+    _hidden_window: Window | None = None
     _requests: int = 0
     _attempts: Counter[UUID | None] = field(default_factory=Counter)
 
@@ -44,6 +47,13 @@ class LocalWebhook:
             return None
         self._window = self._window or Window(self.script.limit)
         return self._window.take(now)
+
+    def hidden_turn(self, now: float) -> Turn | None:
+        """What the hidden limit says to it."""
+        if self.script.hidden_limit is None:
+            return None
+        self._hidden_window = self._hidden_window or Window(self.script.hidden_limit)
+        return self._hidden_window.take(now)
 
     def next_status(self, execution_id: UUID | None) -> int:
         """The scripted status of the next request."""

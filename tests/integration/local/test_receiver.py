@@ -102,6 +102,19 @@ async def test_a_used_up_limit_is_answered_429_and_told(receiver: Receiver, clie
     assert answers[2].headers["Retry-After"] == "60"
 
 
+async def test_a_hidden_limit_shows_in_nothing_but_the_wait_that_a_refusal_names(
+    receiver: Receiver, client: aiohttp.ClientSession
+) -> None:
+    webhook = receiver.add(Script(limit=Limit(5, 60.0), hidden_limit=Limit(2, 30.0)))
+
+    answers = [await post(client, webhook.url) for _ in range(3)]
+
+    assert [answer.status for answer in answers] == [204, 204, 429]
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["4", "3", "2"]
+    assert 29 < (await answers[2].json())["retry_after"] <= 30
+    assert answers[2].headers["Retry-After"] == "30"
+
+
 async def test_each_webhook_has_a_limit_of_its_own(receiver: Receiver, client: aiohttp.ClientSession) -> None:
     webhooks = [receiver.add(Script(limit=Limit(1, 60.0))) for _ in range(2)]
 

@@ -44,3 +44,4 @@ def test_a_limits_window_outlives_a_new_script() -> None:
 
 def test_without_a_limit_there_is_nothing_to_tell() -> None:
     assert webhook(Script()).turn(100.0) is None
+    assert webhook(Script()).hidden_turn(100.0) is None
