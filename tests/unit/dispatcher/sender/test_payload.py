@@ -12,15 +12,23 @@ from tocsin_dispatcher.sender.payload import RefusedPayloadError, webhook_for
 DISCORD = webhook.parse("https://discord.com/api/webhooks/123/token")
 OTHER = webhook.parse("https://hooks.example.com/in/secret", allowed_hosts=["hooks.example.com"])
 DISPLAY = {"type": 10, "content": "hi"}
+LINK = {"type": 2, "style": 5, "label": "here", "url": "https://example.com"}
 
 
 def test_message_is_posted_as_the_url_says() -> None:
     assert webhook_for('{"content": "hi"}', DISCORD) == DISCORD
-    assert webhook_for(json.dumps({"components": [{"type": 1}]}), DISCORD) == DISCORD
+    assert webhook_for('{"content": "hi", "components": []}', DISCORD) == DISCORD
 
 
-def test_message_of_components_is_announced_in_the_url() -> None:
-    target = webhook_for(json.dumps({"flags": 32768, "components": [DISPLAY]}), DISCORD)
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"flags": 32768, "components": [DISPLAY]},
+        {"content": "hi", "components": [{"type": 1, "components": [LINK]}]},
+    ],
+)
+def test_components_are_announced_in_the_url(message: dict[str, Any]) -> None:
+    target = webhook_for(json.dumps(message), DISCORD)
 
     assert target == DISCORD._replace(url=f"{DISCORD.url}?with_components=true")
 

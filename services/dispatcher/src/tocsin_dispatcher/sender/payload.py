@@ -26,7 +26,7 @@ def webhook_for(payload: str, target: Webhook) -> Webhook:
     found = discord.violations(message)
     if found:
         raise RefusedPayloadError(_told(found))
-    return webhook.with_components(target) if discord.is_components_v2(message) else target
+    return webhook.with_components(target) if message.get("components") else target
 
 
 def _told(found: list[Violation]) -> str:
