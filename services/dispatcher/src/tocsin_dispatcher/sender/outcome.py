@@ -62,6 +62,8 @@ class Verdict(NamedTuple):
     """The cause is this installation's: however often it comes, the task is not stopped for it."""
     is_guess: bool = False
     """It did not say how long."""
+    is_global: bool = False
+    """With `limited`: it says that the limit is of all that comes from this address."""
 
     @property
     def is_breakdown(self) -> bool:
@@ -79,7 +81,8 @@ def judge(result: Answer | Failure, limited_in_row: int = 0) -> Verdict:
     text = _describe(result, facts)
     if result.status == 429:
         wait_s = _retry_after_s(result, facts, limited_in_row)
-        return Verdict("limited", text, 429, wait_s=wait_s, is_guess=_told_s(result, facts) is None)
+        is_guess, is_global = _told_s(result, facts) is None, facts.get("global") is True
+        return Verdict("limited", text, 429, wait_s=wait_s, is_guess=is_guess, is_global=is_global)
     return Verdict(_outcome(result.status, _code(facts)), text, result.status)
 
 
