@@ -257,6 +257,43 @@ def test_a_message_says_what_came(given_answer: Answer, message: str):
     assert judge(given_answer).message == message
 
 
+@pytest.mark.parametrize(
+    ("given_answer", "message"),
+    [
+        (answer(204), "HTTP 204, no message id: it may not have been saved"),
+        (answer(200), "HTTP 200, no message id: it may not have been saved"),
+        (answer(200, {"id": None}), "HTTP 200, no message id: it may not have been saved"),
+        (answer(200, {"code": 0}), "HTTP 200, no message id: it may not have been saved"),
+        (answer(200, ["id"]), "HTTP 200, no message id: it may not have been saved"),
+        (answer(200, b"<p>thanks</p>"), "HTTP 200, no message id: it may not have been saved"),
+        (
+            answer(200, b'{"id": "4')._replace(is_cut=True),
+            "HTTP 200, answer cut off, no message id: it may not have been saved",
+        ),
+    ],
+)
+def test_a_success_of_discords_that_names_no_message_says_so_and_is_one(given_answer: Answer, message: str):
+    verdict = judge(given_answer, is_at_discord=True)
+
+    assert verdict == Verdict("succeeded", message, given_answer.status, is_unconfirmed=True)
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_success_of_discords_names_its_message(status: int):
+    verdict = judge(answer(status, {"id": "42"}), is_at_discord=True)
+
+    assert verdict == Verdict("succeeded", f"HTTP {status}, message 42", status)
+
+
+@pytest.mark.parametrize("status", [100, 301, 404, 429, 500])
+def test_only_a_success_is_to_name_a_message(status: int):
+    assert judge(answer(status), is_at_discord=True) == judge(answer(status))
+
+
+def test_elsewhere_a_success_need_not_name_a_message():
+    assert judge(answer(204)) == Verdict("succeeded", "HTTP 204", 204)
+
+
 @given(st.text(st.characters(exclude_categories=[]), max_size=2000))
 def test_cleaned_text_can_be_stored_and_printed(text: str):
     cleaned = clean(text)

@@ -31,6 +31,7 @@ FAILED: Mapping[Phase, tuple[Outcome, bool]] = {
 """What comes of an attempt without an answer, and whether its receiver may have acted on it."""
 LATER_STATUSES = frozenset({408, 425})
 LATER_CODES = frozenset({130000, 20016, 20028, 20029, 40062})  # overload, slow mode, write limits
+UNCONFIRMED = "no message id: it may not have been saved"
 UNKNOWN_WEBHOOK = 10015  # with 404 alone, and no 404 without it: an unknown thread is one as well
 INVALID_TOKEN = 50027
 
@@ -68,6 +69,8 @@ class Verdict(NamedTuple):
     """It did not say how long."""
     is_global: bool = False
     """With `limited`: it says that the limit is of all that comes from this address."""
+    is_unconfirmed: bool = False
+    """With `succeeded`: Discord, which was asked to wait until the message is saved, does not name it."""
 
     @property
     def is_breakdown(self) -> bool:
@@ -76,8 +79,12 @@ class Verdict(NamedTuple):
         return self.outcome == "retryable" and is_broken and not self.is_ours
 
 
-def judge(result: Answer | Failure, limited_in_row: int = 0) -> Verdict:
-    """The outcome of an attempt. `limited_in_row`: how many 429s before it, in a row, did not say how long."""
+def judge(result: Answer | Failure, limited_in_row: int = 0, *, is_at_discord: bool = False) -> Verdict:
+    """The outcome of an attempt.
+
+    `limited_in_row`: how many 429s before it, in a row, did not say how long. `is_at_discord`: the receiver is
+    Discord itself, no other one and no stand-in.
+    """
     if isinstance(result, Failure):
         outcome, ambiguous = FAILED[result.phase]
         return Verdict(outcome, clean(result.reason), ambiguous=ambiguous)
@@ -88,6 +95,8 @@ def judge(result: Answer | Failure, limited_in_row: int = 0) -> Verdict:
         is_global = facts.get("global") is True
         return Verdict("limited", text, 429, wait_s=wait_s, is_guess=told_s is None, is_global=is_global)
     outcome = _outcome(result.status, _code(facts))
+    if outcome == "succeeded" and is_at_discord and not facts.get("id"):
+        return Verdict(outcome, f"{text}, {UNCONFIRMED}", result.status, is_unconfirmed=True)
     return Verdict(outcome, text, result.status, wait_s=told_s or 0.0 if outcome == "retryable" else 0.0)
 
 
@@ -161,7 +170,7 @@ def _describe(answer: Answer, facts: Mapping[str, Any]) -> str:
     if answer.is_cut:
         status += ", answer cut off"
     if 200 <= answer.status < 300:
-        return clean(f"{status}, message {facts['id']}") if "id" in facts else status
+        return clean(f"{status}, message {facts['id']}") if facts.get("id") else status
     if "message" in facts:
         code = f" (code {facts['code']})" if facts.get("code") else ""
         return clean(f"{status}: {facts['message']}{code}")

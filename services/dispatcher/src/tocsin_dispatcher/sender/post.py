@@ -67,12 +67,14 @@ class Poster:
             return Attempt(started_at, 0.0, Verdict("permanent", str(error)), None)
         result = await self._send(target, grant)
         duration_s = time.monotonic() - started
-        verdict = judge(result, limited_in_row)
+        verdict = judge(result, limited_in_row, is_at_discord=webhook.is_at_discord(target.destination))
         if isinstance(result, Failure):
             return Attempt(started_at, duration_s, verdict, None)
         if result.body:
             message = echo.hide(verdict.message, echo.secrets_of(target))
             verdict = verdict._replace(message=message)
+        if verdict.is_unconfirmed:
+            _warn_of_unconfirmed(grant, target)
         return Attempt(started_at, duration_s, verdict, tell(result, verdict))
 
     def url_hashes(self, grant: Grant) -> list[bytes]:
@@ -132,6 +134,15 @@ def _refusal(error: SealingError | InvalidWebhookUrlError) -> Verdict:
     if isinstance(error, SealingError):
         return Verdict("permanent", f"the webhook URL cannot be opened: {error}")
     return Verdict("permanent", f"the webhook URL {error}")
+
+
+def _warn_of_unconfirmed(grant: Grant, target: webhook.Webhook) -> None:
+    _log.warning(
+        "message.unconfirmed",
+        task_id=str(grant.job.task_id),
+        execution_id=str(execution_id(grant.job.task_id, grant.job.scheduled_for)),
+        destination=target.destination,
+    )
 
 
 def _phase() -> Phase:
