@@ -1,6 +1,9 @@
 """The table from an answer to its outcome, row by row as Discord documents them."""
 
+import errno
 import json
+import socket
+import ssl
 
 import pytest
 from hypothesis import given
@@ -17,6 +20,7 @@ from tocsin_dispatcher.sender.outcome import (
     Verdict,
     clean,
     judge,
+    shortage,
 )
 
 
@@ -151,6 +155,30 @@ def test_what_failed_without_an_answer_is_ambiguous_once_it_may_have_left(
     reason: str, phase: Phase, outcome: Outcome, ambiguous: bool
 ):
     assert judge(Failure(reason, phase)) == Verdict(outcome, reason, ambiguous=ambiguous)
+
+
+@pytest.mark.parametrize(
+    ("error", "lacked"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "EMFILE"),
+        (OSError(errno.ENFILE, "Too many open files in system"), "ENFILE"),
+        (OSError(errno.ENOBUFS, "No buffer space available"), "ENOBUFS"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "ENOMEM"),
+        (OSError(errno.EAGAIN, "no thread could be started"), "EAGAIN"),
+        (MemoryError(), "ENOMEM"),
+        (OSError("not a name"), None),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), None),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), None),
+        (OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"), None),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), None),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), None),
+        (ssl.SSLError(ssl.SSL_ERROR_SSL, "wrong version number"), None),
+        (TimeoutError(), None),
+        (RuntimeError("no"), None),
+    ],
+)
+def test_a_shortage_is_what_this_machine_alone_lacks(error: BaseException, lacked: str | None):
+    assert shortage(error) == lacked
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """SHELL. One granted execution, from its POST to its next state: post, record, then retry, report or stop."""
 
+import asyncio
 from uuid import UUID
 
 import asyncpg
@@ -14,7 +15,7 @@ from tocsin_dispatcher.sender.claim import Claims, Grant
 from tocsin_dispatcher.sender.crowd import Crowd
 from tocsin_dispatcher.sender.destinations import Destinations
 from tocsin_dispatcher.sender.egress import Egress
-from tocsin_dispatcher.sender.post import Attempt, Poster
+from tocsin_dispatcher.sender.post import Attempt, NotPosted, Poster
 from tocsin_dispatcher.sender.record import Recorded, Recorder
 from tocsin_dispatcher.sender.tiers import Waits
 
@@ -50,19 +51,21 @@ class Deliveries:
         self._auto_disable_after = auto_disable_after
 
     async def post_and_record(self, grant: Grant) -> tuple[Attempt, Recorded] | None:
-        """The part that holds a POST slot; None where the claim was too old and was given back."""
+        """The part that holds a POST slot; None where nothing was sent and the claim was given back."""
         destination = grant.job.destination
         try:
             limited_in_row = self._destinations.limited_in_row(destination)
             attempt = await self._poster.post(grant, limited_in_row=limited_in_row)
-            if attempt is not None:
+            if not isinstance(attempt, NotPosted):
                 failpoints.reach("sender.answered")
                 await self._destinations.learn(destination, attempt)
                 await self._learn_of_address(destination, attempt)
         finally:
             self._crowd.leave(destination)
-        if attempt is None:
+        if isinstance(attempt, NotPosted):
             await self._claims.give_back([grant])
+            # With its slot: what one execution lacks the next one lacks too.
+            await asyncio.sleep(attempt.wait_s)
             return None
         recorded = await self._recorder.record(grant, attempt)
         failpoints.reach("sender.recorded")

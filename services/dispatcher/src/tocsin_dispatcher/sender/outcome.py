@@ -4,6 +4,7 @@ Sources: Discord's documentation of webhooks, rate limits and error codes; RFC 9
 sections 5.6.7 and 10.2.3 on dates and Retry-After.
 """
 
+import errno
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ FAILED: Mapping[Phase, tuple[Outcome, bool]] = {
     "answer": ("retryable", True),
 }
 """What comes of an attempt without an answer, and whether its receiver may have acted on it."""
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN})
+"""This machine, or this process, has no more files, buffers, memory or threads: no receiver can do that to it."""
 LATER_STATUSES = frozenset({408, 425})
 LATER_CODES = frozenset({130000, 20016, 20028, 20029, 40062})  # overload, slow mode, write limits
 UNCONFIRMED = "no message id: it may not have been saved"
@@ -98,6 +101,14 @@ def judge(result: Answer | Failure, limited_in_row: int = 0, *, is_at_discord: b
     if outcome == "succeeded" and is_at_discord and not facts.get("id"):
         return Verdict(outcome, f"{text}, {UNCONFIRMED}", result.status, is_unconfirmed=True)
     return Verdict(outcome, text, result.status, wait_s=told_s or 0.0 if outcome == "retryable" else 0.0)
+
+
+def shortage(error: BaseException) -> str | None:
+    """What this machine lacked, as C calls it, if `error` says so. To charge a receiver for it would be unjust."""
+    if isinstance(error, MemoryError):
+        return "ENOMEM"
+    number = error.errno if isinstance(error, OSError) else None
+    return errno.errorcode[number] if number in SHORTAGES else None
 
 
 def clean(text: str) -> str:
