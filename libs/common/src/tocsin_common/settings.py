@@ -141,7 +141,8 @@ class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     """The first such block; each further one is twice as long, up to `breaker_most_s`. One POST ends each."""
     breaker_most_s: Seconds = 60
     egress_group: str = ""
-    """Senders that share a public IP address have the same; empty is the host's name."""
+    """Senders that share a public IP address have the same; empty is the host's name, which in a container is the
+    container's own."""
     discord_posts_per_s: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """POSTs to Discord in a second, of an egress group."""
     discord_invalid_answers: Annotated[int, Meta(ge=10)] = 10_000
