@@ -1,8 +1,10 @@
 """A sender whose machine lacks something: no execution and no receiver pays for it."""
 
 import resource
+from datetime import datetime, timedelta
 
 from e2e.conftest import run
+from tocsin_dispatcher.sender.post import SHORTAGE_WAIT_S
 
 
 async def test_a_sender_without_sockets_spends_no_retry_and_posts_once_it_has_them(
@@ -17,9 +19,11 @@ async def test_a_sender_without_sockets_spends_no_retry_and_posts_once_it_has_th
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (1, hard))
 
     await run(api, task)
-    told = await sender.logged("post.not_sent", count=2)
+    first, second = [await sender.logged("post.not_sent", count=count) for count in (1, 2)]
 
-    assert told["reason"] == "this machine lacks resources (EMFILE)"
+    passed = datetime.fromisoformat(second["timestamp"]) - datetime.fromisoformat(first["timestamp"])
+    assert passed >= timedelta(seconds=SHORTAGE_WAIT_S)
+    assert {line["reason"] for line in (first, second)} == {"this machine lacks resources (EMFILE)"}
     assert webhook.posts == []
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
     await sender.logged("attempt.finished")

@@ -287,6 +287,28 @@ async def test_only_what_looks_like_a_bucket_is_taken_for_one(name: bytes, bucke
     assert attempt.told.bucket == bucket
 
 
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(b"408 No", "retryable"), (b"425 No", "retryable"), (b"429 No", "limited"), (b"503 No", "retryable")],
+)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param((b"Retry-After: 90",), id="seconds"),
+        pytest.param(
+            (b"Date: Sun, 01 Mar 2026 12:00:00 GMT", b"Retry-After: Sun, 01 Mar 2026 12:01:30 GMT"), id="a date"
+        ),
+    ],
+)
+async def test_a_receiver_says_how_long_it_wants_to_be_left_alone(
+    status: bytes, outcome: str, headers: tuple[bytes, ...]
+):
+    async with RawReceiver(answers(empty(status, *headers))) as receiver, posting() as post:
+        attempt = await post(local(receiver))
+
+    assert (attempt.verdict.outcome, attempt.verdict.wait_s) == (outcome, 90.0)
+
+
 async def test_of_a_compressed_answer_nothing_is_unpacked():
     bomb = gzip.compress(bytes(20 * MB))
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)

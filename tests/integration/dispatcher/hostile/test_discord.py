@@ -63,6 +63,19 @@ async def test_an_idle_connection_to_discord_lasts_from_its_latest_post_on(autho
     assert (len(receiver.connections), len(receiver.requests)) == (1, 5)
 
 
+@pytest.mark.parametrize("said", ["true", "false"])
+async def test_a_limit_of_discords_is_one_of_the_address_by_its_body_alone(authority: Authority, said: str):
+    body = f'{{"message": "slow down", "retry_after": 2.5, "global": {said}}}'
+    head = f"HTTP/1.1 429 No\r\nX-RateLimit-Limit: 5\r\nContent-Length: {len(body)}\r\n\r\n"
+    async with RawReceiver(answers((head + body).encode()), tls=authority.server(DISCORD)) as receiver:
+        resolver = leading_to(("127.0.0.1", receiver.port))
+        async with posting(resolver=resolver, tls=authority.trust) as post:
+            attempt = await post(f"https://{DISCORD}{PATH}")
+
+    assert attempt.told is not None
+    assert (attempt.told.blocked_s, attempt.told.is_everywhere) == (2.5, said == "true")
+
+
 @pytest.mark.parametrize(
     ("host", "answer", "verdict", "logged"),
     [
