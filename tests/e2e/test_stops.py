@@ -64,7 +64,7 @@ async def test_a_sender_that_cannot_record_stops_in_time(
     name = await database.fetchval("SELECT current_database()")
     webhook = receiver.add(Script(delay_s=1))
     async with Relay(environment["DATABASE_URL"]) as relay:
-        sender = await start("tocsin-dispatcher", "send", DATABASE_URL=relay.url, DRAIN_TIMEOUT_S="3")
+        sender = await start("tocsin-dispatcher", "send", DATABASE_URL=relay.url, DRAIN_TIMEOUT_S="5")
         await sender.logged("sender.consuming")
         await create_task(webhook.url)
         await receiver.wait_for_posts(1)

@@ -34,6 +34,7 @@ def environment(short_waits: dict[str, str]) -> dict[str, str]:
         "LEASE_HOLD_S": "3.5",
         "IN_FLIGHT_PER_DESTINATION": "100",
         "POST_TIMEOUT_S": "20",
+        "DRAIN_TIMEOUT_S": "25",
         "CLAIM_TTL_S": "25",
         "SWEEP_PATIENCE_S": "30",
     }

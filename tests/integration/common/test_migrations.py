@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tocsin_common import migrations, tables
 from tocsin_common.database import plain_url
+from tocsin_common.errors import UnavailableError
 from waiting import WAIT_S, eventually
 
 LOCK_KEY = int.from_bytes(b"tocsin")
@@ -253,6 +254,24 @@ async def test_processes_that_migrate_at_once_take_turns(empty, empty_database_u
     assert codes == [0, 0]
     assert await catalogue(empty) == await catalogue(database)
     assert await empty.fetchval("SELECT count(*) FROM scheduler_lease") == 1
+
+
+async def test_a_migration_does_not_wait_for_long_behind_another_transaction(empty, empty_database_url, database):
+    oldest = migrations.known_revisions()[-1]
+    await asyncio.to_thread(migrations.upgrade, empty_database_url, oldest)
+    before = await catalogue(empty)
+    reading = empty.transaction()
+    await reading.start()
+    await empty.execute("SELECT FROM tasks, executions")
+
+    with pytest.raises(UnavailableError, match=r"a table .* for more than 0\.2 s\. Nothing was changed"):
+        await asyncio.to_thread(migrations.upgrade, empty_database_url, lock_timeout_s=0.2)
+
+    await reading.rollback()
+    assert await empty.fetchval("SELECT version_num FROM alembic_version") == oldest
+    assert await catalogue(empty) == before
+    await migrations.upgrade_async(empty_database_url)
+    assert await catalogue(empty) == await catalogue(database)
 
 
 async def test_a_migration_that_cannot_connect_says_nothing_of_the_password(closed_port):

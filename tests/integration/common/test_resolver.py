@@ -1,6 +1,7 @@
 """Looking names up on threads: what is found, and that nobody waits for what hangs."""
 
 import asyncio
+import errno
 import socket
 import threading
 
@@ -54,6 +55,16 @@ async def test_an_error_of_the_system_is_passed_on():
 
     with pytest.raises(socket.gaierror, match="later"):
         await Resolver(look_up).resolve("hooks.example.com", 443)
+
+
+async def test_a_look_up_without_memory_is_an_error_of_this_machine():
+    def look_up(*_: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_MEMORY, "Memory allocation failure")
+
+    with pytest.raises(OSError, match="no memory") as caught:
+        await Resolver(look_up).resolve("hooks.example.com", 443)
+
+    assert caught.value.errno == errno.ENOMEM
 
 
 async def test_who_goes_away_leaves_the_thread_alone():

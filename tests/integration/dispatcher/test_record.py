@@ -2,16 +2,17 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from tocsin_common.messages import Job
 from tocsin_dispatcher.sender.claim import Claims, Grant
 from tocsin_dispatcher.sender.outcome import Verdict
 from tocsin_dispatcher.sender.post import Attempt
-from tocsin_dispatcher.sender.record import Recorder
+from tocsin_dispatcher.sender.record import Recorder, RefusedOutcomeError
 
 from .conftest import DAY
 
@@ -159,17 +160,79 @@ async def test_two_outcomes_of_one_execution_at_once_are_both_logged(recorder, g
     assert len(await logs(pool)) == 2
 
 
-async def test_an_outcome_that_the_database_refuses_does_not_take_its_neighbours_with_it(recorder, granted, pool):
-    good, bad = await granted(), await granted()
-    unstorable = Verdict("permanent", "NUL \x00 in it", 400)
+async def refuse_by_constraint(pool: asyncpg.Pool, task_id: UUID) -> None:
+    """The logs take no message of this task."""
+    await pool.execute(f"ALTER TABLE task_logs ADD CHECK (task_id <> '{task_id}')")
 
-    results = await asyncio.gather(
-        recorder.record(good, attempt(OK)), recorder.record(bad, attempt(unstorable)), return_exceptions=True
-    )
 
-    assert results[0].counts
-    assert isinstance(results[1], asyncpg.DataError)
-    assert await pool.fetchval("SELECT state FROM executions WHERE task_id = $1", good.job.task_id) == "succeeded"
+async def refuse_by_trigger(pool: asyncpg.Pool, task_id: UUID) -> None:
+    """What an operator made raises an error of their own, with the row in it."""
+    await pool.execute(f"""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'not this one: %', NEW.message; END $$;
+        CREATE TRIGGER refuses BEFORE INSERT ON task_logs FOR EACH ROW
+        WHEN (NEW.task_id = '{task_id}') EXECUTE FUNCTION refuse();
+    """)
+
+
+async def refuse_nothing(_: asyncpg.Pool, __: UUID) -> None:
+    """The value alone is what cannot be stored."""
+
+
+@pytest.mark.parametrize(
+    ("refuse", "message", "status", "kind", "sqlstate"),
+    [
+        pytest.param(refuse_nothing, "NUL \x00", 400, "CharacterNotInRepertoireError", "22021", id="a value"),
+        pytest.param(refuse_nothing, "odd", 2**16, "DataError", "22000", id="a number that cannot be sent"),
+        pytest.param(refuse_nothing, "\udcff", 400, "DataError", "22000", id="a text that cannot be sent"),
+        pytest.param(refuse_by_constraint, "odd", 400, "CheckViolationError", "23514", id="a constraint"),
+        pytest.param(refuse_by_trigger, "odd", 400, "RaiseError", "P0001", id="a trigger"),
+    ],
+)
+async def test_an_outcome_that_the_database_refuses_does_not_take_its_neighbours_with_it(
+    recorder, granted, pool, refuse, message: str, status: int, kind: str, sqlstate: str
+):
+    grants = [await granted() for _ in range(3)]
+    [bad, *good] = grants
+    await refuse(pool, bad.job.task_id)
+    verdicts = [Verdict("permanent", message, status), OK, BROKEN]
+
+    with capture_logs() as log:
+        pairs = zip(grants, verdicts, strict=True)
+        results = await asyncio.gather(
+            *(recorder.record(grant, attempt(verdict)) for grant, verdict in pairs), return_exceptions=True
+        )
+
+    refused, *recorded = results
+    assert isinstance(refused, RefusedOutcomeError)
+    assert log == [
+        {
+            "event": "outcome.refused",
+            "log_level": "error",
+            "task_id": str(bad.job.task_id),
+            "error": kind,
+            "sqlstate": sqlstate,
+        }
+    ]
+    assert message not in str(refused)
+    assert [part.counts for part in recorded] == [True, True]
+    states = await pool.fetch("SELECT task_id, state FROM executions")
+    assert {row["task_id"]: row["state"] for row in states} == {
+        bad.job.task_id: "running",
+        good[0].job.task_id: "succeeded",
+        good[1].job.task_id: "waiting",
+    }
+
+
+async def test_after_a_refusal_the_recording_goes_on(recorder, granted, pool):
+    bad, later = await granted(), await granted()
+    await refuse_by_trigger(pool, bad.job.task_id)
+    with pytest.raises(RefusedOutcomeError):
+        await asyncio.wait_for(recorder.record(bad, attempt(OK)), 5)
+
+    recorded = await asyncio.wait_for(recorder.record(later, attempt(OK)), 5)
+
+    assert recorded.counts
 
 
 async def test_a_refused_outcome_that_nobody_waits_for_any_more_does_not_end_the_recording(

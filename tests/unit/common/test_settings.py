@@ -89,6 +89,7 @@ def test_production_does_not(kind):
         (SchedulerSettings, "max_lost_claims", 5),
         (SenderSettings, "post_timeout_s", 10),
         (SenderSettings, "claim_ttl_s", 30),
+        (SenderSettings, "drain_timeout_s", 15),
         (SenderSettings, "in_flight_per_destination", 5),
         (SenderSettings, "auto_disable_after", 10),
     ],
@@ -279,6 +280,9 @@ def test_everything_that_is_wrong_is_said_at_once():
         (SchedulerSettings, {"LEASE_HOLD_S": "1.5"}, ["LEASE_RENEW_S", "LEASE_HOLD_S"]),
         (SenderSettings, {"POST_TIMEOUT_S": "30"}, ["POST_TIMEOUT_S", "CLAIM_TTL_S"]),
         (SenderSettings, {"CLAIM_TTL_S": "10"}, ["POST_TIMEOUT_S", "CLAIM_TTL_S"]),
+        (SenderSettings, {"DRAIN_TIMEOUT_S": "10"}, ["POST_TIMEOUT_S", "DRAIN_TIMEOUT_S", "13"]),
+        (SenderSettings, {"DRAIN_TIMEOUT_S": "12.9"}, ["POST_TIMEOUT_S", "DRAIN_TIMEOUT_S", "13"]),
+        (SenderSettings, {"POST_TIMEOUT_S": "20"}, ["POST_TIMEOUT_S", "DRAIN_TIMEOUT_S", "23"]),
     ],
 )
 def test_a_contradiction_names_both_variables(kind, environ, named):
@@ -293,7 +297,11 @@ def test_a_contradiction_names_both_variables(kind, environ, named):
         (Settings, {"ENVIRONMENT": "production", "ALLOW_LOCAL_WEBHOOKS": "false"}),
         (SchedulerSettings, {"LEASE_HOLD_S": "4.9"}),
         (SchedulerSettings, {"LEASE_HOLD_S": "8", "LEASE_TTL_S": "10"}),
-        (SenderSettings, {"POST_TIMEOUT_S": "29"}),
+        (SenderSettings, {"POST_TIMEOUT_S": "29", "DRAIN_TIMEOUT_S": "32"}),
+        (SenderSettings, {"POST_TIMEOUT_S": "12"}),
+        (SenderSettings, {"DRAIN_TIMEOUT_S": "13"}),
+        (SenderSettings, {"POST_TIMEOUT_S": "0.5", "DRAIN_TIMEOUT_S": "3.5"}),
+        (SchedulerSettings, {"DRAIN_TIMEOUT_S": "0.01"}),
     ],
 )
 def test_what_does_not_contradict_is_loaded(kind, environ):

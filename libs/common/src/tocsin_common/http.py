@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -90,6 +91,10 @@ class _Connector(aiohttp.TCPConnector):
     next would count as delivered whatever became of it.
     """
 
+    def __init__(self, *, clock: Callable[[], float], **options: Any) -> None:
+        super().__init__(**options)
+        self._clock = clock
+
     async def connect(
         self,
         req: aiohttp.ClientRequest,
@@ -97,12 +102,12 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
-        while (protocol := connection.protocol) is not None and not _may_take_next(protocol):
+        while (protocol := connection.protocol) is not None and not _may_take_next(protocol, self._clock()):
             connection.close()
             connection = await super().connect(req, traces, timeout)
         if protocol is not None:
             idle_s = IDLE_AT_DISCORD_S if req.url.host in DISCORD_HOSTS else IDLE_S
-            _reuses.setdefault(protocol, _Reuse(idle_s)).began_at = time.monotonic()
+            _reuses.setdefault(protocol, _Reuse(idle_s)).began_at = self._clock()
         is_connected.set(True)
         return connection
 
@@ -113,11 +118,11 @@ def _idle_s(keep_alive: str, otherwise: float) -> float:
     return otherwise if told is None else min(float(told[1]) - IDLE_MARGIN_S, MOST_IDLE_S)
 
 
-def _may_take_next(protocol: ResponseHandler) -> bool:
+def _may_take_next(protocol: ResponseHandler, now: float) -> bool:
     reuse = _reuses.get(protocol)
     if reuse is None:  # a new one
         return True
-    return not protocol.should_close and time.monotonic() - reuse.began_at <= reuse.idle_s
+    return not protocol.should_close and now - reuse.began_at <= reuse.idle_s
 
 
 def open_session(
@@ -127,10 +132,12 @@ def open_session(
     connections: int,
     resolver: AbstractResolver | None = None,
     tls: ssl.SSLContext | bool = True,
+    clock: Callable[[], float] = time.monotonic,
 ) -> aiohttp.ClientSession:
     """A session whose sockets reach public addresses only (and loopback, with `allow_local`).
 
-    `resolver` and `tls` stand in for how the system looks up names and whom it trusts.
+    `resolver`, `tls` and `clock` stand in for how the system looks up names, whom it trusts, and by which seconds
+    connections are idle.
     """
 
     def open_socket(info: tuple[Any, ...]) -> socket.socket:
@@ -143,6 +150,7 @@ def open_session(
 
     return aiohttp.ClientSession(
         connector=_Connector(
+            clock=clock,
             limit=connections,
             keepalive_timeout=MOST_IDLE_S,
             socket_factory=open_socket,

@@ -6,6 +6,7 @@ at a time, whoever asks for it meanwhile: there are never more threads than name
 """
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -24,7 +25,7 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of `host`; OSError where there are none."""
+        """The addresses of `host`; OSError where there are none, with its errno where this machine is short."""
         found: Future[list[Any]] = Future()
         found.set_running_or_notify_cancel()  # whoever asked may go away, the thread cannot be stopped
 
@@ -32,14 +33,24 @@ class Resolver(AbstractResolver):
             try:
                 found.set_result(self._look_up(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG))
             except (OSError, UnicodeError) as error:  # the second for what cannot be a name
-                found.set_exception(error if isinstance(error, OSError) else OSError("not a name"))
+                found.set_exception(_told(error))
 
-        # As a daemon it keeps no process from ending.
-        threading.Thread(target=look_up, name="look-up", daemon=True).start()
+        try:
+            # As a daemon it keeps no process from ending.
+            threading.Thread(target=look_up, name="look-up", daemon=True).start()
+        except RuntimeError as error:
+            raise OSError(errno.EAGAIN, "no thread could be started") from error  # as pthread_create(3) says it
         return [_result(host, info) for info in await asyncio.wrap_future(found)]
 
     async def close(self) -> None:
         """There is nothing to close."""
+
+
+def _told(error: OSError | UnicodeError) -> OSError:
+    if not isinstance(error, OSError):
+        return OSError("not a name")
+    is_short = isinstance(error, socket.gaierror) and error.errno == socket.EAI_MEMORY
+    return OSError(errno.ENOMEM, "no memory") if is_short else error
 
 
 def _result(host: str, info: tuple[Any, ...]) -> ResolveResult:

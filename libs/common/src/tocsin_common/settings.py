@@ -20,6 +20,9 @@ SealingKeys = Annotated[str, Meta(extra={"secret": True, "needed_in_production":
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 Count = Annotated[int, Meta(ge=1)]
 
+DRAIN_MARGIN_S = 3
+"""A POST that begins right before SIGTERM may take its whole time, and its outcome is to be recorded then."""
+
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What every command needs; a migration no more."""
@@ -118,7 +121,7 @@ class SchedulerSettings(DispatcherSettings, frozen=True, kw_only=True):
     partition_days_ahead: Annotated[int, Meta(ge=1, le=30)] = 3
     log_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     """Executions and task logs of days that are longer ago are removed."""
-    drain_timeout_s: Seconds = 10
+    drain_timeout_s: Seconds = 15
     """How long it may take after SIGTERM to announce what is committed."""
 
 
@@ -138,7 +141,8 @@ class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     """The first such block; each further one is twice as long, up to `breaker_most_s`. One POST ends each."""
     breaker_most_s: Seconds = 60
     egress_group: str = ""
-    """Senders that share a public IP address have the same; empty is the host's name."""
+    """Senders that share a public IP address have the same; empty is the host's name, which in a container is the
+    container's own."""
     discord_posts_per_s: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """POSTs to Discord in a second, of an egress group."""
     discord_invalid_answers: Annotated[int, Meta(ge=10)] = 10_000
@@ -158,7 +162,8 @@ class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     """An execution that came back from a retry tier early waits out less than this in memory."""
     memory_waits: Count = 10000
     """Executions that wait in memory for less than the smallest tier; beyond that they take a tier."""
-    drain_timeout_s: Seconds = 10
+    drain_timeout_s: Seconds = 15
+    """How long POSTs under way may take after SIGTERM to end and to be recorded."""
     contact_url: str = "https://tocsin.example"
     """Goes into the User-Agent, as Discord asks: where the operator of this installation can be reached."""
     auto_disable_after: Annotated[int, Meta(ge=0)] = 10
@@ -206,6 +211,8 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
             problems.append(f"{variable}: {error}")
     if not problems:
         problems = _contradictions(values)
+        if issubclass(kind, SenderSettings):  # the scheduler has a time of the same name, and posts nothing
+            problems += _too_short_a_drain(values)
     if problems:
         raise SettingsError("; ".join(problems))
     return kind(**values)
@@ -272,3 +279,13 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     if values.get("post_timeout_s", 10) >= values.get("claim_ttl_s", 30):
         problems.append("POST_TIMEOUT_S must be less than CLAIM_TTL_S, or a POST outlives its claim")
     return problems
+
+
+def _too_short_a_drain(values: Mapping[str, Any]) -> list[str]:
+    least_s = values.get("post_timeout_s", 10) + DRAIN_MARGIN_S
+    if values.get("drain_timeout_s", 15) >= least_s:
+        return []
+    return [
+        f"DRAIN_TIMEOUT_S must be at least {DRAIN_MARGIN_S} more than POST_TIMEOUT_S, here {least_s:g}, or a POST "
+        "that ends late is not recorded and comes again"
+    ]

@@ -53,7 +53,7 @@ class Posting:
         grant = Grant(job, 1, 0, 3, sealed, b"", payload, boottime() + 3600, 0)
         async with asyncio.timeout(WAIT_S):
             attempt = await self._poster.post(grant)
-        assert attempt is not None
+        assert isinstance(attempt, Attempt)
         return attempt
 
 

@@ -129,6 +129,7 @@ async def test_an_odd_answer_counts_by_its_status(answer: bytes, outcome: str, m
         pytest.param(b"HTTP/1.1 200 " + b"y" * 10_000 + b"\r\n\r\n", id="a reason that is too long"),
         pytest.param(empty(b"200 OK", b"no header " + URL), id="a line that is no header"),
         pytest.param(empty(b"200 OK", b"X: a\0b"), id="a NUL in a header"),
+        pytest.param(empty(b"200 OK", b"X-RateLimit-Bucket: a\0b"), id="a NUL in a bucket's name"),
         pytest.param(empty(b"200 OK", b"X: a\rY: b"), id="a CR in a header"),
         pytest.param(empty(b"200 OK", b"Content-Length: 3"), id="two lengths"),
         pytest.param(OK + b"Content-Length: -1\r\n\r\n", id="a negative length"),
@@ -265,6 +266,47 @@ async def test_an_answer_whose_body_breaks_off_counts_by_its_status(status: byte
     assert (attempt.verdict.outcome, attempt.verdict.ambiguous) == (outcome, False)
     assert "answer cut off" in attempt.verdict.message
     assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "bucket"),
+    [
+        pytest.param(b"80c17d2f203122d9", "80c17d2f203122d9", id="as Discord's"),
+        pytest.param(b"a\xffb", None, id="no UTF-8"),
+        pytest.param(b"\xc3\xbc", None, id="UTF-8"),
+        pytest.param(b"b" * 65, None, id="too long"),
+        pytest.param(b"a\tb", None, id="a control character"),
+    ],
+)
+async def test_only_what_looks_like_a_bucket_is_taken_for_one(name: bytes, bucket: str | None):
+    answer = empty(b"200 OK", b"X-RateLimit-Bucket: " + name)
+    async with RawReceiver(answers(answer)) as receiver, posting() as post:
+        attempt = await post(local(receiver))
+
+    assert attempt.told is not None
+    assert attempt.told.bucket == bucket
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(b"408 No", "retryable"), (b"425 No", "retryable"), (b"429 No", "limited"), (b"503 No", "retryable")],
+)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param((b"Retry-After: 90",), id="seconds"),
+        pytest.param(
+            (b"Date: Sun, 01 Mar 2026 12:00:00 GMT", b"Retry-After: Sun, 01 Mar 2026 12:01:30 GMT"), id="a date"
+        ),
+    ],
+)
+async def test_a_receiver_says_how_long_it_wants_to_be_left_alone(
+    status: bytes, outcome: str, headers: tuple[bytes, ...]
+):
+    async with RawReceiver(answers(empty(status, *headers))) as receiver, posting() as post:
+        attempt = await post(local(receiver))
+
+    assert (attempt.verdict.outcome, attempt.verdict.wait_s) == (outcome, 90.0)
 
 
 async def test_of_a_compressed_answer_nothing_is_unpacked():

@@ -48,6 +48,32 @@ def test_an_execution_goes_on_as_its_outcome_says(outcome, failures, max_retry, 
     assert following == expected
 
 
+@pytest.mark.parametrize(
+    ("told_s", "failures", "chance", "wait_s"),
+    [
+        pytest.param(0.0, 1, 0.0, 2.0, id="it says nothing"),
+        pytest.param(1.5, 1, 0.0, 2.0, id="less than the retry waits anyway"),
+        pytest.param(30.0, 1, 0.0, 30.0, id="more"),
+        pytest.param(2.2, 1, 0.5, 2.2, id="as much as the jitter adds"),
+        pytest.param(86_400.0, 0, 0.9, 86_400.0, id="a day"),
+    ],
+)
+def test_a_retry_waits_at_least_as_long_as_the_receiver_says(told_s, failures, chance, wait_s):
+    verdict = Verdict("retryable", "HTTP 503", 503, wait_s=told_s)
+
+    following = decide(verdict, BACKOFF, failures=failures, max_retry=3, chance=chance)
+
+    assert following == Next("waiting", failures + 1, pytest.approx(wait_s), "RETRYING", None)
+
+
+def test_the_last_retry_is_the_last_whatever_the_receiver_says():
+    verdict = Verdict("retryable", "HTTP 503", 503, wait_s=30.0)
+
+    following = decide(verdict, BACKOFF, failures=3, max_retry=3, chance=0.0)
+
+    assert (following.state, following.failures) == ("failed", 4)
+
+
 def test_an_execution_that_always_fails_is_posted_once_and_then_as_often_as_it_may_be_retried():
     failures, attempts = 0, 0
     while True:

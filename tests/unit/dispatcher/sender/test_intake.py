@@ -51,7 +51,7 @@ class Stage:
     async def deliver(self, grant: Grant) -> None:
         self.delivered.append(grant.job)
 
-    async def give_back(self, grant: Grant) -> None:
+    async def turn_back(self, grant: Grant) -> None:
         self.given_back.append(grant.job)
 
     async def hold(self, waiting: Iterable[tuple[Job, float]], *, came_back: bool = False) -> None:

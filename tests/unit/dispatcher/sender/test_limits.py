@@ -67,6 +67,10 @@ def test_a_refusal_says_how_long_whatever_its_headers_say():
     [
         pytest.param({"x_ratelimit_global": "true"}, {"global": True}, True, id="the global limit"),
         pytest.param({"x_ratelimit_scope": "global"}, None, True, id="by its scope"),
+        pytest.param(limit("5", "0", "1"), {"global": True}, True, id="by its body alone"),
+        pytest.param({"x_ratelimit_scope": "user"}, {"global": True}, True, id="by its body, whatever its scope"),
+        pytest.param(limit("5", "0", "1"), {"global": False}, False, id="its body says that it is not"),
+        pytest.param(limit("5", "0", "1"), {"global": "true"}, False, id="its body says no truth"),
         pytest.param({"retry_after": "600"}, CLOUDFLARE, True, id="what stands before Discord refuses"),
         pytest.param({}, CLOUDFLARE, True, id="and does not say how long"),
         pytest.param(
@@ -77,6 +81,11 @@ def test_a_refusal_says_how_long_whatever_its_headers_say():
 )
 def test_a_refusal_of_the_address_is_told_from_one_of_the_webhook(headers, body, is_everywhere: bool):
     assert told(429, body, **headers).is_everywhere is is_everywhere
+
+
+@pytest.mark.parametrize("status", [200, 400, 503])
+def test_only_a_refusal_is_one_of_the_address(status: int):
+    assert not told(status, {"global": True}, x_ratelimit_global="true").is_everywhere
 
 
 @pytest.mark.parametrize(
@@ -100,10 +109,28 @@ def test_invalid_is_what_discord_counts(status: int, scope: str | None, is_inval
     assert told(status, **headers).is_invalid is is_invalid
 
 
-def test_the_bucket_is_named_and_cut():
-    assert told(200, x_ratelimit_bucket="abcd1234").bucket == "abcd1234"
-    assert told(200, x_ratelimit_bucket="").bucket is None
-    assert len(told(200, x_ratelimit_bucket="b" * 5000).bucket or "") == 100
+@pytest.mark.parametrize("name", ["abcd1234", "80c17d2f203122d936070c88c8d10f33", "A-b_9", "b" * 64])
+def test_a_bucket_is_known_by_its_name(name: str):
+    assert told(200, x_ratelimit_bucket=name).bucket == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("b" * 65, id="too long"),
+        pytest.param("b" * 5000, id="far too long"),
+        pytest.param("a\udcffb", id="a byte that is no UTF-8"),
+        pytest.param("a\x00b", id="NUL"),
+        pytest.param("abcd\n", id="a line's end"),
+        pytest.param("a b", id="a blank"),
+        pytest.param("b\xfccket", id="a letter that is not ASCII"),
+        pytest.param("\uff11\uff12", id="full-width digits"),
+        pytest.param("a'; DROP", id="another language"),
+    ],
+)
+def test_what_cannot_be_a_buckets_name_is_none(name: str):
+    assert told(200, x_ratelimit_bucket=name).bucket is None
 
 
 NAMES = st.sampled_from(["limit", "remaining", "reset-after", "bucket", "scope", "global"]).map(
@@ -118,6 +145,7 @@ def test_no_header_makes_figures_that_make_no_sense(status: int, headers: dict[s
 
     found = tell(answer, judge(answer))
 
+    (found.bucket or "").encode("ascii")  # or it would raise
     assert 0 <= found.blocked_s <= MAX_WAIT_S
     assert 0 <= found.resets_after_s <= MAX_WAIT_S
     if found.window not in (None, NO_LIMIT):

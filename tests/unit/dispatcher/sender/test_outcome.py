@@ -1,6 +1,9 @@
 """The table from an answer to its outcome, row by row as Discord documents them."""
 
+import errno
 import json
+import socket
+import ssl
 
 import pytest
 from hypothesis import given
@@ -17,6 +20,7 @@ from tocsin_dispatcher.sender.outcome import (
     Verdict,
     clean,
     judge,
+    shortage,
 )
 
 
@@ -32,6 +36,21 @@ def error(status: int, code: object, message: str = "no") -> Answer:
 CLOUDFLARE = b"<!DOCTYPE html>\n<html><head><title>Access denied | error 1015</title></head><body>"
 BAD_PAYLOAD = (50006, 50035, 50109, 40005, 50045, 220001, 220002, 220003, 40067, 160005, 50083, 200000, 240000)
 LATER = (130000, 20016, 20028, 20029, 40062)
+NOON = "Sun, 01 Mar 2026 12:00:00 GMT"
+DATES = [
+    ("a date", "Sun, 01 Mar 2026 12:00:07 GMT", NOON, 7.0),
+    ("a date in the old form", "Sunday, 01-Mar-26 12:01:00 GMT", NOON, 60.0),
+    ("a date in C's form", "Sun Mar  1 12:00:03 2026", NOON, 3.0),
+    ("another day", "Mon, 02 Mar 2026 01:00:00 GMT", NOON, 46_800.0),
+    ("the same moment", NOON, NOON, MIN_WAIT_S),
+    ("what is past", "Sun, 01 Mar 2026 11:59:00 GMT", NOON, MIN_WAIT_S),
+    ("the year 9999", "Fri, 31 Dec 9999 23:59:59 GMT", NOON, MAX_WAIT_S),
+    ("a date by a clock that is no date", "Sun, 01 Mar 2026 12:00:07 GMT", "now", 5.0),
+    ("a date by another zone's clock", "Sun, 01 Mar 2026 12:00:07 GMT", "Sun, 01 Mar 2026 12:00:00 CET", 5.0),
+    ("a day that there is not", "Sun, 31 Feb 2026 12:00:07 GMT", NOON, 5.0),
+    ("the year 10000", "Sun, 01 Mar 10000 12:00:07 GMT", NOON, 5.0),
+]
+"""Of Retry-After and Date: what it is, the two, and how long to wait."""
 
 
 @pytest.mark.parametrize(
@@ -139,6 +158,30 @@ def test_what_failed_without_an_answer_is_ambiguous_once_it_may_have_left(
 
 
 @pytest.mark.parametrize(
+    ("error", "lacked"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "EMFILE"),
+        (OSError(errno.ENFILE, "Too many open files in system"), "ENFILE"),
+        (OSError(errno.ENOBUFS, "No buffer space available"), "ENOBUFS"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "ENOMEM"),
+        (OSError(errno.EAGAIN, "no thread could be started"), "EAGAIN"),
+        (MemoryError(), "ENOMEM"),
+        (OSError("not a name"), None),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), None),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), None),
+        (OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"), None),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), None),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), None),
+        (ssl.SSLError(ssl.SSL_ERROR_SSL, "wrong version number"), None),
+        (TimeoutError(), None),
+        (RuntimeError("no"), None),
+    ],
+)
+def test_a_shortage_is_what_this_machine_alone_lacks(error: BaseException, lacked: str | None):
+    assert shortage(error) == lacked
+
+
+@pytest.mark.parametrize(
     ("given_answer", "wait_s"),
     [
         pytest.param(answer(429, {"retry_after": 1.337}, retry_after="2"), 1.337, id="the body has fractions"),
@@ -147,7 +190,15 @@ def test_what_failed_without_an_answer_is_ambiguous_once_it_may_have_left(
         pytest.param(answer(429, CLOUDFLARE), 5.0, id="a page of somebody in between"),
         pytest.param(answer(429, {"retry_after": "soon"}, retry_after="-1"), 5.0, id="nonsense"),
         pytest.param(answer(429, {"retry_after": [1]}, retry_after="1e400"), 5.0, id="more nonsense"),
-        pytest.param(answer(429, retry_after="Sun, 01 Mar 2026 12:00:00 GMT"), 5.0, id="a date"),
+        *[
+            pytest.param(answer(429, retry_after=then, date=now), wait_s, id=f"until {what}")
+            for what, then, now, wait_s in DATES
+        ],
+        pytest.param(answer(429, retry_after=NOON), 5.0, id="a date alone"),
+        pytest.param(answer(429, retry_after="soon", date=NOON), 5.0, id="no date"),
+        pytest.param(
+            answer(429, {"retry_after": 1.5}, retry_after=NOON, date=NOON), 1.5, id="the body, not a date"
+        ),
         pytest.param(
             answer(429, b'{"retry_after": 9', retry_after="7"), 7.0, id="the header where the body is cut"
         ),
@@ -162,6 +213,32 @@ def test_what_failed_without_an_answer_is_ambiguous_once_it_may_have_left(
 )
 def test_a_limited_answer_says_how_long_to_wait(given_answer: Answer, wait_s: float):
     assert judge(given_answer).wait_s == pytest.approx(wait_s)
+
+
+@pytest.mark.parametrize(
+    ("given_answer", "wait_s"),
+    [
+        pytest.param(answer(503), 0.0, id="nothing"),
+        pytest.param(answer(503, retry_after="120"), 120.0, id="seconds"),
+        pytest.param(answer(503, retry_after="Sun, 01 Mar 2026 12:02:00 GMT", date=NOON), 120.0, id="a date"),
+        pytest.param(answer(503, retry_after=NOON), 0.0, id="a date alone"),
+        pytest.param(answer(503, retry_after="soon"), 0.0, id="nonsense"),
+        pytest.param(answer(503, retry_after="0"), 0.0, id="at once"),
+        pytest.param(answer(503, retry_after="999999"), MAX_WAIT_S, id="longer than a day"),
+        pytest.param(answer(503, {"retry_after": 1.5}), 1.5, id="in the body"),
+        pytest.param(answer(500, retry_after="7"), 7.0, id="with another 5xx"),
+        pytest.param(answer(408, retry_after="7"), 7.0, id="with 408"),
+        pytest.param(answer(425, retry_after="7"), 7.0, id="with 425"),
+        pytest.param(answer(400, {"code": 20016}, retry_after="7"), 7.0, id="with a code that says later"),
+        pytest.param(answer(200, retry_after="7"), 0.0, id="with a success"),
+        pytest.param(answer(301, retry_after="7"), 0.0, id="with a redirect"),
+        pytest.param(answer(404, retry_after="7"), 0.0, id="with a failure for good"),
+    ],
+)
+def test_what_is_to_be_tried_later_may_say_how_much_later(given_answer: Answer, wait_s: float):
+    verdict = judge(given_answer)
+
+    assert (verdict.wait_s, verdict.is_guess) == (wait_s, False)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +285,43 @@ def test_a_message_says_what_came(given_answer: Answer, message: str):
     assert judge(given_answer).message == message
 
 
+@pytest.mark.parametrize(
+    ("given_answer", "message"),
+    [
+        (answer(204), "HTTP 204, no message id: it may not have been saved"),
+        (answer(200), "HTTP 200, no message id: it may not have been saved"),
+        (answer(200, {"id": None}), "HTTP 200, no message id: it may not have been saved"),
+        (answer(200, {"code": 0}), "HTTP 200, no message id: it may not have been saved"),
+        (answer(200, ["id"]), "HTTP 200, no message id: it may not have been saved"),
+        (answer(200, b"<p>thanks</p>"), "HTTP 200, no message id: it may not have been saved"),
+        (
+            answer(200, b'{"id": "4')._replace(is_cut=True),
+            "HTTP 200, answer cut off, no message id: it may not have been saved",
+        ),
+    ],
+)
+def test_a_success_of_discords_that_names_no_message_says_so_and_is_one(given_answer: Answer, message: str):
+    verdict = judge(given_answer, is_at_discord=True)
+
+    assert verdict == Verdict("succeeded", message, given_answer.status, is_unconfirmed=True)
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_success_of_discords_names_its_message(status: int):
+    verdict = judge(answer(status, {"id": "42"}), is_at_discord=True)
+
+    assert verdict == Verdict("succeeded", f"HTTP {status}, message 42", status)
+
+
+@pytest.mark.parametrize("status", [100, 301, 404, 429, 500])
+def test_only_a_success_is_to_name_a_message(status: int):
+    assert judge(answer(status), is_at_discord=True) == judge(answer(status))
+
+
+def test_elsewhere_a_success_need_not_name_a_message():
+    assert judge(answer(204)) == Verdict("succeeded", "HTTP 204", 204)
+
+
 @given(st.text(st.characters(exclude_categories=[]), max_size=2000))
 def test_cleaned_text_can_be_stored_and_printed(text: str):
     cleaned = clean(text)
@@ -232,9 +346,15 @@ def test_no_json_is_without_an_outcome(status: int, facts: dict[str, object]):
     assert 0 <= verdict.wait_s <= MAX_WAIT_S
 
 
-@given(st.integers(0, 999), st.binary(max_size=200), st.dictionaries(st.text(max_size=20), st.text(max_size=20)))
+TEXTS = st.text(max_size=20) | st.datetimes().map(lambda moment: f"{moment:%a, %d %b %Y %H:%M:%S GMT}")
+HEADERS = st.dictionaries(st.sampled_from(["retry-after", "date"]) | st.text(max_size=20), TEXTS)
+
+
+@given(st.integers(0, 999), st.binary(max_size=200), HEADERS)
 def test_no_answer_is_without_an_outcome(status: int, body: bytes, headers: dict[str, str]):
     verdict = judge(Answer(status, headers, body))
+
+    assert 0 <= verdict.wait_s <= MAX_WAIT_S
 
     assert verdict.outcome in {"succeeded", "retryable", "permanent", "gone", "limited"}
     assert "\x00" not in verdict.message

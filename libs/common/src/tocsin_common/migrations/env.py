@@ -5,22 +5,29 @@ import asyncio
 import asyncpg
 import sqlalchemy as sa
 from alembic import context
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tocsin_common.database import plain_url
+from tocsin_common.errors import UnavailableError
 from tocsin_common.tables import metadata
 
 LOCK_KEY = 0x746F6373696E  # "tocsin"
+LOCK_NOT_AVAILABLE = "55P03"
 
 
-def _run(connection: sa.Connection) -> None:
+def _run(connection: sa.Connection, lock_timeout_s: float) -> None:
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
+        # From here on: another migration is waited for as long as it takes.
+        connection.execute(
+            sa.text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{lock_timeout_s * 1000:.0f}ms"}
+        )
         context.run_migrations()
 
 
-async def _migrate(database_url: str) -> None:
+async def _migrate(database_url: str, lock_timeout_s: float) -> None:
     engine = create_async_engine(
         "postgresql+asyncpg://",
         # asyncpg reads the URL, here as elsewhere: SQLAlchemy knows neither postgres:// nor sslmode.
@@ -30,9 +37,17 @@ async def _migrate(database_url: str) -> None:
     )
     try:
         async with engine.connect() as connection:
-            await connection.run_sync(_run)
+            await connection.run_sync(_run, lock_timeout_s)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+        raise UnavailableError(
+            f"another transaction has kept a table from the migration for more than {lock_timeout_s:g} s. "
+            "Nothing was changed: end that transaction, or wait for its end, and migrate again"
+        ) from error
     finally:
         await engine.dispose()
 
 
-asyncio.run(_migrate(context.config.attributes["database_url"]))
+attributes = context.config.attributes
+asyncio.run(_migrate(attributes["database_url"], attributes["lock_timeout_s"]))

@@ -40,7 +40,7 @@ def decide(verdict: Verdict, backoff: Backoff, *, failures: int, max_retry: int,
     if verdict.outcome == "limited":  # spends no retry
         return Next("waiting", failures, verdict.wait_s, "RETRYING", None)
     if verdict.outcome == "retryable" and failures < max_retry:
-        wait_s = backoff.jittered(backoff.base_s(failures), chance)
+        wait_s = max(verdict.wait_s, backoff.jittered(backoff.base_s(failures), chance))
         return Next("waiting", failures + 1, wait_s, "RETRYING", None)
     reason = "retries exhausted" if verdict.outcome == "retryable" else verdict.outcome
     return Next("failed", failures + 1, 0.0, "FAILED", f"{reason}: {verdict.message}")

@@ -1,6 +1,5 @@
 """SHELL. One granted execution, from its POST to its next state: post, record, then retry, report or stop."""
 
-import asyncio
 from uuid import UUID
 
 import asyncpg
@@ -13,7 +12,7 @@ from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.claim import Grant
 from tocsin_dispatcher.sender.gate import Gate
-from tocsin_dispatcher.sender.post import Attempt, Poster
+from tocsin_dispatcher.sender.post import Attempt, NotPosted, Poster
 from tocsin_dispatcher.sender.record import Recorded, Recorder
 from tocsin_dispatcher.sender.starts import Starts
 from tocsin_dispatcher.sender.tiers import Waits
@@ -55,38 +54,31 @@ class Deliveries:
             return
         finally:
             self._gate.finish(grant)
-        if done is None:
-            await self._waits.hold([(grant.job, 0.0)])
-        else:
+        if done is not None:
             await self.follow_up(grant, *done)
 
-    async def give_back(self, grant: Grant) -> None:
+    async def turn_back(self, grant: Grant) -> None:
         """Its POST is not begun, for this sender stops."""
         try:
             await self._gate.leave(grant)
-            await self._gate.give_back(grant, 0.0)
-        except CONNECTION_ERRORS as error:
-            _log.warning("delivery.broken_off", task_id=str(grant.job.task_id), kind=type(error).__name__)
-            return
+            await self._give_back(grant, 0.0)
         finally:
             self._gate.finish(grant)
-        await self._waits.hold([(grant.job, 0.0)])
 
     async def post_and_record(self, grant: Grant) -> tuple[Attempt, Recorded] | None:
-        """None where the claim was too old and was given back."""
+        """The part that holds a POST slot; None where nothing was posted and the claim was given back."""
         job = grant.job
-        recording: asyncio.Future[Recorded] | None = None
         try:
             attempt = await self._poster.post(grant, limited_in_row=self._gate.refusals(job.destination))
             await self._starts.all_begun()
-            if attempt is not None:
+            if not isinstance(attempt, NotPosted):
                 failpoints.reach("sender.answered")
                 recording = self._recorder.record(grant, attempt)
                 await self._gate.learn(job, attempt)
         finally:
             await self._gate.leave(grant)
-        if attempt is None or recording is None:
-            await self._gate.give_back(grant, 0.0)
+        if isinstance(attempt, NotPosted):
+            await self._give_back(grant, attempt.wait_s)
             return None
         recorded = await recording
         failpoints.reach("sender.recorded")
@@ -104,6 +96,14 @@ class Deliveries:
                 await self._report_failed(grant, attempt, recorded)
         except CONNECTION_ERRORS as error:
             _log.warning("follow_up.failed", task_id=str(grant.job.task_id), error=repr(error))
+
+    async def _give_back(self, grant: Grant, wait_s: float) -> None:
+        try:
+            await self._gate.give_back(grant, wait_s)
+        except CONNECTION_ERRORS as error:  # the claim runs out
+            _log.warning("claim.not_given_back", task_id=str(grant.job.task_id), kind=type(error).__name__)
+        else:
+            await self._waits.hold([(grant.job, wait_s)])
 
     async def _report_failed(self, grant: Grant, attempt: Attempt, recorded: Recorded) -> None:
         _log.error("execution.failed", task_id=str(grant.job.task_id), reason=recorded.next.reason)

@@ -152,7 +152,7 @@ class Intake:
     def _begin(self, passed: Passed) -> None:
         if self._inbox.is_closed:
             for grant in passed.grants:
-                self._run(self._deliveries.give_back(grant))
+                self._run(self._deliveries.turn_back(grant))
         else:
             self._starts.put(passed.grants)
         if passed.waits:

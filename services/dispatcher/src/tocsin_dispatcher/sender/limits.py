@@ -3,6 +3,7 @@
 Source: Discord's documentation of rate limits. All figures come from a stranger: what makes no sense is not there.
 """
 
+import re
 from typing import Any, NamedTuple
 
 from tocsin_dispatcher.sender.outcome import MAX_WAIT_S, Answer, Verdict
@@ -10,6 +11,8 @@ from tocsin_dispatcher.sender.outcome import MAX_WAIT_S, Answer, Verdict
 MOST_REQUESTS = 100_000  # in a window: more is no limit
 INVALID_STATUSES = frozenset({401, 403, 429})
 """Discord blocks an address for a while that gets too many of these."""
+_BUCKET = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What Discord's look like. Another text may be one that no database takes: a byte that is no UTF-8 makes one."""
 
 
 class Window(NamedTuple):
@@ -58,9 +61,9 @@ def tell(answer: Answer, verdict: Verdict) -> Told:
     window = Window(int(limit or 1), resets_after_s) if is_first and resets_after_s else None
     return Told(
         blocked_s=verdict.wait_s if is_limited else 0.0,
-        is_everywhere=is_limited and _is_everywhere(answer, scope),
+        is_everywhere=is_limited and (verdict.is_global or _is_everywhere(answer, scope)),
         is_invalid=answer.status in INVALID_STATUSES and scope != "shared",
-        bucket=(answer.headers.get("x-ratelimit-bucket") or "")[:100] or None,
+        bucket=_bucket(answer),
         window=window if is_named or verdict.outcome != "succeeded" else NO_LIMIT,
         is_used_up=not is_limited and remaining == 0 and resets_after_s > 0,
         resets_after_s=resets_after_s,
@@ -68,10 +71,15 @@ def tell(answer: Answer, verdict: Verdict) -> Told:
 
 
 def _is_everywhere(answer: Answer, scope: str | None) -> bool:
-    """A global limit; or, without any such header, the answer is not Discord's but of what stands before it."""
+    """By the headers a global limit; or, without any, the answer is not Discord's but of what stands before it."""
     if scope == "global" or answer.headers.get("x-ratelimit-global", "").lower() == "true":
         return True
     return not any(name.startswith("x-ratelimit-") for name in answer.headers)
+
+
+def _bucket(answer: Answer) -> str | None:
+    name = answer.headers.get("x-ratelimit-bucket", "")
+    return name if _BUCKET.fullmatch(name) else None
 
 
 def _number(answer: Answer, name: str) -> float | None:

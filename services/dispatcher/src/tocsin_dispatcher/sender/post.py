@@ -18,7 +18,10 @@ from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.sender import echo, payload
 from tocsin_dispatcher.sender.claim import Grant
 from tocsin_dispatcher.sender.limits import Told, tell
-from tocsin_dispatcher.sender.outcome import Answer, Failure, Phase, Verdict, judge
+from tocsin_dispatcher.sender.outcome import Answer, Failure, Phase, Verdict, judge, shortage
+
+SHORTAGE_WAIT_S = 1.0
+"""Before what this machine lacked is asked for again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +35,14 @@ class Attempt(NamedTuple):
     verdict: Verdict
     told: Told | None
     """What the answer shows of limits; None where there is none."""
+
+
+class NotPosted(NamedTuple):
+    """Nothing was sent, for a reason that lies here: the claim is to be given back, and charged to nobody."""
+
+    reason: str
+    wait_s: float = 0.0
+    """Before the execution is claimed again."""
 
 
 class Poster:
@@ -54,10 +65,21 @@ class Poster:
         self._allowed_hosts = allowed_hosts
         self._allow_local = allow_local
 
-    async def post(self, grant: Grant, *, limited_in_row: int = 0) -> Attempt | None:
-        """POST under `grant`; None where its time does not suffice any more: nothing was sent then."""
+    async def post(self, grant: Grant, *, limited_in_row: int = 0) -> Attempt | NotPosted:
+        """POST under `grant`, if its time still suffices and this machine has what it takes."""
+        attempt = await self._try(grant, limited_in_row)
+        if isinstance(attempt, NotPosted):
+            _log.warning(
+                "post.not_sent",
+                task_id=str(grant.job.task_id),
+                destination=grant.job.destination,
+                reason=attempt.reason,
+            )
+        return attempt
+
+    async def _try(self, grant: Grant, limited_in_row: int) -> Attempt | NotPosted:
         if boottime() + self._timeout_s > grant.deadline:
-            return None
+            return NotPosted("too late for its claim")
         started_at, started = self._clock.now(), time.monotonic()
         try:
             target = self._target(grant)
@@ -66,13 +88,17 @@ class Poster:
         except payload.RefusedPayloadError as error:
             return Attempt(started_at, 0.0, Verdict("permanent", str(error)), None)
         result = await self._send(target, grant)
+        if isinstance(result, NotPosted):
+            return result
         duration_s = time.monotonic() - started
-        verdict = judge(result, limited_in_row)
+        verdict = judge(result, limited_in_row, is_at_discord=webhook.is_at_discord(target.destination))
         if isinstance(result, Failure):
             return Attempt(started_at, duration_s, verdict, None)
         if result.body:
             message = echo.hide(verdict.message, echo.secrets_of(target))
             verdict = verdict._replace(message=message)
+        if verdict.is_unconfirmed:
+            _warn_of_unconfirmed(grant, target)
         return Attempt(started_at, duration_s, verdict, tell(result, verdict))
 
     def url_hashes(self, grant: Grant) -> list[bytes]:
@@ -90,7 +116,7 @@ class Poster:
     def _open(self, grant: Grant) -> str:
         return self._sealer.open(grant.webhook_url_sealed, context=grant.job.task_id.bytes)
 
-    async def _send(self, target: webhook.Webhook, grant: Grant) -> Answer | Failure:
+    async def _send(self, target: webhook.Webhook, grant: Grant) -> Answer | Failure | NotPosted:
         is_connected.set(False)
         try:
             async with self._session.post(
@@ -109,12 +135,8 @@ class Poster:
             return Failure(f"no {phase} within {self._timeout_s:g} s", phase)
         except aiohttp.InvalidURL:
             return Failure("the webhook URL is none that can be posted to", "URL")
-        except (aiohttp.ClientError, OSError) as error:
-            # Only the kind: an error's text may hold the URL.
-            return Failure(_reason(error), _phase())
         except Exception as error:  # whatever a strange receiver provokes must end in a recorded outcome
-            _log.error("post.crashed", kind=type(error).__name__)
-            return Failure(f"internal error ({type(error).__name__})", _phase())
+            return _failure(error)
 
     def _headers(self, target: webhook.Webhook, grant: Grant) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
@@ -134,12 +156,32 @@ def _refusal(error: SealingError | InvalidWebhookUrlError) -> Verdict:
     return Verdict("permanent", f"the webhook URL {error}")
 
 
+def _warn_of_unconfirmed(grant: Grant, target: webhook.Webhook) -> None:
+    _log.warning(
+        "message.unconfirmed",
+        task_id=str(grant.job.task_id),
+        execution_id=str(execution_id(grant.job.task_id, grant.job.scheduled_for)),
+        destination=target.destination,
+    )
+
+
 def _phase() -> Phase:
     """What the current task's request waits for, or failed for want of."""
     return "answer" if is_connected.get() else "connection"
 
 
-def _reason(error: BaseException) -> str:
+def _failure(error: Exception) -> Failure | NotPosted:
+    """Tells only the kind of `error`: its text may hold the URL."""
+    phase, lacked = _phase(), shortage(error)
+    if lacked is not None and phase == "connection":
+        return NotPosted(f"this machine lacks resources ({lacked})", SHORTAGE_WAIT_S)
+    if isinstance(error, aiohttp.ClientError | OSError):
+        return Failure(_reason(error), phase)
+    _log.error("post.crashed", kind=type(error).__name__)
+    return Failure(f"internal error ({type(error).__name__})", phase)
+
+
+def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ForbiddenAddressError):
         return "the host has no public address"
     known = {

@@ -9,7 +9,8 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from tocsin_common.database import CONNECTION_ERRORS
+from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
+from tocsin_common.errors import TocsinError
 from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.backoff import Backoff, Next, decide
 from tocsin_dispatcher.sender.claim import Grant
@@ -19,6 +20,10 @@ RETRY_S = 0.5
 _random = random.SystemRandom()
 
 _log = structlog.get_logger(__name__)
+
+
+class RefusedOutcomeError(TocsinError, ValueError):
+    """The database refuses to store an outcome; the text names the kind of its error and no value."""
 
 
 class Recorded(NamedTuple):
@@ -72,7 +77,7 @@ class Recorder:
         self._queue: asyncio.Queue[_Pending] = asyncio.Queue()
 
     def record(self, grant: Grant, attempt: Attempt) -> "asyncio.Future[Recorded]":
-        """Done once the outcome is committed, however long the database is away."""
+        """Done once the outcome is committed, however long the database is away; or RefusedOutcomeError."""
         verdict = attempt.verdict
         following = decide(
             verdict, self._backoff, failures=grant.failures, max_retry=grant.max_retry, chance=_random.random()
@@ -104,25 +109,28 @@ class Recorder:
         while True:
             try:
                 rows = await self._pool.fetch(sql.RECORD, *_columns(batch))
-            except asyncpg.DataError as error:
+            except DATA_ERRORS as error:
                 await self._write_apart(batch, error)
             except CONNECTION_ERRORS as error:
                 _log.warning("outcomes.kept", attempts=len(batch), error=repr(error))
                 await asyncio.sleep(RETRY_S)
                 continue
+            except asyncpg.PostgresError as error:  # a constraint, a trigger, a right that is missing
+                await self._write_apart(batch, error)
             else:
                 _resolve(batch, rows)
             return
 
-    async def _write_apart(self, batch: list[_Pending], error: asyncpg.DataError) -> None:
+    async def _write_apart(self, batch: list[_Pending], error: Exception) -> None:
         """One record that the database refuses must not take its neighbours with it."""
         if len(batch) > 1:
             for pending in batch:
                 await self._write([pending])
             return
-        _log.error("outcome.refused", task_id=str(batch[0].row.task_id), error=str(error))
+        kind, sqlstate = type(error).__name__, getattr(error, "sqlstate", None)  # its text may hold the values
+        _log.error("outcome.refused", task_id=str(batch[0].row.task_id), error=kind, sqlstate=sqlstate)
         if not batch[0].done.done():
-            batch[0].done.set_exception(error)
+            batch[0].done.set_exception(RefusedOutcomeError(f"{kind}, SQLSTATE {sqlstate}"))
 
 
 def _row(grant: Grant, attempt: Attempt, following: Next) -> _Row:
