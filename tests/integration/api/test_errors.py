@@ -28,6 +28,9 @@ PROTECTED = [
     ("GET", "/api/logs"),
     ("GET", "/api/executions"),
     ("POST", "/api/executions/replay"),
+    ("GET", "/api/keys"),
+    ("POST", "/api/keys"),
+    ("DELETE", "/api/keys/1"),
     ("GET", "//api/tasks"),
     ("GET", "/api/tasks/"),
 ]

@@ -90,3 +90,36 @@ async def test_each_request_has_one_line_with_its_id(client: httpx.AsyncClient, 
     ]
     assert lines[0]["request_id"] == "request-of-this-test"
     assert all(line["duration_ms"] > 0 for line in lines)
+
+
+async def test_a_new_key_is_in_no_log_and_in_no_answer_but_its_first(
+    client: httpx.AsyncClient, log: list[dict[str, Any]]
+) -> None:
+    created = (await client.post("/api/keys", json={"name": "x", "scopes": ["read"]})).json()
+    headers = {"X-API-KEY": created["key"]}
+
+    answers = [
+        await client.get("/api/tasks", headers=headers),
+        await client.post("/api/tasks", headers=headers),
+        await client.get("/api/keys"),
+        await client.delete(f"/api/keys/{created['key']}"),
+        await client.delete(f"/api/keys/{created['id']}"),
+        await client.get("/api/tasks", headers=headers),
+    ]
+
+    shown = [answer.text + str(answer.headers) for answer in answers]
+    assert [answer.status_code for answer in answers] == [200, 403, 200, 400, 200, 401]
+    assert not [text for text in shown if created["key"] in text]
+    assert created["key"] not in str(log)
+
+
+async def test_each_request_s_line_says_whose_key_came_with_it(
+    client: httpx.AsyncClient, log: list[dict[str, Any]]
+) -> None:
+    created = (await client.post("/api/keys", json={"name": "x", "scopes": ["read"]})).json()
+    for key in (created["key"], "wrong"):
+        await client.get("/api/tasks", headers={"X-API-KEY": key})
+
+    lines = [line["api_key"] for line in log if line["event"] == "request.finished"]
+    assert lines == ["API_KEY", created["id"], None]
+    assert [line["key_id"] for line in log if line["event"] == "api_key.created"] == [created["id"]]

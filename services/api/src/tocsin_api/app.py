@@ -11,6 +11,7 @@ from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
 
 from tocsin_api import (
+    api_keys,
     auth,
     docs,
     executions,
@@ -23,7 +24,9 @@ from tocsin_api import (
     task_rules,
     tasks,
 )
+from tocsin_api.gate import Gate
 from tocsin_api.hints import Hints
+from tocsin_api.key_ring import KeyRing
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
 from tocsin_common import database, keys, migrations
@@ -52,12 +55,15 @@ def create_app(settings: ApiSettings) -> Litestar:
             scheduler.pause_scheduler,
             scheduler.resume_scheduler,
             schedules.preview_schedule,
+            api_keys.create_key,
+            api_keys.list_keys,
+            api_keys.delete_key,
             health.live,
             health.ready,
             *docs.handlers(),
         ],
         dependencies={"resources": Provide(_resources, sync_to_thread=False)},
-        guards=[auth.guard(settings.api_key)],
+        guards=[auth.guard],
         exception_handlers=problems.handlers(),
         lifespan=[_lifespan(settings)],
         event_emitter_backend=_NoEvents,
@@ -66,7 +72,7 @@ def create_app(settings: ApiSettings) -> Litestar:
         logging_config=None,  # Litestar's logs tracebacks with query strings
         debug=False,
     )
-    app.asgi_handler = RequestLog(app.asgi_handler)
+    app.asgi_handler = RequestLog(Gate(app.asgi_handler))
     return app
 
 
@@ -107,9 +113,11 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
             hints = await stack.enter_async_context(
                 Hints(settings.rabbitmq_url, timeout_s=settings.hint_timeout_s)
             )
+            key_ring = await stack.enter_async_context(KeyRing(pool, settings.api_key))
             app.state.resources = Resources(
                 pool,
                 hints,
+                key_ring,
                 sealer,
                 parse_webhook,
                 migrations.known_revisions(),
