@@ -1,6 +1,7 @@
 """Settings from the environment: what is missing, wrong or contradictory is said by its variable."""
 
 import base64
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,9 @@ def test_production_does_not(kind):
         (ApiSettings, "host", "127.0.0.1"),
         (ApiSettings, "port", 3005),
         (ApiSettings, "log_retention_days", 90),
+        (ApiSettings, "rate_limit_per_minute", 0),
+        (ApiSettings, "address_rate_limit_per_minute", 100),
+        (ApiSettings, "proxies", ()),
         (SchedulerSettings, "lease_ttl_s", 5),
         (SchedulerSettings, "lease_renew_s", 1.5),
         (SchedulerSettings, "lease_hold_s", 4),
@@ -129,6 +133,12 @@ def test_webhook_hosts_are_taken_apart_and_lowered():
     assert settings.webhook_hosts == {"hooks.example.com", "other.example"}
 
 
+def test_proxies_are_taken_apart():
+    settings = load(ApiSettings, {**REQUIRED, "TRUSTED_PROXIES": "192.0.2.0/24, ::1 ,127.0.0.1,"})
+
+    assert settings.proxies == (ip_network("192.0.2.0/24"), ip_network("::1/128"), ip_network("127.0.0.1/32"))
+
+
 def test_variables_that_belong_to_others_are_left_alone():
     environ = {**REQUIRED, "PATH": "/bin", "HOST_FILE": "/nowhere", "database_url": "ignored", "PORT": "not ours"}
 
@@ -170,6 +180,9 @@ def test_an_empty_variable_counts_as_not_set():
         (ApiSettings, "HINT_TIMEOUT_S", "soon"),
         (ApiSettings, "HINT_TIMEOUT_S", "nan"),
         (ApiSettings, "API_KEY", "short"),
+        (ApiSettings, "RATE_LIMIT_PER_MINUTE", "-1"),
+        (ApiSettings, "TRUSTED_PROXIES", "proxy.example.com"),
+        (ApiSettings, "TRUSTED_PROXIES", "192.0.2.0/24,192.0.2.1/24"),
         (Settings, "ENVIRONMENT", "staging"),
         (Settings, "LOG_LEVEL", "verbose"),
         (Settings, "LOG_LEVEL", "INFO"),

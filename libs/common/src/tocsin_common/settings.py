@@ -6,6 +6,7 @@ A field `database_url` is the variable `DATABASE_URL`. A field marked secret may
 
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -14,6 +15,7 @@ from msgspec import Meta
 
 from tocsin_common.errors import SettingsError
 
+Network = IPv4Network | IPv6Network
 Secret = Annotated[str, Meta(min_length=1, extra={"secret": True})]
 SealingKeys = Annotated[str, Meta(extra={"secret": True, "needed_in_production": True})]
 """Comma-separated base64 of 32 bytes each: the first seals, all of them open. Development may do without."""
@@ -52,7 +54,7 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     @property
     def webhook_hosts(self) -> frozenset[str]:
         """`allowed_webhook_hosts`, apart and in lower case."""
-        return frozenset(host.strip().lower() for host in self.allowed_webhook_hosts.split(",") if host.strip())
+        return frozenset(host.lower() for host in _apart(self.allowed_webhook_hosts))
 
 
 class ApiSettings(Settings, frozen=True, kw_only=True):
@@ -70,6 +72,17 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """As the scheduler's: what is older is not replayed, since its day may be removed meanwhile."""
     min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 1
     """A schedule that comes more often is refused; those that tasks have already stay."""
+    rate_limit_per_minute: Annotated[int, Meta(ge=0)] = 0
+    """Requests with one API key; 0 is no limit."""
+    address_rate_limit_per_minute: Annotated[int, Meta(ge=0)] = 100
+    """Requests without a valid API key from one address; 0 is no limit."""
+    trusted_proxies: str = ""
+    """Comma-separated addresses and networks of proxies, whose X-Forwarded-For says which address asks."""
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """`trusted_proxies`, apart. Raises ValueError."""
+        return tuple(ip_network(each) for each in _apart(self.trusted_proxies))
 
 
 class DispatcherSettings(Settings, frozen=True, kw_only=True):
@@ -184,6 +197,9 @@ _URLS = {
     # It goes into a header.
     "CONTACT_URL": ("https://host/path", re.compile(r"https?://[!-~]+")),
 }
+_LISTS = {
+    "TRUSTED_PROXIES": ("addresses, or networks such as 192.0.2.0/24", ip_network),
+}
 _TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -198,6 +214,7 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
             if text is not None:
                 values[field.name] = _convert(text, field.type)
                 _check_url(variable, text)
+                _check_list(variable, text)
             elif field.required:
                 problems.append(f"{variable} is not set and has no default")
             elif values.get("environment") == "production" and _is(field.type, "needed_in_production"):
@@ -247,6 +264,21 @@ def _check_url(variable: str, text: str) -> None:
     form, pattern = _URLS[variable]
     if not text.isascii() or not pattern.fullmatch(text):
         raise ValueError(f"expected {form}, with other characters than letters and digits percent-encoded")
+
+
+def _check_list(variable: str, text: str) -> None:
+    if variable not in _LISTS:
+        return
+    form, check = _LISTS[variable]
+    for each in _apart(text):
+        try:
+            check(each)
+        except ValueError:
+            raise ValueError(f"expected {form}, with commas between them") from None
+
+
+def _apart(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def _is(kind: Any, what: str) -> bool:

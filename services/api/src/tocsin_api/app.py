@@ -27,6 +27,7 @@ from tocsin_api import (
 from tocsin_api.gate import Gate
 from tocsin_api.hints import Hints
 from tocsin_api.key_ring import KeyRing
+from tocsin_api.limiter import Limiter
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
 from tocsin_common import database, keys, migrations
@@ -118,6 +119,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 pool,
                 hints,
                 key_ring,
+                Limiter(settings),
                 sealer,
                 parse_webhook,
                 migrations.known_revisions(),

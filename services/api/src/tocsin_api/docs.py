@@ -49,6 +49,7 @@ ERRORS = {
     413: "The body is larger than 1 MB.",
     415: "Content-Type is not application/json.",
     422: f"The {KEY_HEADER} came with another request before.",
+    429: "Too many requests in this minute: Retry-After says when to try again.",
     500: "The server failed; its log tells more under the request's id.",
     503: "PostgreSQL is away for now, or has no place for a run yet; Retry-After says when to try again.",
 }
@@ -262,7 +263,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
         return described
     described["description"] = f"Needs the scope `{wanted}`."
     described["security"] = [{scheme: [wanted]} for scheme in SECURITY_SCHEMES]
-    for status in sorted({*operation.errors, 401, 403, 500, 503}):
+    for status in sorted({*operation.errors, 401, 403, 429, 500, 503}):
         described["responses"][str(status)] = _content(ERRORS[status], MEDIA_TYPE, Problem)
     return described
 

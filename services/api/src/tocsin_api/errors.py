@@ -96,6 +96,16 @@ class KeyReusedError(ProblemError):
     status = 422
 
 
+class TooManyRequestsError(ProblemError):
+    """The client's limit for this minute is used up; the headers say when to try again."""
+
+    status = 429
+
+    def __init__(self, message: str, headers: Mapping[str, str]) -> None:
+        self.headers = headers
+        super().__init__(message)
+
+
 class UnsupportedMediaTypeError(ProblemError):
     """The body is no JSON by its Content-Type."""
 
