@@ -4,24 +4,8 @@ from typing import Any
 
 import asyncpg
 import httpx
-import pytest
-import structlog
-from structlog.testing import LogCapture
 
 from integration.api.serving import API_KEY, WEBHOOK_TOKEN, WEBHOOK_URL
-
-
-@pytest.fixture
-def log() -> Any:
-    """Everything that was logged, as dictionaries with the context of each line."""
-    capture = LogCapture()
-    before = structlog.get_config()
-    structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, structlog.processors.format_exc_info, capture],
-        cache_logger_on_first_use=False,
-    )
-    yield capture.entries
-    structlog.configure(**before)
 
 
 async def use_everything(client: httpx.AsyncClient, new_task: dict[str, Any]) -> list[httpx.Response]:

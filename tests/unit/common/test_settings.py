@@ -133,6 +133,29 @@ def test_webhook_hosts_are_taken_apart_and_lowered():
     assert settings.webhook_hosts == {"hooks.example.com", "other.example"}
 
 
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, ""),
+        ({"REDIS_URL": "redis://:p%40ss@redis.example:6380/2"}, "redis://:p%40ss@redis.example:6380/2"),
+        ({"REDIS_URL": "rediss://user:p@redis.example?db=1"}, "rediss://user:p@redis.example?db=1"),
+        ({"REDIS_HOST": "redis.example"}, "redis://redis.example:6379"),
+        ({"REDIS_HOST": "redis.example", "REDIS_PORT": "6380"}, "redis://redis.example:6380"),
+        ({"REDIS_HOST": "2001:db8::1"}, "redis://[2001:db8::1]:6379"),
+        ({"REDIS_PORT": "6380"}, ""),
+    ],
+)
+def test_redis_is_found_by_its_url_or_by_host_and_port(environ, url):
+    assert load(ApiSettings, {**REQUIRED, **environ}).redis == url
+
+
+def test_url_of_redis_may_be_given_as_a_file(tmp_path):
+    file = tmp_path / "redis"
+    file.write_text("redis://:password@redis.example\n")
+
+    assert load(ApiSettings, {**REQUIRED, "REDIS_URL_FILE": str(file)}).redis == "redis://:password@redis.example"
+
+
 def test_proxies_are_taken_apart():
     settings = load(ApiSettings, {**REQUIRED, "TRUSTED_PROXIES": "192.0.2.0/24, ::1 ,127.0.0.1,"})
 
@@ -229,6 +252,11 @@ def test_a_secret_in_the_wrong_variable_is_not_repeated(kind):
         ("DATABASE_URL", f"postgresql://tocsin:a[{PASSWORD}@host/name"),
         ("DATABASE_URL", f"postgresql://tocsin:{PASSWORD} @host/name"),
         ("DATABASE_URL", f"postgresql://tocsin:{PASSWORD}\u2100@host/name"),
+        ("REDIS_URL", f"{PASSWORD}"),
+        ("REDIS_URL", f"http://:{PASSWORD}@host/0"),
+        ("REDIS_URL", f"redis://:{PASSWORD}@host:port/0"),
+        ("REDIS_URL", f"redis://:a/{PASSWORD}@host/0"),
+        ("REDIS_URL", f"redis://host/{PASSWORD}"),
         ("RABBITMQ_URL", f"{PASSWORD}"),
         ("RABBITMQ_URL", f"http://tocsin:{PASSWORD}@host/"),
         ("RABBITMQ_URL", f"amqp://tocsin:{PASSWORD}@host:port/"),
@@ -240,9 +268,9 @@ def test_a_secret_in_the_wrong_variable_is_not_repeated(kind):
     ],
 )
 def test_what_is_no_url_of_the_server_is_refused_with_the_form_it_must_have(variable, url):
-    scheme = {"DATABASE_URL": "postgresql", "RABBITMQ_URL": "amqp"}[variable]
+    scheme = {"DATABASE_URL": "postgresql", "RABBITMQ_URL": "amqp", "REDIS_URL": "redis"}[variable]
 
-    message = refusal(Settings, **{variable: url})
+    message = refusal(ApiSettings, **{variable: url})
 
     assert message.startswith(f"{variable}: expected {scheme}://user:password@host:port/")
     assert "percent-encoded" in message
@@ -287,6 +315,7 @@ def test_everything_that_is_wrong_is_said_at_once():
             {"ENVIRONMENT": "production", "ALLOW_LOCAL_WEBHOOKS": "true"},
             ["ALLOW_LOCAL_WEBHOOKS", "ENVIRONMENT"],
         ),
+        (ApiSettings, {"REDIS_URL": "redis://a", "REDIS_HOST": "b"}, ["REDIS_URL", "REDIS_HOST"]),
         (SchedulerSettings, {"LEASE_HOLD_S": "5"}, ["LEASE_HOLD_S", "LEASE_TTL_S"]),
         (SchedulerSettings, {"LEASE_TTL_S": "4"}, ["LEASE_HOLD_S", "LEASE_TTL_S"]),
         (SchedulerSettings, {"LEASE_HOLD_S": "1.5"}, ["LEASE_RENEW_S", "LEASE_HOLD_S"]),

@@ -76,8 +76,21 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """Requests with one API key; 0 is no limit."""
     address_rate_limit_per_minute: Annotated[int, Meta(ge=0)] = 100
     """Requests without a valid API key from one address; 0 is no limit."""
+    redis_url: Annotated[str, Meta(extra={"secret": True})] = ""
+    """Where all APIs count requests together; without it, each counts its own."""
+    redis_host: str = ""
+    """Instead of `redis_url`, for a server without a password."""
+    redis_port: Annotated[int, Meta(ge=1, le=65535)] = 6379
     trusted_proxies: str = ""
     """Comma-separated addresses and networks of proxies, whose X-Forwarded-For says which address asks."""
+
+    @property
+    def redis(self) -> str:
+        """The URL of Redis, empty where there is none."""
+        if not self.redis_host:
+            return self.redis_url
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return f"redis://{host}:{self.redis_port}"
 
     @property
     def proxies(self) -> tuple[Network, ...]:
@@ -194,6 +207,10 @@ _URLS = {
         "amqp://user:password@host:port/vhost",
         re.compile(rf"amqps?://{_USER}{_HOST}{_REST}"),
     ),
+    "REDIS_URL": (
+        "redis://user:password@host:port/number",
+        re.compile(rf"rediss?://{_USER}{_HOST}(?:/\d*)?(?:\?[^\s#]*)?"),
+    ),
     # It goes into a header.
     "CONTACT_URL": ("https://host/path", re.compile(r"https?://[!-~]+")),
 }
@@ -291,6 +308,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     problems = []
     if values.get("environment") == "production" and values.get("allow_local_webhooks"):
         problems.append("ALLOW_LOCAL_WEBHOOKS must not be set where ENVIRONMENT is production")
+    if values.get("redis_url") and values.get("redis_host"):
+        problems.append("set either REDIS_URL or REDIS_HOST, not both")
     if values.get("lease_hold_s", 4) >= values.get("lease_ttl_s", 5):
         problems.append("LEASE_HOLD_S must be less than LEASE_TTL_S, or two schedulers may lead at once")
     if values.get("lease_renew_s", 1.5) >= values.get("lease_hold_s", 4):

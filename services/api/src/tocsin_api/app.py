@@ -24,6 +24,7 @@ from tocsin_api import (
     task_rules,
     tasks,
 )
+from tocsin_api.counts import Counts
 from tocsin_api.gate import Gate
 from tocsin_api.hints import Hints
 from tocsin_api.key_ring import KeyRing
@@ -115,11 +116,12 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 Hints(settings.rabbitmq_url, timeout_s=settings.hint_timeout_s)
             )
             key_ring = await stack.enter_async_context(KeyRing(pool, settings.api_key))
+            counts = await stack.enter_async_context(Counts(settings.redis))
             app.state.resources = Resources(
                 pool,
                 hints,
                 key_ring,
-                Limiter(settings),
+                Limiter(settings, counts),
                 sealer,
                 parse_webhook,
                 migrations.known_revisions(),
