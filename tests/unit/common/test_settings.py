@@ -156,6 +156,18 @@ def test_url_of_redis_may_be_given_as_a_file(tmp_path):
     assert load(ApiSettings, {**REQUIRED, "REDIS_URL_FILE": str(file)}).redis == "redis://:password@redis.example"
 
 
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("", set()),
+        ("*", {"*"}),
+        (" https://Tocsin.example , http://[::1]:8080,", {"https://tocsin.example", "http://[::1]:8080"}),
+    ],
+)
+def test_origins_are_taken_apart_and_lowered(text, origins):
+    assert load(ApiSettings, {**REQUIRED, "ALLOWED_ORIGINS": text}).origins == origins
+
+
 def test_proxies_are_taken_apart():
     settings = load(ApiSettings, {**REQUIRED, "TRUSTED_PROXIES": "192.0.2.0/24, ::1 ,127.0.0.1,"})
 
@@ -204,6 +216,13 @@ def test_an_empty_variable_counts_as_not_set():
         (ApiSettings, "HINT_TIMEOUT_S", "nan"),
         (ApiSettings, "API_KEY", "short"),
         (ApiSettings, "RATE_LIMIT_PER_MINUTE", "-1"),
+        (ApiSettings, "ALLOWED_ORIGINS", "tocsin.example"),
+        (ApiSettings, "ALLOWED_ORIGINS", "https://tocsin.example/"),
+        (ApiSettings, "ALLOWED_ORIGINS", "https://tocsin.example,null"),
+        (ApiSettings, "ALLOWED_ORIGINS", "https://*.tocsin.example/x"),
+        (ApiSettings, "SECURITY_CONTACT", "security@tocsin.example"),
+        (ApiSettings, "SECURITY_CONTACT", "http://tocsin.example"),
+        (ApiSettings, "SECURITY_CONTACT", "mailto:a@tocsin.example\nContact: mailto:b@tocsin.example"),
         (ApiSettings, "TRUSTED_PROXIES", "proxy.example.com"),
         (ApiSettings, "TRUSTED_PROXIES", "192.0.2.0/24,192.0.2.1/24"),
         (Settings, "ENVIRONMENT", "staging"),

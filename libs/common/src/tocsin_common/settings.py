@@ -5,7 +5,7 @@ A field `database_url` is the variable `DATABASE_URL`. A field marked secret may
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -81,6 +81,10 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     redis_host: str = ""
     """Instead of `redis_url`, for a server without a password."""
     redis_port: Annotated[int, Meta(ge=1, le=65535)] = 6379
+    allowed_origins: str = ""
+    """Comma-separated origins whose pages may use the API, or `*`; development allows those of localhost too."""
+    security_contact: str = ""
+    """Where holes can be reported: mailto, https or tel. It stands in /.well-known/security.txt."""
     trusted_proxies: str = ""
     """Comma-separated addresses and networks of proxies, whose X-Forwarded-For says which address asks."""
 
@@ -91,6 +95,11 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
             return self.redis_url
         host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
         return f"redis://{host}:{self.redis_port}"
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """`allowed_origins`, apart and in lower case, as browsers send them."""
+        return frozenset(origin.lower() for origin in _apart(self.allowed_origins))
 
     @property
     def proxies(self) -> tuple[Network, ...]:
@@ -211,10 +220,20 @@ _URLS = {
         "redis://user:password@host:port/number",
         re.compile(rf"rediss?://{_USER}{_HOST}(?:/\d*)?(?:\?[^\s#]*)?"),
     ),
+    "SECURITY_CONTACT": ("mailto:…, https://… or tel:…", re.compile(r"(?:mailto:|https://|tel:)[!-~]+")),
     # It goes into a header.
     "CONTACT_URL": ("https://host/path", re.compile(r"https?://[!-~]+")),
 }
-_LISTS = {
+_ORIGIN = re.compile(rf"\*|https?://{_HOST}")
+
+
+def _check_origin(text: str) -> None:
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError
+
+
+_LISTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
+    "ALLOWED_ORIGINS": ("* or origins such as https://host:port, without a path", _check_origin),
     "TRUSTED_PROXIES": ("addresses, or networks such as 192.0.2.0/24", ip_network),
 }
 _TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}

@@ -38,6 +38,7 @@ NEEDED: Mapping[tuple[str, str], Scope | None] = {
     ("GET", "/api/docs/start.js"): None,
     ("GET", "/api/docs/swagger-ui.css"): None,
     ("GET", "/api/docs/swagger-ui-bundle.js"): None,
+    ("GET", "/.well-known/security.txt"): None,
     ("GET", "/health/live"): None,
     ("GET", "/health/ready"): None,
 }

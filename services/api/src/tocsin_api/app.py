@@ -13,6 +13,7 @@ from litestar.events import BaseEventEmitterBackend
 from tocsin_api import (
     api_keys,
     auth,
+    bodies,
     docs,
     executions,
     health,
@@ -21,9 +22,11 @@ from tocsin_api import (
     replays,
     scheduler,
     schedules,
+    security_txt,
     task_rules,
     tasks,
 )
+from tocsin_api.cors import Cors
 from tocsin_api.counts import Counts
 from tocsin_api.gate import Gate
 from tocsin_api.hints import Hints
@@ -31,11 +34,10 @@ from tocsin_api.key_ring import KeyRing
 from tocsin_api.limiter import Limiter
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
+from tocsin_api.security_headers import SecurityHeaders
 from tocsin_common import database, keys, migrations
 from tocsin_common.identity import process_name
 from tocsin_common.settings import ApiSettings
-
-MAX_BODY_BYTES = 1_000_000
 
 
 def create_app(settings: ApiSettings) -> Litestar:
@@ -62,19 +64,22 @@ def create_app(settings: ApiSettings) -> Litestar:
             api_keys.delete_key,
             health.live,
             health.ready,
+            security_txt.handler(settings.security_contact),
             *docs.handlers(),
         ],
         dependencies={"resources": Provide(_resources, sync_to_thread=False)},
-        guards=[auth.guard],
+        guards=[auth.guard, bodies.guard],
         exception_handlers=problems.handlers(),
         lifespan=[_lifespan(settings)],
         event_emitter_backend=_NoEvents,
-        request_max_body_size=MAX_BODY_BYTES,
+        request_max_body_size=bodies.MAX_BYTES,
         openapi_config=None,  # ours comes from the same structs that read and answer requests: see docs
         logging_config=None,  # Litestar's logs tracebacks with query strings
         debug=False,
     )
-    app.asgi_handler = RequestLog(Gate(app.asgi_handler))
+    is_development = settings.environment == "development"
+    cors = Cors(Gate(app.asgi_handler), settings.origins, allow_local=is_development)
+    app.asgi_handler = RequestLog(SecurityHeaders(cors))
     return app
 
 

@@ -42,6 +42,12 @@ class InvalidBodyError(ProblemError):
     """The body as a whole cannot be read."""
 
 
+class BodyTooLargeError(ProblemError):
+    """The body is longer than any may be."""
+
+    status = 413
+
+
 class InvalidInputError(ProblemError):
     """Fields of a body, a query string or a path are refused, each with its reason."""
 
