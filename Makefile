@@ -35,7 +35,7 @@ setup: ## install the locked Python packages and Tocsin's own into .venv
 demo: setup ## show what Tocsin does, with servers of its own, and stop them
 	@$(PY) -m tocsin_local demo
 
-up: setup ## start Tocsin and its servers (API on PORT, 3005) and print where they are
+up: setup ## start Tocsin and its servers (API on PORT, 3005; REDIS=1 for Redis too) and print where they are
 	@$(PY) -m tocsin_local up
 
 down: ## stop what `make up` started

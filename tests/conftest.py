@@ -1,4 +1,4 @@
-"""One PostgreSQL and one RabbitMQ for the whole run; a database and a virtual host of its own for each test.
+"""One PostgreSQL, RabbitMQ and Redis for the whole run; a database and a virtual host of its own for each test.
 
 `servers.py` says which servers these are. The database's user must be allowed to create databases.
 """

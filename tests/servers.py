@@ -19,8 +19,9 @@ from tocsin_local.urls import StackUrls
 
 POSTGRES_IMAGE = "postgres:17-alpine"
 RABBITMQ_IMAGE = "rabbitmq:4-management-alpine"
+REDIS_IMAGE = "redis:8-alpine"
 USER = "tocsin"
-AMQP_PORT, MANAGEMENT_PORT = 5672, 15672
+AMQP_PORT, MANAGEMENT_PORT, REDIS_PORT = 5672, 15672, 6379
 ASK_ENGINE = "import docker; docker.from_env(timeout=2).ping()"
 
 
@@ -65,20 +66,21 @@ def _given(database_url: str, rabbitmq_url: str) -> Iterator[Running]:
         management_url=os.environ.get("RABBITMQ_MANAGEMENT_URL", f"http://{rabbitmq.hostname}:{MANAGEMENT_PORT}"),
         management_user=rabbitmq.username or "guest",
         management_password=rabbitmq.password or "guest",
+        redis_url=os.environ.get("REDIS_URL", ""),
     )
     yield Running(urls)
 
 
 @contextmanager
 def _local_stack() -> Iterator[Running]:
-    with Stack("test", fresh=True, root=memory_root()) as stack:
+    with Stack("test", fresh=True, root=memory_root(), with_redis=True) as stack:
         yield Running(stack.urls, str(stack.instance.log("rabbitmq").parent))
 
 
 @contextmanager
 def _containers() -> Iterator[Running]:
     password = token_hex(16)
-    with _postgres(password) as postgres, _rabbitmq(password) as rabbitmq:
+    with _postgres(password) as postgres, _rabbitmq(password) as rabbitmq, _redis() as redis:
         host = rabbitmq.get_container_host_ip()
         urls = StackUrls(
             database_url=postgres.get_connection_url(),
@@ -86,6 +88,7 @@ def _containers() -> Iterator[Running]:
             management_url=f"http://{host}:{rabbitmq.get_exposed_port(MANAGEMENT_PORT)}",
             management_user=USER,
             management_password=password,
+            redis_url=f"redis://{host}:{redis.get_exposed_port(REDIS_PORT)}",
         )
         yield Running(urls)
 
@@ -100,6 +103,11 @@ def _rabbitmq(password: str) -> DockerContainer:
     container = DockerContainer(RABBITMQ_IMAGE).with_exposed_ports(AMQP_PORT, MANAGEMENT_PORT)
     container.with_envs(RABBITMQ_DEFAULT_USER=USER, RABBITMQ_DEFAULT_PASS=password)
     return container.waiting_for(LogMessageWaitStrategy("Server startup complete"))
+
+
+def _redis() -> DockerContainer:
+    container = DockerContainer(REDIS_IMAGE).with_exposed_ports(REDIS_PORT)
+    return container.waiting_for(LogMessageWaitStrategy("Ready to accept connections"))
 
 
 def _engine_answers() -> bool:

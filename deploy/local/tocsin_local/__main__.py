@@ -49,7 +49,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "setup":
             python_packages.setup()
         case "install":
-            Stack("test").install_missing()
+            Stack("test", with_redis=True).install_missing()
         case "up":
             up.up()
         case "down":

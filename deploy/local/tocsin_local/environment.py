@@ -7,7 +7,14 @@ from pathlib import Path
 from tocsin_local.errors import StackError
 from tocsin_local.instance import ROOT
 
-SECRETS = ("DATABASE_URL", "RABBITMQ_URL", "API_KEY", "SEALING_KEYS")  # of those that may be given as a file
+# Of those that may be given as a file.
+SECRETS = (
+    "DATABASE_URL",
+    "RABBITMQ_URL",
+    "REDIS_URL",
+    "API_KEY",
+    "SEALING_KEYS",
+)
 LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 
 

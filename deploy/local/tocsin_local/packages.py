@@ -22,7 +22,8 @@ if [ ! -e "$policy" ] && [ ! -L "$policy" ] || grep -qsF "$mark" "$policy"; then
     chmod 755 "$policy"
 fi
 new=
-for unit in postgresql.service rabbitmq-server.service epmd.socket epmd.service nginx.service; do
+for unit in postgresql.service rabbitmq-server.service epmd.socket epmd.service redis-server.service \\
+    nginx.service; do
     [ -e "/lib/systemd/system/$unit" ] || new="$new $unit"
 done
 export DEBIAN_FRONTEND=noninteractive

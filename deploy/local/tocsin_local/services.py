@@ -128,6 +128,8 @@ class Services:
             "PORT": str(self.port),
             "API_KEY": self.api_key,
         }
+        if self._urls.redis_url:
+            own["REDIS_URL"] = self._urls.redis_url
         env = {"ENVIRONMENT": "development"} | self._env | own
         if env["ENVIRONMENT"] == "development":  # production gets its operator's keys or none
             new_key = b64encode(secrets.token_bytes(32)).decode()

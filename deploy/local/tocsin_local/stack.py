@@ -1,4 +1,4 @@
-"""SHELL. PostgreSQL and RabbitMQ of an instance: started, watched and stopped together."""
+"""SHELL. PostgreSQL, RabbitMQ and, if asked for, Redis of an instance: started, watched and stopped together."""
 
 from collections.abc import Mapping
 from os import environ
@@ -6,13 +6,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tocsin_local import packages, postgres, process, rabbitmq
+from tocsin_local import packages, postgres, process, rabbitmq, redis
 from tocsin_local.instance import Instance
 from tocsin_local.urls import StackUrls
 
 
 class Stack:
-    """The servers of one instance. DATABASE_URL and RABBITMQ_URL, where set in `env`, replace them.
+    """The servers of one instance. DATABASE_URL, RABBITMQ_URL and REDIS_URL, where set in `env`, replace them.
 
     A context manager stops the instance at its end, unless `start` had left it running before.
     One process at a time uses an instance, from its start to its stop or to the process's own end:
@@ -26,23 +26,28 @@ class Stack:
         env: Mapping[str, str] = environ,
         root: Path | None = None,
         postgres_settings: Mapping[str, str] | None = None,
+        with_redis: bool = False,
     ) -> None:
         """Take up an instance; `fresh` stops and wipes it before the start. Nothing happens yet.
 
-        `root`: see Instance; `postgres_settings`: see Postgres.
+        `root`: see Instance; `postgres_settings`: see Postgres; `with_redis`: Tocsin does without, so only then.
         """
         self.instance = Instance(name, root)
         self.started: list[str] = []  # the servers that this object started
         self._fresh = fresh
         self._database_url = env.get("DATABASE_URL", "")
         self._rabbitmq_url = env.get("RABBITMQ_URL", "")
+        self._redis_url = env.get("REDIS_URL", "")
         self._postgres = postgres.Postgres(self.instance, postgres_settings)
         self._rabbitmq = rabbitmq.RabbitMQ(self.instance)
-        self._servers: list[postgres.Postgres | rabbitmq.RabbitMQ] = []
+        self._redis = redis.Redis(self.instance)
+        self._servers: list[postgres.Postgres | rabbitmq.RabbitMQ | redis.Redis] = []
         if not self._database_url:
             self._servers.append(self._postgres)
         if not self._rabbitmq_url:
             self._servers.append(self._rabbitmq)
+        if with_redis and not self._redis_url and not env.get("REDIS_HOST"):
+            self._servers.append(self._redis)
 
     def start(self) -> StackUrls:
         """Start what does not run, to stay until `stop`; return where it is. StackError if that fails."""
@@ -78,15 +83,17 @@ class Stack:
             wanted["postgresql"] = "the database, PostgreSQL"
         if not self._rabbitmq_url and rabbitmq.find_server() is None:
             wanted["rabbitmq-server"] = "the message broker, RabbitMQ"
+        if self._redis in self._servers and redis.find_server() is None:
+            wanted["redis-server"] = "the counts of requests, Redis"
         packages.install(wanted)
 
     def pids(self) -> dict[str, int]:
-        """Return the servers' processes that run: `postgres`, `rabbitmq`, `epmd` → pid."""
-        return self._postgres.pids() | self._rabbitmq.pids()
+        """Return the servers' processes that run: `postgres`, `rabbitmq`, `epmd`, `redis` → pid."""
+        return self._postgres.pids() | self._rabbitmq.pids() | self._redis.pids()
 
     def expected(self) -> list[str]:
         """Return the names of the processes that run when all is well."""
-        names = {"postgres": ["postgres"], "rabbitmq": ["rabbitmq", "epmd"]}
+        names = {"postgres": ["postgres"], "rabbitmq": ["rabbitmq", "epmd"], "redis": ["redis"]}
         return [name for server in self._servers for name in names[server.name]]
 
     @property
@@ -99,6 +106,7 @@ class Stack:
             management_url=self._rabbitmq.management_url if own else "",
             management_user=rabbitmq.USER if own else "",
             management_password=self._rabbitmq.password if own else "",
+            redis_url=self._redis.url if self._redis in self._servers else self._redis_url,
         )
 
     def __enter__(self) -> Self:
@@ -141,7 +149,8 @@ class Stack:
 
     def _stop(self) -> None:
         """Stop Tocsin's processes, then the servers, the ones that `env` replaces now included."""
-        names = self.instance.pids().keys() - {"postgres", "rabbitmq", "epmd"}
+        names = self.instance.pids().keys() - {"postgres", "rabbitmq", "epmd", "redis"}
         process.stop_all([self.instance.record(name) for name in names])
+        self._redis.stop()
         self._rabbitmq.stop(at_once=self._fresh)
         self._postgres.stop()

@@ -18,9 +18,9 @@ def up() -> None:
     StackError if that fails: what was started here is stopped again.
     """
     env = caller_environment()
-    stack = Stack(INSTANCE, env=env)
+    stack = _stack(env)
     port = _port(env)
-    print("Starting PostgreSQL and RabbitMQ.", flush=True)
+    print("Starting the servers.", flush=True)
     stack.start()
     try:
         services = Services(stack, env, port)
@@ -43,7 +43,7 @@ def down() -> None:
 
 def status() -> bool:
     """Print each process with its pid, and return whether all of them run."""
-    stack = Stack(INSTANCE, env=caller_environment())
+    stack = _stack(caller_environment())
     pids: dict[str, int | None] = {}
     if stack.instance.exists():
         pids = dict.fromkeys((*stack.expected(), *COMMANDS)) | stack.instance.pids()
@@ -70,6 +70,11 @@ def clean() -> None:
         shutil.rmtree(root, ignore_errors=True)
 
 
+def _stack(env: dict[str, str]) -> Stack:
+    """REDIS=1, on make's command line or in `.env`, asks for a Redis."""
+    return Stack(INSTANCE, env=env, with_redis=env.get("REDIS") == "1")
+
+
 def _port(env: dict[str, str]) -> int:
     port = env.get("PORT", str(DEFAULT_PORT))
     if not port.isdecimal() or not 0 < int(port) < 65_536:
@@ -85,6 +90,7 @@ def _summary(stack: Stack, services: Services) -> str:
         "API docs": f"{services.api_url}/api/docs",
         "API key": services.api_key,
         "RabbitMQ": console if urls.management_url else "the one of RABBITMQ_URL",
+        "Redis": urls.redis_url or "none: the API counts requests in memory (REDIS=1 starts one)",
         "Logs": str(services.log("api").parent),
     }
     lines = [f"  {name:<10}{value}" for name, value in rows.items()]

@@ -12,3 +12,5 @@ class StackUrls:
     management_url: str
     management_user: str
     management_password: str
+    redis_url: str = ""
+    """Empty where none was asked for."""

@@ -1,15 +1,18 @@
 """An API on each test's own database."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
+import structlog
+from structlog.testing import LogCapture
 
 from integration.api.serving import api_settings, serve, task_body
 from tocsin_common.settings import ApiSettings
+from tocsin_local.urls import StackUrls
 
 
 @pytest.fixture
@@ -82,3 +85,24 @@ def read_revisions(database: asyncpg.Connection) -> Callable[[str], Awaitable[li
         return rows
 
     return read
+
+
+@pytest.fixture
+def log() -> Iterator[list[Any]]:
+    """Everything that was logged, as dictionaries with the context of each line."""
+    capture = LogCapture()
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.format_exc_info, capture],
+        cache_logger_on_first_use=False,
+    )
+    yield capture.entries
+    structlog.configure(**before)
+
+
+@pytest.fixture
+def redis_url(servers: StackUrls) -> str:
+    """A Redis that other tests use at the same time."""
+    if not servers.redis_url:
+        pytest.skip("of the servers that were given none is Redis: set REDIS_URL")
+    return servers.redis_url

@@ -28,6 +28,9 @@ PROTECTED = [
     ("GET", "/api/logs"),
     ("GET", "/api/executions"),
     ("POST", "/api/executions/replay"),
+    ("GET", "/api/keys"),
+    ("POST", "/api/keys"),
+    ("DELETE", "/api/keys/1"),
     ("GET", "//api/tasks"),
     ("GET", "/api/tasks/"),
 ]
@@ -95,6 +98,38 @@ async def test_body_of_more_than_1_mb_is_413(shared_client: httpx.AsyncClient) -
     answer = await shared_client.post("/api/tasks", content=body, headers={"Content-Type": "application/json"})
 
     assert "1 MB" in assert_problem(answer, 413, "/api/tasks")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/tasks"),
+        ("POST", "/api/scheduler/resume"),
+        ("POST", "/api/tasks/x/toggle"),
+        ("DELETE", "/api/keys/x"),
+    ],
+)
+async def test_body_of_more_than_1_mb_is_413_also_where_nobody_reads_it(
+    shared_client: httpx.AsyncClient, method: str, path: str
+) -> None:
+    body = b"x" * 1_000_001
+
+    answer = await shared_client.request(method, path, content=body)
+    without_key = await shared_client.request(method, path, content=body, headers={"X-API-KEY": "wrong"})
+
+    assert_problem(answer, 413, path)
+    assert without_key.status_code == 401
+
+
+async def test_body_that_does_not_say_its_length_is_counted(shared_client: httpx.AsyncClient) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield b" " * 100_000
+
+    answer = await shared_client.post("/api/tasks", content=body(), headers={"Content-Type": "application/json"})
+
+    assert "content-length" not in answer.request.headers
+    assert_problem(answer, 413, "/api/tasks")
 
 
 @pytest.mark.parametrize(

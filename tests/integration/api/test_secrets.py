@@ -4,24 +4,8 @@ from typing import Any
 
 import asyncpg
 import httpx
-import pytest
-import structlog
-from structlog.testing import LogCapture
 
 from integration.api.serving import API_KEY, WEBHOOK_TOKEN, WEBHOOK_URL
-
-
-@pytest.fixture
-def log() -> Any:
-    """Everything that was logged, as dictionaries with the context of each line."""
-    capture = LogCapture()
-    before = structlog.get_config()
-    structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, structlog.processors.format_exc_info, capture],
-        cache_logger_on_first_use=False,
-    )
-    yield capture.entries
-    structlog.configure(**before)
 
 
 async def use_everything(client: httpx.AsyncClient, new_task: dict[str, Any]) -> list[httpx.Response]:
@@ -90,3 +74,36 @@ async def test_each_request_has_one_line_with_its_id(client: httpx.AsyncClient, 
     ]
     assert lines[0]["request_id"] == "request-of-this-test"
     assert all(line["duration_ms"] > 0 for line in lines)
+
+
+async def test_a_new_key_is_in_no_log_and_in_no_answer_but_its_first(
+    client: httpx.AsyncClient, log: list[dict[str, Any]]
+) -> None:
+    created = (await client.post("/api/keys", json={"name": "x", "scopes": ["read"]})).json()
+    headers = {"X-API-KEY": created["key"]}
+
+    answers = [
+        await client.get("/api/tasks", headers=headers),
+        await client.post("/api/tasks", headers=headers),
+        await client.get("/api/keys"),
+        await client.delete(f"/api/keys/{created['key']}"),
+        await client.delete(f"/api/keys/{created['id']}"),
+        await client.get("/api/tasks", headers=headers),
+    ]
+
+    shown = [answer.text + str(answer.headers) for answer in answers]
+    assert [answer.status_code for answer in answers] == [200, 403, 200, 400, 200, 401]
+    assert not [text for text in shown if created["key"] in text]
+    assert created["key"] not in str(log)
+
+
+async def test_each_request_s_line_says_whose_key_came_with_it(
+    client: httpx.AsyncClient, log: list[dict[str, Any]]
+) -> None:
+    created = (await client.post("/api/keys", json={"name": "x", "scopes": ["read"]})).json()
+    for key in (created["key"], "wrong"):
+        await client.get("/api/tasks", headers={"X-API-KEY": key})
+
+    lines = [line["api_key"] for line in log if line["event"] == "request.finished"]
+    assert lines == ["API_KEY", created["id"], None]
+    assert [line["key_id"] for line in log if line["event"] == "api_key.created"] == [created["id"]]

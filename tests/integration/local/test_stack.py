@@ -15,6 +15,7 @@ from tocsin_local.environment import caller_environment, parse_env
 from tocsin_local.errors import StackError
 from tocsin_local.instance import Instance
 from tocsin_local.postgres import Postgres
+from tocsin_local.redis import Redis
 from tocsin_local.services import Services
 from tocsin_local.stack import Stack
 
@@ -114,6 +115,31 @@ class TestInstance:
     def test_name_that_is_no_folder_name_is_refused(self, name: str) -> None:
         with pytest.raises(StackError, match="cannot name an instance"):
             Instance(name)
+
+
+class TestRedis:
+    def test_server_answers_who_has_its_password_and_is_stopped(self, instance: Instance) -> None:
+        server = Redis(instance)
+
+        server.start()
+        with socket.create_connection(("127.0.0.1", instance.port("redis")), timeout=5) as stranger:
+            stranger.sendall(b"PING\r\n")
+            refusal = stranger.recv(100)
+        again = Redis(instance).pids()
+        server.stop()
+
+        assert refusal.startswith(b"-NOAUTH")
+        assert again.keys() == {"redis"}
+        assert Redis(instance).pids() == {}
+
+    def test_stack_has_one_only_where_it_is_asked_for(self, instance: Instance) -> None:
+        without, given = Stack("some"), Stack("some", env={"REDIS_URL": "redis://r.example"}, with_redis=True)
+        own = Stack("some", with_redis=True)
+
+        assert "redis" not in without.expected() + given.expected()
+        assert "redis" in own.expected()
+        assert (without.urls.redis_url, given.urls.redis_url) == ("", "redis://r.example")
+        assert own.urls.redis_url.endswith(f"@127.0.0.1:{instance.port('redis')}")
 
 
 class TestProcess:

@@ -7,7 +7,9 @@ import msgspec
 import pytest
 from litestar import Litestar
 
-from tocsin_api import execution_fields
+from tocsin_api import api_key_fields, execution_fields
+from tocsin_api.access import NEEDED
+from tocsin_api.api_key_fields import NewApiKey
 from tocsin_api.app import create_app
 from tocsin_api.docs import openapi
 from tocsin_api.examples import BODIES
@@ -17,6 +19,7 @@ from tocsin_api.task_fields import NewTask, TaskChange
 from tocsin_api.task_rules import change_rule, checks, new_task_rule, parser
 from tocsin_common.settings import ApiSettings
 
+UNDOCUMENTED = ("/api/docs", "/.well-known")  # pages and files, for browsers
 METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 
 
@@ -49,7 +52,7 @@ def test_document_names_exactly_the_routes_that_exist(app: Litestar) -> None:
         (method.lower(), route.path_format)
         for route in app.routes
         for method in getattr(route, "methods", ())
-        if method in METHODS and not route.path_format.startswith("/api/docs")
+        if method in METHODS and not route.path_format.startswith(UNDOCUMENTED)
     }
 
     documented = {(method, path) for path, item in openapi()["paths"].items() for method in item}
@@ -57,20 +60,38 @@ def test_document_names_exactly_the_routes_that_exist(app: Litestar) -> None:
     assert documented == served
 
 
-def test_document_asks_for_the_key_where_the_routes_do(app: Litestar) -> None:
-    public = {
-        route.path_format
+def test_every_route_has_its_line_among_the_scopes_and_no_other_has(app: Litestar) -> None:
+    served = {
+        (method, route.path_format)
         for route in app.routes
-        for handler in getattr(route, "route_handlers", ())
-        if handler.opt.get("public")
+        for method in getattr(route, "methods", ())
+        if method in METHODS
     }
 
+    assert set(NEEDED) == served
+
+
+def test_document_says_which_scope_each_operation_needs() -> None:
     documented = {
-        path for path, item in openapi()["paths"].items() for one in item.values() if one.get("security") == []
+        (method.upper(), path): one["security"]
+        for path, item in openapi()["paths"].items()
+        for method, one in item.items()
     }
 
-    assert documented == {path for path in public if not path.startswith("/api/docs")}
-    assert openapi()["components"]["securitySchemes"]["apiKey"]["name"] == "X-API-KEY"
+    assert documented == {
+        route: [] if scope is None else [{"apiKey": [scope]}, {"bearer": [scope]}]
+        for route, scope in NEEDED.items()
+        if not route[1].startswith(UNDOCUMENTED)
+    }
+
+
+def test_document_describes_both_ways_to_send_a_key() -> None:
+    schemes = openapi()["components"]["securitySchemes"]
+
+    assert {name: scheme.get("name", scheme.get("scheme")) for name, scheme in schemes.items()} == {
+        "apiKey": "X-API-KEY",
+        "bearer": "bearer",
+    }
 
 
 def test_every_reference_of_the_document_leads_somewhere() -> None:
@@ -84,7 +105,7 @@ def test_every_reference_of_the_document_leads_somewhere() -> None:
 def test_bodies_refuse_unknown_fields_in_the_document_too() -> None:
     schemas = openapi()["components"]["schemas"]
 
-    for name in ("NewTask", "TaskChange", "ReplayRequest", "ReplayFilter", "ExecutionKey"):
+    for name in ("NewTask", "TaskChange", "ReplayRequest", "ReplayFilter", "ExecutionKey", "NewApiKey"):
         assert schemas[name]["additionalProperties"] is False
     assert schemas["NewTask"]["required"] == ["name", "webhookUrl", "payload"]
     assert "required" not in schemas["TaskChange"] or schemas["TaskChange"]["required"] == []
@@ -102,6 +123,7 @@ def test_body_that_the_document_shows_is_accepted(
         NewTask: (checks(parse), new_task_rule(parse)),
         TaskChange: (checks(parse), change_rule(parse, row)),
         ReplayRequest: (execution_fields.CHECKS, execution_fields.replay_rule),
+        NewApiKey: (api_key_fields.CHECKS,),
     }
 
     read_body("application/json", msgspec.json.encode(body), kind, *rules[kind])

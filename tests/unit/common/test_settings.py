@@ -1,6 +1,7 @@
 """Settings from the environment: what is missing, wrong or contradictory is said by its variable."""
 
 import base64
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,9 @@ def test_production_does_not(kind):
         (ApiSettings, "host", "127.0.0.1"),
         (ApiSettings, "port", 3005),
         (ApiSettings, "log_retention_days", 90),
+        (ApiSettings, "rate_limit_per_minute", 0),
+        (ApiSettings, "address_rate_limit_per_minute", 100),
+        (ApiSettings, "proxies", ()),
         (SchedulerSettings, "lease_ttl_s", 5),
         (SchedulerSettings, "lease_renew_s", 1.5),
         (SchedulerSettings, "lease_hold_s", 4),
@@ -130,6 +134,47 @@ def test_webhook_hosts_are_taken_apart_and_lowered():
     assert settings.webhook_hosts == {"hooks.example.com", "other.example"}
 
 
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, ""),
+        ({"REDIS_URL": "redis://:p%40ss@redis.example:6380/2"}, "redis://:p%40ss@redis.example:6380/2"),
+        ({"REDIS_URL": "rediss://user:p@redis.example?db=1"}, "rediss://user:p@redis.example?db=1"),
+        ({"REDIS_HOST": "redis.example"}, "redis://redis.example:6379"),
+        ({"REDIS_HOST": "redis.example", "REDIS_PORT": "6380"}, "redis://redis.example:6380"),
+        ({"REDIS_HOST": "2001:db8::1"}, "redis://[2001:db8::1]:6379"),
+        ({"REDIS_PORT": "6380"}, ""),
+    ],
+)
+def test_redis_is_found_by_its_url_or_by_host_and_port(environ, url):
+    assert load(ApiSettings, {**REQUIRED, **environ}).redis == url
+
+
+def test_url_of_redis_may_be_given_as_a_file(tmp_path):
+    file = tmp_path / "redis"
+    file.write_text("redis://:password@redis.example\n")
+
+    assert load(ApiSettings, {**REQUIRED, "REDIS_URL_FILE": str(file)}).redis == "redis://:password@redis.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("", set()),
+        ("*", {"*"}),
+        (" https://Tocsin.example , http://[::1]:8080,", {"https://tocsin.example", "http://[::1]:8080"}),
+    ],
+)
+def test_origins_are_taken_apart_and_lowered(text, origins):
+    assert load(ApiSettings, {**REQUIRED, "ALLOWED_ORIGINS": text}).origins == origins
+
+
+def test_proxies_are_taken_apart():
+    settings = load(ApiSettings, {**REQUIRED, "TRUSTED_PROXIES": "192.0.2.0/24, ::1 ,127.0.0.1,"})
+
+    assert settings.proxies == (ip_network("192.0.2.0/24"), ip_network("::1/128"), ip_network("127.0.0.1/32"))
+
+
 def test_variables_that_belong_to_others_are_left_alone():
     environ = {**REQUIRED, "PATH": "/bin", "HOST_FILE": "/nowhere", "database_url": "ignored", "PORT": "not ours"}
 
@@ -171,6 +216,16 @@ def test_an_empty_variable_counts_as_not_set():
         (ApiSettings, "HINT_TIMEOUT_S", "soon"),
         (ApiSettings, "HINT_TIMEOUT_S", "nan"),
         (ApiSettings, "API_KEY", "short"),
+        (ApiSettings, "RATE_LIMIT_PER_MINUTE", "-1"),
+        (ApiSettings, "ALLOWED_ORIGINS", "tocsin.example"),
+        (ApiSettings, "ALLOWED_ORIGINS", "https://tocsin.example/"),
+        (ApiSettings, "ALLOWED_ORIGINS", "https://tocsin.example,null"),
+        (ApiSettings, "ALLOWED_ORIGINS", "https://*.tocsin.example/x"),
+        (ApiSettings, "SECURITY_CONTACT", "security@tocsin.example"),
+        (ApiSettings, "SECURITY_CONTACT", "http://tocsin.example"),
+        (ApiSettings, "SECURITY_CONTACT", "mailto:a@tocsin.example\nContact: mailto:b@tocsin.example"),
+        (ApiSettings, "TRUSTED_PROXIES", "proxy.example.com"),
+        (ApiSettings, "TRUSTED_PROXIES", "192.0.2.0/24,192.0.2.1/24"),
         (Settings, "ENVIRONMENT", "staging"),
         (Settings, "LOG_LEVEL", "verbose"),
         (Settings, "LOG_LEVEL", "INFO"),
@@ -217,6 +272,11 @@ def test_a_secret_in_the_wrong_variable_is_not_repeated(kind):
         ("DATABASE_URL", f"postgresql://tocsin:a[{PASSWORD}@host/name"),
         ("DATABASE_URL", f"postgresql://tocsin:{PASSWORD} @host/name"),
         ("DATABASE_URL", f"postgresql://tocsin:{PASSWORD}\u2100@host/name"),
+        ("REDIS_URL", f"{PASSWORD}"),
+        ("REDIS_URL", f"http://:{PASSWORD}@host/0"),
+        ("REDIS_URL", f"redis://:{PASSWORD}@host:port/0"),
+        ("REDIS_URL", f"redis://:a/{PASSWORD}@host/0"),
+        ("REDIS_URL", f"redis://host/{PASSWORD}"),
         ("RABBITMQ_URL", f"{PASSWORD}"),
         ("RABBITMQ_URL", f"http://tocsin:{PASSWORD}@host/"),
         ("RABBITMQ_URL", f"amqp://tocsin:{PASSWORD}@host:port/"),
@@ -228,9 +288,9 @@ def test_a_secret_in_the_wrong_variable_is_not_repeated(kind):
     ],
 )
 def test_what_is_no_url_of_the_server_is_refused_with_the_form_it_must_have(variable, url):
-    scheme = {"DATABASE_URL": "postgresql", "RABBITMQ_URL": "amqp"}[variable]
+    scheme = {"DATABASE_URL": "postgresql", "RABBITMQ_URL": "amqp", "REDIS_URL": "redis"}[variable]
 
-    message = refusal(Settings, **{variable: url})
+    message = refusal(ApiSettings, **{variable: url})
 
     assert message.startswith(f"{variable}: expected {scheme}://user:password@host:port/")
     assert "percent-encoded" in message
@@ -275,6 +335,7 @@ def test_everything_that_is_wrong_is_said_at_once():
             {"ENVIRONMENT": "production", "ALLOW_LOCAL_WEBHOOKS": "true"},
             ["ALLOW_LOCAL_WEBHOOKS", "ENVIRONMENT"],
         ),
+        (ApiSettings, {"REDIS_URL": "redis://a", "REDIS_HOST": "b"}, ["REDIS_URL", "REDIS_HOST"]),
         (SchedulerSettings, {"LEASE_HOLD_S": "5"}, ["LEASE_HOLD_S", "LEASE_TTL_S"]),
         (SchedulerSettings, {"LEASE_TTL_S": "4"}, ["LEASE_HOLD_S", "LEASE_TTL_S"]),
         (SchedulerSettings, {"LEASE_HOLD_S": "1.5"}, ["LEASE_RENEW_S", "LEASE_HOLD_S"]),

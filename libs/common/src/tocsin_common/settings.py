@@ -5,7 +5,8 @@ A field `database_url` is the variable `DATABASE_URL`. A field marked secret may
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -14,6 +15,7 @@ from msgspec import Meta
 
 from tocsin_common.errors import SettingsError
 
+Network = IPv4Network | IPv6Network
 Secret = Annotated[str, Meta(min_length=1, extra={"secret": True})]
 SealingKeys = Annotated[str, Meta(extra={"secret": True, "needed_in_production": True})]
 """Comma-separated base64 of 32 bytes each: the first seals, all of them open. Development may do without."""
@@ -55,7 +57,7 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     @property
     def webhook_hosts(self) -> frozenset[str]:
         """`allowed_webhook_hosts`, apart and in lower case."""
-        return frozenset(host.strip().lower() for host in self.allowed_webhook_hosts.split(",") if host.strip())
+        return frozenset(host.lower() for host in _apart(self.allowed_webhook_hosts))
 
 
 class ApiSettings(Settings, frozen=True, kw_only=True):
@@ -73,6 +75,39 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """As the scheduler's: what is older is not replayed, since its day may be removed meanwhile."""
     min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 1
     """A schedule that comes more often is refused; those that tasks have already stay."""
+    rate_limit_per_minute: Annotated[int, Meta(ge=0)] = 0
+    """Requests with one API key; 0 is no limit."""
+    address_rate_limit_per_minute: Annotated[int, Meta(ge=0)] = 100
+    """Requests without a valid API key from one address; 0 is no limit."""
+    redis_url: Annotated[str, Meta(extra={"secret": True})] = ""
+    """Where all APIs count requests together; without it, each counts its own."""
+    redis_host: str = ""
+    """Instead of `redis_url`, for a server without a password."""
+    redis_port: Annotated[int, Meta(ge=1, le=65535)] = 6379
+    allowed_origins: str = ""
+    """Comma-separated origins whose pages may use the API, or `*`; development allows those of localhost too."""
+    security_contact: str = ""
+    """Where holes can be reported: mailto, https or tel. It stands in /.well-known/security.txt."""
+    trusted_proxies: str = ""
+    """Comma-separated addresses and networks of proxies, whose X-Forwarded-For says which address asks."""
+
+    @property
+    def redis(self) -> str:
+        """The URL of Redis, empty where there is none."""
+        if not self.redis_host:
+            return self.redis_url
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return f"redis://{host}:{self.redis_port}"
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """`allowed_origins`, apart and in lower case, as browsers send them."""
+        return frozenset(origin.lower() for origin in _apart(self.allowed_origins))
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """`trusted_proxies`, apart. Raises ValueError."""
+        return tuple(ip_network(each) for each in _apart(self.trusted_proxies))
 
 
 class DispatcherSettings(Settings, frozen=True, kw_only=True):
@@ -186,8 +221,25 @@ _URLS = {
         "amqp://user:password@host:port/vhost",
         re.compile(rf"amqps?://{_USER}{_HOST}{_REST}"),
     ),
+    "REDIS_URL": (
+        "redis://user:password@host:port/number",
+        re.compile(rf"rediss?://{_USER}{_HOST}(?:/\d*)?(?:\?[^\s#]*)?"),
+    ),
+    "SECURITY_CONTACT": ("mailto:…, https://… or tel:…", re.compile(r"(?:mailto:|https://|tel:)[!-~]+")),
     # It goes into a header.
     "CONTACT_URL": ("https://host/path", re.compile(r"https?://[!-~]+")),
+}
+_ORIGIN = re.compile(rf"\*|https?://{_HOST}")
+
+
+def _check_origin(text: str) -> None:
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError
+
+
+_LISTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
+    "ALLOWED_ORIGINS": ("* or origins such as https://host:port, without a path", _check_origin),
+    "TRUSTED_PROXIES": ("addresses, or networks such as 192.0.2.0/24", ip_network),
 }
 _TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
@@ -203,6 +255,7 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
             if text is not None:
                 values[field.name] = _convert(text, field.type)
                 _check_url(variable, text)
+                _check_list(variable, text)
             elif field.required:
                 problems.append(f"{variable} is not set and has no default")
             elif values.get("environment") == "production" and _is(field.type, "needed_in_production"):
@@ -256,6 +309,21 @@ def _check_url(variable: str, text: str) -> None:
         raise ValueError(f"expected {form}, with other characters than letters and digits percent-encoded")
 
 
+def _check_list(variable: str, text: str) -> None:
+    if variable not in _LISTS:
+        return
+    form, check = _LISTS[variable]
+    for each in _apart(text):
+        try:
+            check(each)
+        except ValueError:
+            raise ValueError(f"expected {form}, with commas between them") from None
+
+
+def _apart(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
 def _is(kind: Any, what: str) -> bool:
     """Whether a field of this type is marked as `what`."""
     metas = [arg for arg in get_args(kind)[1:] if isinstance(arg, Meta)] if get_origin(kind) is Annotated else []
@@ -266,6 +334,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     problems = []
     if values.get("environment") == "production" and values.get("allow_local_webhooks"):
         problems.append("ALLOW_LOCAL_WEBHOOKS must not be set where ENVIRONMENT is production")
+    if values.get("redis_url") and values.get("redis_host"):
+        problems.append("set either REDIS_URL or REDIS_HOST, not both")
     if values.get("lease_hold_s", 4) >= values.get("lease_ttl_s", 5):
         problems.append("LEASE_HOLD_S must be less than LEASE_TTL_S, or two schedulers may lead at once")
     if values.get("lease_renew_s", 1.5) >= values.get("lease_hold_s", 4):

@@ -1,12 +1,12 @@
 """ADAPTER. The tables. Alembic migrates them; the services' statements themselves are plain SQL on asyncpg.
 
-Owned by the api: `tasks`, `task_revisions`, `scheduler_pause`, `idempotency_keys`. Owned by the dispatcher: the
-others. There are no foreign keys between the two: a cascading delete would deadlock with claims, so a delete is a
-status.
+Owned by the api: `tasks`, `task_revisions`, `scheduler_pause`, `idempotency_keys`, `api_keys`. Owned by the
+dispatcher: the others. There are no foreign keys between the two: a cascading delete would deadlock with claims,
+so a delete is a status.
 """
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSON, TIMESTAMP, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, TIMESTAMP, UUID
 from sqlalchemy.types import UserDefinedType
 
 TASK_STATUSES = ("ACTIVE", "INACTIVE", "FAILED", "DELETED")
@@ -118,6 +118,24 @@ idempotency_keys = sa.Table(
     sa.Column("scheduled_for", _timestamp),
     sa.Column("created_at", _timestamp, nullable=False, server_default=_now),
     sa.Index("idempotency_keys_created_at", "created_at"),
+)
+
+# Who may use the API, besides whoever has the key of API_KEY. Of a key its digest is kept, and how it is shown.
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", UUID, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("key_hash", sa.LargeBinary, nullable=False),
+    sa.Column("hint", sa.Text, nullable=False),
+    sa.Column("scopes", ARRAY(sa.Text), nullable=False),
+    sa.Column("created_at", _timestamp, nullable=False, server_default=_now),
+    sa.Column("expires_at", _timestamp),
+    sa.Column("last_used_at", _timestamp),
+    sa.UniqueConstraint("key_hash", name="api_keys_key_hash"),
+    sa.CheckConstraint(
+        "cardinality(scopes) > 0 AND scopes <@ ARRAY['read', 'write', 'admin']", name="scopes_known"
+    ),
 )
 
 # One row: who leads, and how far everything owed has its row. `gap_until`: what is owed between the watermark and

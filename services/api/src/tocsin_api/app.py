@@ -11,7 +11,9 @@ from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
 
 from tocsin_api import (
+    api_keys,
     auth,
+    bodies,
     docs,
     executions,
     health,
@@ -20,17 +22,22 @@ from tocsin_api import (
     replays,
     scheduler,
     schedules,
+    security_txt,
     task_rules,
     tasks,
 )
+from tocsin_api.cors import Cors
+from tocsin_api.counts import Counts
+from tocsin_api.gate import Gate
 from tocsin_api.hints import Hints
+from tocsin_api.key_ring import KeyRing
+from tocsin_api.limiter import Limiter
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
+from tocsin_api.security_headers import SecurityHeaders
 from tocsin_common import database, keys, migrations
 from tocsin_common.identity import process_name
 from tocsin_common.settings import ApiSettings
-
-MAX_BODY_BYTES = 1_000_000
 
 
 def create_app(settings: ApiSettings) -> Litestar:
@@ -52,21 +59,27 @@ def create_app(settings: ApiSettings) -> Litestar:
             scheduler.pause_scheduler,
             scheduler.resume_scheduler,
             schedules.preview_schedule,
+            api_keys.create_key,
+            api_keys.list_keys,
+            api_keys.delete_key,
             health.live,
             health.ready,
+            security_txt.handler(settings.security_contact),
             *docs.handlers(),
         ],
         dependencies={"resources": Provide(_resources, sync_to_thread=False)},
-        guards=[auth.guard(settings.api_key)],
+        guards=[auth.guard, bodies.guard],
         exception_handlers=problems.handlers(),
         lifespan=[_lifespan(settings)],
         event_emitter_backend=_NoEvents,
-        request_max_body_size=MAX_BODY_BYTES,
+        request_max_body_size=bodies.MAX_BYTES,
         openapi_config=None,  # ours comes from the same structs that read and answer requests: see docs
         logging_config=None,  # Litestar's logs tracebacks with query strings
         debug=False,
     )
-    app.asgi_handler = RequestLog(app.asgi_handler)
+    is_development = settings.environment == "development"
+    cors = Cors(Gate(app.asgi_handler), settings.origins, allow_local=is_development)
+    app.asgi_handler = RequestLog(SecurityHeaders(cors))
     return app
 
 
@@ -107,9 +120,13 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
             hints = await stack.enter_async_context(
                 Hints(settings.rabbitmq_url, timeout_s=settings.hint_timeout_s)
             )
+            key_ring = await stack.enter_async_context(KeyRing(pool, settings.api_key))
+            counts = await stack.enter_async_context(Counts(settings.redis))
             app.state.resources = Resources(
                 pool,
                 hints,
+                key_ring,
+                Limiter(settings, counts),
                 sealer,
                 parse_webhook,
                 migrations.known_revisions(),

@@ -3,6 +3,7 @@
 The document is made of the very structs that read requests and write answers, so the two cannot differ.
 """
 
+import re
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,8 @@ import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from tocsin_api.auth import HEADER
+from tocsin_api import access
+from tocsin_api.api_key_fields import ApiKey, ApiKeyList, ApiKeyQuery, CreatedApiKey, NewApiKey
 from tocsin_api.examples import BODIES
 from tocsin_api.execution_fields import ExecutionQuery, ReplayRequest
 from tocsin_api.executions import ExecutionList, ManualExecution
@@ -35,17 +37,18 @@ ASSETS = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "max-age=300",
 }
 ERRORS = {
     400: "The body, the query or the path is invalid; `errors` names each field.",
-    401: "The API key is missing or wrong.",
-    404: "There is no such task.",
-    409: "The task's runAt has passed.",
+    401: "The API key is missing, wrong, or has ended.",
+    403: "The API key is valid, but does not have the scope that is needed.",
+    404: "There is no such task or API key.",
+    409: "The task's runAt has passed, or there are 1,000 API keys already.",
     413: "The body is larger than 1 MB.",
     415: "Content-Type is not application/json.",
     422: f"The {KEY_HEADER} came with another request before.",
+    429: "Too many requests in this minute: Retry-After says when to try again.",
     500: "The server failed; its log tells more under the request's id.",
     503: "PostgreSQL is away for now, or has no place for a run yet; Retry-After says when to try again.",
 }
@@ -59,6 +62,10 @@ KEY_PARAMETERS = (
         "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
     },
 )
+SECURITY_SCHEMES = {
+    "apiKey": {"type": "apiKey", "in": "header", "name": access.HEADER, "description": "An API key."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": f"The same key, instead of {access.HEADER}."},
+}
 PAGE = b"""<!doctype html>
 <html lang="en">
 <head>
@@ -93,7 +100,6 @@ class Operation(NamedTuple):
     query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
     errors: tuple[int, ...] = ()
-    public: bool = False
     tag: str = "tasks"
     has_key: bool = False
     """Whether it takes an Idempotency-Key."""
@@ -102,6 +108,7 @@ class Operation(NamedTuple):
 TASK = "/api/tasks/{task_id}"
 EXECUTIONS = "/api/executions"
 SCHEDULER = "/api/scheduler"
+KEYS = "/api/keys"
 OPERATIONS = (
     Operation("get", "/api/tasks", "listTasks", "List tasks", TaskList, query=TaskQuery, errors=(400,)),
     Operation(
@@ -172,8 +179,23 @@ OPERATIONS = (
     Operation("get", SCHEDULER, "showScheduler", "Who schedules, and how far?", Scheduler, tag="scheduler"),
     Operation("post", f"{SCHEDULER}/pause", "pauseScheduler", "Pause all schedules", Scheduler, tag="scheduler"),
     Operation("post", f"{SCHEDULER}/resume", "resumeScheduler", "End the pause", Scheduler, tag="scheduler"),
-    Operation("get", "/health/live", "live", "Is the process alive?", Liveness, public=True, tag="health"),
-    Operation("get", "/health/ready", "ready", "Can requests be answered?", Readiness, public=True, tag="health"),
+    Operation("get", KEYS, "listKeys", "List API keys", ApiKeyList, query=ApiKeyQuery, errors=(400,), tag="keys"),
+    Operation(
+        "post",
+        KEYS,
+        "createKey",
+        "Make an API key",
+        CreatedApiKey,
+        201,
+        body=NewApiKey,
+        errors=(400, 409, 413, 415),
+        tag="keys",
+    ),
+    Operation(
+        "delete", f"{KEYS}/{{key_id}}", "deleteKey", "Delete an API key", ApiKey, errors=(400, 404), tag="keys"
+    ),
+    Operation("get", "/health/live", "live", "Is the process alive?", Liveness, tag="health"),
+    Operation("get", "/health/ready", "ready", "Can requests be answered?", Readiness, tag="health"),
 )
 
 
@@ -195,7 +217,7 @@ def openapi() -> dict[str, Any]:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
     structs = (
         *(NewTask, TaskChange, Task, TaskList, ManualExecution, ExecutionList, ReplayRequest, Replay),
-        *(LogList, Preview, Scheduler, Problem, Liveness, Readiness),
+        *(LogList, Preview, Scheduler, NewApiKey, CreatedApiKey, ApiKey, ApiKeyList, Problem, Liveness, Readiness),
     )
     _, schemas = msgspec.json.schema_components(structs, ref_template=REF)
     return {
@@ -207,11 +229,10 @@ def openapi() -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"apiKey": []}],
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"apiKey": {"type": "apiKey", "in": "header", "name": HEADER}},
+            "securitySchemes": SECURITY_SCHEMES,
         },
     }
 
@@ -235,10 +256,13 @@ def _describe(operation: Operation) -> dict[str, Any]:
         }
     if operation.answer is Readiness:
         described["responses"]["503"] = _content("PostgreSQL is away or not migrated.", JSON, Readiness)
-    if operation.public:
+    wanted = access.needed(operation.method.upper(), operation.path)
+    if wanted is None:
         described["security"] = []
         return described
-    for status in sorted({*operation.errors, 401, 500, 503}):
+    described["description"] = f"Needs the scope `{wanted}`."
+    described["security"] = [{scheme: [wanted]} for scheme in SECURITY_SCHEMES]
+    for status in sorted({*operation.errors, 401, 403, 429, 500, 503}):
         described["responses"][str(status)] = _content(ERRORS[status], MEDIA_TYPE, Problem)
     return described
 
@@ -251,10 +275,11 @@ def _content(description: str, media_type: str, kind: type[msgspec.Struct]) -> d
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
-    if "{task_id}" not in operation.path:
-        return []
     schema = {"type": "string", "format": "uuid"}
-    return [{"name": "task_id", "in": "path", "required": True, "schema": schema}]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name in re.findall(r"{(\w+)}", operation.path)
+    ]
 
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -286,7 +311,7 @@ def _asset(name: str) -> bytes:
 
 
 def _serve(path: str, content: bytes, media_type: str) -> HTTPRouteHandler:
-    @get(path, media_type=media_type, opt={"public": True}, sync_to_thread=False)
+    @get(path, media_type=media_type, sync_to_thread=False)
     def serve() -> Response[bytes]:
         return Response(content, media_type=media_type, headers=HEADERS)
 

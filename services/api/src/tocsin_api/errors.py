@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tocsin_api.access import BEARER, CHALLENGE, HEADER, Scope
 from tocsin_common.errors import TocsinError, UnavailableError
 
 MAX_VIOLATIONS = 50  # a body may hold any number of unknown fields, a payload some hundred mistakes
@@ -41,6 +42,12 @@ class InvalidBodyError(ProblemError):
     """The body as a whole cannot be read."""
 
 
+class BodyTooLargeError(ProblemError):
+    """The body is longer than any may be."""
+
+    status = 413
+
+
 class InvalidInputError(ProblemError):
     """Fields of a body, a query string or a path are refused, each with its reason."""
 
@@ -53,10 +60,28 @@ class InvalidInputError(ProblemError):
 
 
 class UnauthorizedError(ProblemError):
-    """No valid API key came with the request."""
+    """No valid API key came with the request, or more than one did."""
 
     status = 401
-    headers: Mapping[str, str] = {"WWW-Authenticate": 'ApiKey header="X-API-KEY"'}
+
+    def __init__(self, *, keys_given: int) -> None:
+        known = {
+            0: f"send an API key in the header {HEADER}, or as {BEARER}: Bearer",
+            1: f"the API key in the header {HEADER}, or {BEARER}, is not valid: it is wrong, or has ended",
+        }
+        error = ', error="invalid_token"' if keys_given else ""
+        self.headers = {"WWW-Authenticate": f'{CHALLENGE}{error}, ApiKey header="{HEADER}"'}
+        super().__init__(known.get(keys_given, f"{HEADER} and {BEARER} hold different API keys: send one"))
+
+
+class ForbiddenError(ProblemError):
+    """The API key is valid, and not for this."""
+
+    status = 403
+
+    def __init__(self, wanted: Scope) -> None:
+        self.headers = {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{wanted}"'}
+        super().__init__(f"this needs an API key with the scope {wanted}")
 
 
 class NotFoundError(ProblemError):
@@ -75,6 +100,16 @@ class KeyReusedError(ProblemError):
     """The Idempotency-Key came with another request before."""
 
     status = 422
+
+
+class TooManyRequestsError(ProblemError):
+    """The client's limit for this minute is used up; the headers say when to try again."""
+
+    status = 429
+
+    def __init__(self, message: str, headers: Mapping[str, str]) -> None:
+        self.headers = headers
+        super().__init__(message)
 
 
 class UnsupportedMediaTypeError(ProblemError):

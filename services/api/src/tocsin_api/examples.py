@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tocsin_api.api_key_fields import NewApiKey
 from tocsin_api.execution_fields import ReplayRequest
 from tocsin_api.task_fields import NewTask, TaskChange
 
@@ -50,6 +51,10 @@ BODIES: Mapping[type[msgspec.Struct], Mapping[str, dict[str, Any]]] = {
         "onceInstead": {"runAt": "2030-01-31T09:00:00Z"},
         "noEnd": {"endsAt": None},
         "stop": {"status": "INACTIVE"},
+    },
+    NewApiKey: {
+        "forADashboard": {"name": "dashboard", "scopes": ["read"]},
+        "forAWhile": {"name": "deployments", "scopes": ["write"], "expiresAt": "2030-01-31T00:00:00Z"},
     },
     ReplayRequest: {
         "howManyServerErrors": {"filter": {"reason": "HTTP 500", "dateFrom": "2026-01-31"}, "dryRun": True},

@@ -28,13 +28,13 @@ class Readiness(msgspec.Struct, frozen=True):
     """Does not count: hints may be lost, and schedule changes are saved without RabbitMQ."""
 
 
-@get("/health/live", opt={"public": True})
+@get("/health/live")
 async def live() -> Liveness:
     """Answer as long as the event loop turns."""
     return Liveness()
 
 
-@get("/health/ready", opt={"public": True})
+@get("/health/ready")
 async def ready(resources: Injected) -> Response[Readiness]:
     """Answer 200 where PostgreSQL answers and has this release's tables, else 503."""
     postgresql = await _check_postgresql(resources)

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from litestar.types import ExceptionHandlersMap
+from litestar.types import ExceptionHandlersMap, Receive, Scope, Send
 
 from tocsin_api.errors import CUT, NoPartitionError, ProblemError, Violation
 from tocsin_common.errors import MAX_ECHO, UnavailableError
@@ -51,6 +51,15 @@ def handlers() -> ExceptionHandlersMap:
         NoPartitionError: _no_partition,
         Exception: _failed,
     }
+
+
+async def refuse(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with an error that came about outside of Litestar, as it would."""
+    request: Request[Any, Any, Any] = Request(scope, receive, send)
+    known = handlers()
+    kind = next(kind for kind in type(error).__mro__ if kind in known)
+    answer = known[kind](request, error)
+    await answer.to_asgi_response(app=None, request=request)(scope, receive, send)
 
 
 def _refused(request: Request[Any, Any, Any], error: ProblemError) -> Response[bytes]:

@@ -49,6 +49,7 @@ class RequestLog:
                     method=scope.get("method"),
                     path=scope.get("path_template") or "unknown",
                     status=status,
+                    api_key=getattr(scope["state"].get("caller"), "name", None),
                     duration_ms=round((time.perf_counter() - started) * 1000, 2),
                 )
 

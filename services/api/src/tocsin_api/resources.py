@@ -9,6 +9,8 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from tocsin_api.hints import Hints
+from tocsin_api.key_ring import KeyRing
+from tocsin_api.limiter import Limiter
 from tocsin_common.sealing import Sealer
 from tocsin_common.webhook import Webhook
 
@@ -18,6 +20,8 @@ class Resources(NamedTuple):
 
     pool: asyncpg.Pool
     hints: Hints
+    key_ring: KeyRing
+    limiter: Limiter
     sealer: Sealer
     parse_webhook: Callable[[str], Webhook]
     known_schema_revisions: tuple[str, ...]

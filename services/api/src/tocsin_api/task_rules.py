@@ -37,7 +37,7 @@ def checks(parse: Parse, *, min_interval_s: int = 1, allow_masked: bool = False)
         return url if allow_masked and MASK in url else parse(url).url
 
     return {
-        "name": _check_name,
+        "name": check_name,
         "schedule": _optional(partial(check_schedule, min_interval_s=min_interval_s)),
         "timezone": timezones.check_timezone,
         "run_at": _optional(check_instant),
@@ -158,7 +158,8 @@ def check_schedule(expression: str, *, min_interval_s: int = 1) -> str:
     return expression
 
 
-def _check_name(name: str) -> str:
+def check_name(name: str) -> str:
+    """The name without the space around it; raises InvalidValueError."""
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
         raise InvalidValueError(f"has {len(name)} characters, 1 to {MAX_NAME_LENGTH} are allowed")
