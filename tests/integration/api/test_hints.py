@@ -201,6 +201,31 @@ async def test_rabbitmq_that_takes_nothing_holds_up_neither_a_request_nor_the_st
     assert [line["revision"] for line in log if line["event"] == "hint.lost"] == [1]
 
 
+async def test_hint_under_way_when_rabbitmq_falls_silent_is_lost_aloud_and_later_ones_arrive(
+    settings: ApiSettings, rabbitmq_url: str, messages: Messages, new_task: dict[str, Any]
+) -> None:
+    async with Relay(rabbitmq_url) as relay:
+        patient = msgspec.structs.replace(
+            settings, rabbitmq_url=relay.url, hint_timeout_s=60, rabbitmq_heartbeat_s=1
+        )
+        with capture_logs() as log:
+            async with serve(patient) as client:
+                await until(client, "connected")
+                relay.freeze()
+                await client.post("/api/tasks", json=new_task)
+                await until(client, "away")
+                relay.thaw()
+                await until(client, "connected")
+                after = await client.post("/api/tasks", json=new_task)
+                hinted = [json.loads((await get(messages)).body)["taskId"]]
+                while hinted[-1] != after.json()["id"]:  # the lost one was held up on its way, no more
+                    hinted.append(json.loads((await get(messages)).body)["taskId"])
+
+    assert [line["reason"] for line in log if line["event"] == "hint.lost"] == [
+        "CallLostError('RabbitMQ fell silent or hung up in the middle of a call')"
+    ]
+
+
 async def test_pause_and_resume_wake_the_schedulers_however_often_they_are_asked_for(
     connected: httpx.AsyncClient, messages: Messages
 ) -> None:
