@@ -18,6 +18,7 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustConnection
 
 from tocsin_common import broker, topology
+from tocsin_common.errors import UnavailableError
 from tocsin_common.identity import ANNOUNCES_CHANGES, process_name
 from tocsin_common.messages import Job, JobMessage, ScheduleChange, encode, iso_utc, pack
 
@@ -123,7 +124,8 @@ class Hints:
                 )
                 self._lines = await self._open_lines(self._connection)
             except Exception as error:  # the loop's edge: whatever it was, the next attempt may go better
-                _log.warning("broker.unavailable", error=repr(error.__cause__ or error))
+                cause = error.__cause__ if isinstance(error, UnavailableError) else error
+                _log.warning("broker.unavailable", error=repr(cause))
                 await self._start_over()
         _log.info("broker.connected", name=name)
 

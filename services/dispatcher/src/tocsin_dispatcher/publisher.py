@@ -44,10 +44,10 @@ class Publisher:
         """Declares the topology, so that nothing is ever published into a void."""
         # Without on_return_raises an unroutable publish counts as done.
         channel = connection.channel(publisher_confirms=True, on_return_raises=True)
-        asking = connection.channel()
         async with broker.call():
             await channel.initialize()
             exchange, _ = await topology.declare_jobs(channel)
+            asking = connection.channel()
             await asking.initialize()
         return cls(connection, channel, asking, exchange, window=window, timeout_s=timeout_s)
 

@@ -28,7 +28,7 @@ from tocsin_dispatcher.sender.tiers import Waits
 
 RETRY_S = 0.5
 CANCEL_TIMEOUT_S = 5
-ACK_TIMEOUT_S = 5
+ACK_TIMEOUT_S = 5  # nothing answers an ack: only a full socket holds one up
 
 _log = structlog.get_logger(__name__)
 
