@@ -18,6 +18,7 @@ class Relay:
         self._port = 0
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._last_words = b""
 
     async def __aenter__(self) -> Self:
         await self.restore()
@@ -49,6 +50,10 @@ class Relay:
     def freeze(self) -> None:
         """Pass nothing on."""
         self._flowing.clear()
+
+    def freeze_before(self, words: bytes) -> None:
+        """Freeze when somebody says `words`: they are not passed on."""
+        self._last_words = words
 
     def thaw(self) -> None:
         """Pass on again, with what was held."""
@@ -82,6 +87,9 @@ class Relay:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(65_536):
+            if self._last_words and self._last_words in chunk:
+                self._last_words = b""
+                self.freeze()
             await self._flowing.wait()
             writer.write(chunk)
             await writer.drain()

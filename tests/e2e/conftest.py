@@ -72,13 +72,22 @@ async def start(environment: dict[str, str], request: pytest.FixtureRequest) -> 
         *command: str,
         dies_at: Failpoint | None = None,
         freezes_at: Failpoint | None = None,
+        cancels_at: Failpoint | None = None,
         nth: int = 1,
         folder: Path | None = None,
         **changes: str,
     ) -> Tocsin:
         env = environment | changes
         running.append(
-            await Tocsin.start(*command, env=env, dies_at=dies_at, freezes_at=freezes_at, nth=nth, folder=folder)
+            await Tocsin.start(
+                *command,
+                env=env,
+                dies_at=dies_at,
+                freezes_at=freezes_at,
+                cancels_at=cancels_at,
+                nth=nth,
+                folder=folder,
+            )
         )
         return running[-1]
 

@@ -43,15 +43,16 @@ class Tocsin:
         env: Mapping[str, str],
         dies_at: Failpoint | None = None,
         freezes_at: Failpoint | None = None,
+        cancels_at: Failpoint | None = None,
         nth: int = 1,
         folder: Path | None = None,
     ) -> "Tocsin":
-        """Run a console script, e.g. `tocsin-dispatcher send`; it may die or freeze when it is at a failpoint.
+        """Run a console script, e.g. `tocsin-dispatcher send`; it may be hit when it is at a failpoint.
 
-        It runs in `folder`, or where the tests do.
+        There it dies, freezes, or cancels the task that has got there. It runs in `folder`, or where the tests do.
         """
-        blow = "SIGKILL" if dies_at is not None else "SIGSTOP"
-        failpoint = dies_at or freezes_at
+        blow = "SIGKILL" if dies_at is not None else "SIGSTOP" if freezes_at is not None else "CANCEL"
+        failpoint = dies_at or freezes_at or cancels_at
         armed = [sys.executable, "-P", ARMED, blow, failpoint, str(nth), command[0]]
         process = await asyncio.create_subprocess_exec(
             *(armed if failpoint is not None else [BIN / command[0]]),

@@ -3,10 +3,17 @@
 Here the moment is not chosen, or lies outside the process: `test_crash_points` has the exact ones.
 """
 
+import asyncio
 from datetime import timedelta
 
-from e2e.stage import Stage
+import pytest
+
+from e2e.conftest import Start
+from e2e.stage import Role, Stage
+from tocsin_common.failpoints import Failpoint
 from tocsin_local.script import NO_ANSWER, Script
+
+ENDS_WITHIN_S = 30
 
 
 async def test_a_scheduler_that_is_killed_is_followed_by_a_standby_that_misses_nothing(stage: Stage, start):
@@ -65,6 +72,32 @@ async def test_a_sender_that_is_stopped_finishes_its_posts(stage: Stage):
     await stage.start("send")
 
     assert (status, answered) == (0, True)
+    assert (await stage.settle()).problems() == []
+
+
+@pytest.mark.parametrize(
+    ("role", "other", "failpoint", "loop"),
+    [
+        pytest.param("send", "schedule", "sender.claimed", "claiming", id="sender"),
+        pytest.param("schedule", "send", "scheduler.rows_due", "leading", id="leader"),
+        pytest.param("schedule", None, "scheduler.swept", "sweeping", id="sweeper"),
+    ],
+)
+async def test_a_process_in_which_a_loop_ends_by_itself_ends_with_an_error_and_loses_nothing(
+    stage: Stage, start: Start, role: Role, other: Role | None, failpoint: Failpoint, loop: str
+):
+    if other is not None:
+        await stage.start(other)
+    process = await start("tocsin-dispatcher", role, cancels_at=failpoint, SWEEP_PATIENCE_S="0.1")
+    await stage.create_task()
+
+    status = await asyncio.wait_for(process.ended(), ENDS_WITHIN_S)
+    for dispatcher in ("schedule", "send"):
+        if dispatcher != other:
+            await stage.start(dispatcher)
+
+    assert status == 1
+    assert [line["loops"] for line in process.all_logged("loop.ended")] == [[loop]]
     assert (await stage.settle()).problems() == []
 
 

@@ -174,3 +174,23 @@ async def test_what_no_sender_can_read_is_shown_with_what_is_known_of_it(rabbitm
     assert UUID(unknown.headers["task-id"]) == job.task_id
     assert UUID(unknown.headers["execution-id"]) == execution_id(job.task_id, job.scheduled_for)
     assert unknown.headers["scheduled-for"] == iso_utc(job.scheduled_for)
+
+
+@pytest.mark.usefixtures("scheduler")
+async def test_what_no_sender_can_read_stays_until_it_can_be_shown_and_holds_up_nothing(
+    rabbitmq_url: str, receiver: Receiver, sender: Tocsin, create_task, dead: Dead
+):
+    async with await aio_pika.connect(rabbitmq_url) as connection:
+        channel = await connection.channel()
+        exchange = await channel.get_exchange(topology.JOBS_EXCHANGE)
+        await channel.queue_delete(topology.DEAD_QUEUE)
+        await channel.declare_queue(topology.DEAD_QUEUE, durable=True)  # another one, which nothing leads to
+        await exchange.publish(aio_pika.Message(b"no JSON"), routing_key=topology.WORK_QUEUE)
+        await sender.logged("topology.not_declared")
+
+        await create_task(receiver.add().url)
+        await receiver.wait_for_answers(3)
+        await channel.queue_delete(topology.DEAD_QUEUE)
+
+    [unreadable] = await dead(1)
+    assert unreadable.body == b"no JSON"

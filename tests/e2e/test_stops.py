@@ -58,6 +58,30 @@ async def test_a_leader_that_stops_while_the_broker_is_away_releases_its_lease(
     await scheduler.logged("lease.released")
 
 
+@pytest.mark.parametrize(
+    ("role", "other", "is_up"),
+    [
+        pytest.param("schedule", "send", "scheduler.leading", id="scheduler"),
+        pytest.param("send", "schedule", "sender.consuming", id="sender"),
+    ],
+)
+async def test_a_process_whose_broker_is_silent_stops_in_time(
+    start, environment, receiver, create_task, database, role: str, other: str, is_up: str
+):
+    await start("tocsin-dispatcher", other)
+    async with Relay(environment["RABBITMQ_URL"]) as relay:
+        process = await start("tocsin-dispatcher", role, RABBITMQ_URL=relay.url, DRAIN_TIMEOUT_S="5")
+        await process.logged(is_up)
+        await create_task(receiver.add().url)
+        await receiver.wait_for_posts(1)
+        relay.freeze()
+        await becomes_true(database, WATERMARK_STANDS_STILL if role == "schedule" else WORK_PILES_UP)
+
+        status = await asyncio.wait_for(process.stop(), STOP_WITHIN_S)
+
+    assert status == 0
+
+
 async def test_a_sender_that_cannot_record_stops_in_time(
     start, environment, receiver, create_task, database, scheduler
 ):

@@ -42,9 +42,13 @@ class Burst:
         ids = await write_tasks(self._database, sealer, self.webhook.url, [task] * self.size, now)
         self.executions = {execution_id(task_id, self.instant) for task_id in ids}
 
+    async def begin(self) -> None:
+        """Let it be emitted."""
+        await self._database.execute(RESUME)
+
     async def begin_until_frozen(self, leader: Tocsin) -> None:
         """Let `leader` emit it until it freezes, in the middle."""
-        await self._database.execute(RESUME)
+        await self.begin()
         await leader.frozen()
         rows, is_unfinished = await self._database.fetchrow(PROGRESS, self.instant)
         assert 0 < rows < self.size

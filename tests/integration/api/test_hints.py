@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,8 @@ from tocsin_common.topology import (
     declare_jobs,
 )
 from waiting import eventually
+
+OPENS_A_CHANNEL = b"\0\x14\0\x0a"  # AMQP's class and method
 
 Messages = asyncio.Queue[AbstractIncomingMessage]
 
@@ -184,6 +186,26 @@ async def test_rabbitmq_that_starts_after_the_api_gets_hints(
             assert json.loads((await get(messages)).body)["taskId"] == created.json()["id"]
 
 
+async def test_rabbitmq_that_falls_silent_while_the_api_connects_is_connected_to_later(
+    settings: ApiSettings, rabbitmq_url: str
+) -> None:
+    async with Relay(rabbitmq_url) as relay:
+        relay.freeze_before(OPENS_A_CHANNEL)
+        with capture_logs() as log:
+            async with serve(
+                msgspec.structs.replace(settings, rabbitmq_url=relay.url, rabbitmq_heartbeat_s=1)
+            ) as client:
+                lost = await eventually(lambda: line_of(log, "broker.unavailable"))
+                relay.thaw()
+                await until(client, "connected")
+
+    assert lost["error"].startswith("CallLostError(")
+
+
+async def line_of(log: list[MutableMapping[str, Any]], event: str) -> MutableMapping[str, Any] | None:
+    return next((line for line in log if line["event"] == event), None)
+
+
 async def test_rabbitmq_that_takes_nothing_holds_up_neither_a_request_nor_the_stop(
     settings: ApiSettings, rabbitmq_url: str, new_task: dict[str, Any]
 ) -> None:
@@ -199,6 +221,31 @@ async def test_rabbitmq_that_takes_nothing_holds_up_neither_a_request_nor_the_st
 
     assert answer.status_code == 201
     assert [line["revision"] for line in log if line["event"] == "hint.lost"] == [1]
+
+
+async def test_hint_under_way_when_rabbitmq_falls_silent_is_lost_aloud_and_later_ones_arrive(
+    settings: ApiSettings, rabbitmq_url: str, messages: Messages, new_task: dict[str, Any]
+) -> None:
+    async with Relay(rabbitmq_url) as relay:
+        patient = msgspec.structs.replace(
+            settings, rabbitmq_url=relay.url, hint_timeout_s=60, rabbitmq_heartbeat_s=1
+        )
+        with capture_logs() as log:
+            async with serve(patient) as client:
+                await until(client, "connected")
+                relay.freeze()
+                await client.post("/api/tasks", json=new_task)
+                await until(client, "away")
+                relay.thaw()
+                await until(client, "connected")
+                after = await client.post("/api/tasks", json=new_task)
+                hinted = [json.loads((await get(messages)).body)["taskId"]]
+                while hinted[-1] != after.json()["id"]:  # the lost one was held up on its way, no more
+                    hinted.append(json.loads((await get(messages)).body)["taskId"])
+
+    assert [line["reason"] for line in log if line["event"] == "hint.lost"] == [
+        "CallLostError('RabbitMQ fell silent or hung up in the middle of a call')"
+    ]
 
 
 async def test_pause_and_resume_wake_the_schedulers_however_often_they_are_asked_for(

@@ -126,6 +126,40 @@ async def test_a_connection_that_broke_comes_back_by_itself(rabbitmq_url):
         await channel.declare_queue("after", exclusive=True, timeout=WAIT_S)
 
 
+async def test_a_call_to_a_broker_that_falls_silent_is_lost_and_the_next_one_is_answered(rabbitmq_url):
+    async with (
+        Relay(rabbitmq_url) as relay,
+        await broker.connect(relay.url, name="x", timeout_s=WAIT_S, heartbeat_s=1) as connection,
+    ):
+        channel = await connection.channel()
+        exchange, queue = await topology.declare_jobs(channel)
+        relay.freeze()
+        calls = [
+            asyncio.create_task(lost_call(exchange.publish(Message(b"x"), routing_key=topology.WORK_QUEUE))),
+            asyncio.create_task(lost_call(queue.consume(ack))),
+            asyncio.create_task(lost_call(channel.set_qos(prefetch_count=1))),
+        ]
+
+        async with asyncio.timeout(WAIT_S):
+            errors = await asyncio.gather(*calls)
+        relay.thaw()
+
+        assert [type(error) for error in errors] == [broker.CallLostError] * 3
+        async with broker.call(WAIT_S):
+            await channel.ready()
+            await exchange.publish(Message(b"x"), routing_key=topology.WORK_QUEUE)
+
+
+async def lost_call(asked: Awaitable[Any]) -> Exception | None:
+    """What comes of `asked` instead of an answer."""
+    try:
+        async with broker.call():
+            await asked
+    except broker.BROKER_ERRORS as error:
+        return error
+    return None
+
+
 async def test_an_attempt_that_is_broken_off_does_not_go_on_in_the_background():
     reached, left = asyncio.Event(), asyncio.Event()
 

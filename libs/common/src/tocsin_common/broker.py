@@ -2,20 +2,28 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractRobustConnection, TimeoutType
 
-from tocsin_common.errors import UnavailableError
+from tocsin_common.errors import TocsinError, UnavailableError
 
 RETRY_S = 0.5
 HEARTBEAT_S = 10
 
+
+class CallLostError(TocsinError):
+    """The connection was given up in the middle of a call: whether RabbitMQ has done it nobody knows."""
+
+
 BROKER_ERRORS = (
     OSError,
     TimeoutError,
+    CallLostError,
     aio_pika.exceptions.AMQPError,
     aio_pika.exceptions.ChannelInvalidStateError,
     aio_pika.exceptions.DeliveryError,
@@ -37,12 +45,40 @@ class _Connection(aio_pika.RobustConnection):
             raise
 
 
+@asynccontextmanager
+async def call(timeout_s: float | None = None) -> AsyncIterator[None]:
+    """Stands around everything that is asked of RabbitMQ: whatever goes wrong in it is one of BROKER_ERRORS.
+
+    What takes longer than `timeout_s` is a TimeoutError. That is ours, because a robust channel waits for its
+    connection without one. None leaves it to the heartbeats: a call ends with its connection.
+    """
+    cancelled_before = _cancellations()  # not always 0: a TaskGroup that failed may leave one behind
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except (asyncio.CancelledError, Exception) as error:
+        if _cancellations() > cancelled_before:  # somebody wants the task to end, whatever aiormq made of that
+            raise asyncio.CancelledError from error
+        # When it gives a connection up, aiormq ends the calls under way: with a CancelledError where the server
+        # fell silent, with a bare Exception where its last words had just been read. Nobody wants the task to
+        # end then, and a TaskGroup would not even notice that it did.
+        if isinstance(error, asyncio.CancelledError) or type(error) is Exception:
+            raise CallLostError("RabbitMQ fell silent or hung up in the middle of a call") from error
+        raise
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
 async def connect(
-    rabbitmq_url: str, *, name: str, timeout_s: float, description: str = ""
+    rabbitmq_url: str, *, name: str, timeout_s: float, description: str = "", heartbeat_s: int = HEARTBEAT_S
 ) -> AbstractRobustConnection:
     """A connection that reconnects by itself and shows as `name`, with `description`, in the management console.
 
-    Waits up to `timeout_s` for RabbitMQ to answer, then raises UnavailableError.
+    Waits up to `timeout_s` for RabbitMQ to answer, then raises UnavailableError. A connection on which nothing
+    came for 3 * (`heartbeat_s` + 1) seconds is given up and made anew.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -50,7 +86,7 @@ async def connect(
             return await aio_pika.connect_robust(
                 rabbitmq_url,
                 timeout=5,
-                heartbeat=HEARTBEAT_S,
+                heartbeat=heartbeat_s,
                 reconnect_interval=1,
                 client_properties={
                     "connection_name": name,

@@ -45,6 +45,8 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
 
     database_pool_size: Annotated[int, Meta(ge=4, le=100)] = 10
     rabbitmq_url: Secret
+    rabbitmq_heartbeat_s: Annotated[int, Meta(ge=1, le=60)] = 10
+    """A connection on which RabbitMQ is silent for three times this and 3 s more is given up and made anew."""
     allowed_webhook_hosts: str = ""
     """Comma-separated host names to post to besides Discord's."""
     allow_local_webhooks: bool = False

@@ -118,7 +118,11 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
             stack.push_async_callback(database.close_pool, pool)
             keys.show(sealer)
             hints = await stack.enter_async_context(
-                Hints(settings.rabbitmq_url, timeout_s=settings.hint_timeout_s)
+                Hints(
+                    settings.rabbitmq_url,
+                    timeout_s=settings.hint_timeout_s,
+                    heartbeat_s=settings.rabbitmq_heartbeat_s,
+                )
             )
             key_ring = await stack.enter_async_context(KeyRing(pool, settings.api_key))
             counts = await stack.enter_async_context(Counts(settings.redis))

@@ -18,6 +18,7 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustConnection
 
 from tocsin_common import broker, topology
+from tocsin_common.errors import UnavailableError
 from tocsin_common.identity import ANNOUNCES_CHANGES, process_name
 from tocsin_common.messages import Job, JobMessage, ScheduleChange, encode, iso_utc, pack
 
@@ -45,9 +46,10 @@ class _Hint(NamedTuple):
 class Hints:
     """Connects in the background for as long as that takes; the API serves without RabbitMQ."""
 
-    def __init__(self, rabbitmq_url: str, *, timeout_s: float) -> None:
+    def __init__(self, rabbitmq_url: str, *, timeout_s: float, heartbeat_s: int) -> None:
         self._url = rabbitmq_url
         self._timeout_s = timeout_s
+        self._heartbeat_s = heartbeat_s
         self._connection: AbstractRobustConnection | None = None
         self._lines: dict[str, _Line] = {}
         self._pending: set[asyncio.Task[None]] = set()
@@ -61,10 +63,7 @@ class Hints:
     ) -> None:
         self._connecting.cancel()
         await asyncio.gather(self._connecting, *self._pending, return_exceptions=True)
-        if self._connection is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._timeout_s):
-                    await self._connection.close()
+        await self._close()
 
     @property
     def connected(self) -> bool:
@@ -104,7 +103,7 @@ class Hints:
             _log_loss(hint, "RabbitMQ was never connected")
             return
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with broker.call(self._timeout_s):
                 await line.channel.ready()  # RabbitMQ may be back in time
                 # A hint of a change without a scheduler is nobody's; a job without the work queue is lost.
                 mandatory = hint.line == topology.JOBS_EXCHANGE
@@ -117,28 +116,39 @@ class Hints:
         while not self._lines:
             try:
                 self._connection = await broker.connect(
-                    self._url, name=name, timeout_s=0, description=ANNOUNCES_CHANGES.description
+                    self._url,
+                    name=name,
+                    timeout_s=0,
+                    description=ANNOUNCES_CHANGES.description,
+                    heartbeat_s=self._heartbeat_s,
                 )
                 self._lines = await self._open_lines(self._connection)
             except Exception as error:  # the loop's edge: whatever it was, the next attempt may go better
-                _log.warning("broker.unavailable", error=repr(error.__cause__ or error))
+                cause = error.__cause__ if isinstance(error, UnavailableError) else error
+                _log.warning("broker.unavailable", error=repr(cause))
                 await self._start_over()
         _log.info("broker.connected", name=name)
 
     async def _open_lines(self, connection: AbstractRobustConnection) -> dict[str, _Line]:
         """The queue of jobs is the dispatcher's to declare: until it has, they come back as unroutable."""
-        for_changes = await connection.channel()
-        for_jobs = await connection.channel(on_return_raises=True)
-        return {
-            topology.CHANGES_EXCHANGE: _Line(for_changes, await topology.declare_changes(for_changes)),
-            topology.JOBS_EXCHANGE: _Line(for_jobs, await topology.declare_jobs_exchange(for_jobs)),
-        }
+        async with broker.call():
+            for_changes = await connection.channel()
+            for_jobs = await connection.channel(on_return_raises=True)
+            return {
+                topology.CHANGES_EXCHANGE: _Line(for_changes, await topology.declare_changes(for_changes)),
+                topology.JOBS_EXCHANGE: _Line(for_jobs, await topology.declare_jobs_exchange(for_jobs)),
+            }
 
     async def _start_over(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        await self._close()
+        self._connection = None
         await asyncio.sleep(CONNECT_RETRY_S)
+
+    async def _close(self) -> None:
+        if self._connection is not None:
+            with suppress(*broker.BROKER_ERRORS):  # it is given up in any case
+                async with broker.call(self._timeout_s):
+                    await self._connection.close()
 
 
 def _announcement(jobs: JobMessage, queue: str) -> _Hint:

@@ -56,6 +56,7 @@ async def _connect_broker(settings: Settings, name: str, purpose: Purpose) -> Ab
         name=purpose.name(name),
         timeout_s=settings.connect_timeout_s,
         description=purpose.description,
+        heartbeat_s=settings.rabbitmq_heartbeat_s,
     )
 
 

@@ -9,11 +9,12 @@ import aio_pika
 import structlog
 from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustConnection, HeadersType
 
-from tocsin_common import topology
+from tocsin_common import broker, topology
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.messages import Job, JobMessage, encode, execution_id, iso_utc
 
 RETRY_S = 0.2
+PATIENT_RETRY_S = 2  # nobody waits for it
 
 _log = structlog.get_logger(__name__)
 
@@ -43,22 +44,24 @@ class Publisher:
         """Declares the topology, so that nothing is ever published into a void."""
         # Without on_return_raises an unroutable publish counts as done.
         channel = connection.channel(publisher_confirms=True, on_return_raises=True)
-        await channel.initialize()
-        exchange, _ = await topology.declare_jobs(channel)
-        asking = connection.channel()
-        await asking.initialize()
+        async with broker.call():
+            await channel.initialize()
+            exchange, _ = await topology.declare_jobs(channel)
+            asking = connection.channel()
+            await asking.initialize()
         return cls(connection, channel, asking, exchange, window=window, timeout_s=timeout_s)
 
     async def ready(self) -> None:
         """Returns once the broker can be published to."""
-        await self._channel.ready()
+        async with broker.call():
+            await self._channel.ready()
 
     async def depth(self, queue: str) -> int:
         """How many messages wait in `queue`, as the broker says now."""
         # A channel for this alone, since a missing queue closes it, and always the same one, since each leaves
         # something behind in its connection. The plain channel below the robust one is asked: that would answer
         # from its cache.
-        async with asyncio.timeout(self._timeout_s):
+        async with broker.call(self._timeout_s):
             plain = await self._asking.get_underlay_channel()
             answer = await plain.queue_declare(queue, passive=True)
         return answer.message_count or 0
@@ -67,10 +70,15 @@ class Publisher:
         """Publish to `queue` until every message is confirmed, however long the broker is away."""
         pending = await self.publish_all(messages, queue)
         while pending:
-            await asyncio.sleep(RETRY_S)
-            await self.ready()
-            await self._mend()
+            await self._recover(RETRY_S)
             pending = await self.publish_all(pending, queue)
+
+    async def insist_on_body(self, body: bytes, queue: str, headers: HeadersType) -> None:
+        """The same for what is no job message, as it came."""
+        await self._window.acquire()
+        while not await self._publish(body, queue, headers):
+            await self._recover(PATIENT_RETRY_S)
+            await self._window.acquire()
 
     async def publish_all(
         self,
@@ -107,15 +115,12 @@ class Publisher:
         headers: HeadersType = {name: value for name, value in known.items() if value is not None}
         await self.publish_all([JobMessage(jobs=[job])], topology.DEAD_QUEUE, headers)
 
-    async def publish_body(self, body: bytes, queue: str, headers: HeadersType) -> bool:
-        """Publish what is no job message, as it came; returns whether it was confirmed."""
-        await self._window.acquire()
-        return await self._publish(body, queue, headers)
-
-    async def _mend(self) -> None:
-        """Declare anew what an operator may have deleted."""
+    async def _recover(self, wait_s: float) -> None:
+        """Wait until publishing may go better, and declare anew what an operator may have deleted."""
+        await asyncio.sleep(wait_s)
+        await self.ready()
         try:
-            async with asyncio.timeout(self._timeout_s), self._connection.channel() as channel:
+            async with broker.call(self._timeout_s), self._connection.channel() as channel:
                 await topology.declare_jobs(channel)
         except BROKER_ERRORS as error:
             _log.warning("topology.not_declared", error=repr(error))
@@ -131,8 +136,7 @@ class Publisher:
             headers=headers,
         )
         try:
-            # The timeout is ours: a robust channel waits for its connection without one.
-            async with asyncio.timeout(self._timeout_s):
+            async with broker.call(self._timeout_s):
                 await self._exchange.publish(message, routing_key=queue, mandatory=True)
         except BROKER_ERRORS as error:
             _log.debug("publish.failed", queue=queue, error=repr(error))

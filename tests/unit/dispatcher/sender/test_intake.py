@@ -37,12 +37,13 @@ class Stage:
 
     async def run(self) -> None:
         """Until all that is in the inbox has been taken."""
-        running = asyncio.create_task(self.intake.run())
+        running, starting = map(asyncio.create_task, (self.intake.run(), self.intake.start_posts()))
         for _ in range(50):  # turns of the loop: nothing here waits for anything else
             await asyncio.sleep(0)
         self.inbox.close()
         await running
         await self.intake.drain(running, 5)
+        starting.cancel()
 
     async def admit(self, jobs: Collection[Job]) -> Passed:
         self.asked.append(list(jobs))

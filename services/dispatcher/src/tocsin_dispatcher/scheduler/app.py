@@ -1,7 +1,7 @@
 """SHELL. The composition root of the role `schedule`: builds everything, leads whenever it may."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
+from tocsin_dispatcher.loops import until
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler import hints
 from tocsin_dispatcher.scheduler.emitter import BrokenOffError, Emitter
@@ -28,7 +29,7 @@ from tocsin_dispatcher.scheduler.sweeper import Sweeper
 RELEASE_TIMEOUT_S = 1
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
-"""What runs beside the leader for as long as its term lasts."""
+"""What runs beside the leader for as long as its term lasts, under a name."""
 
 _log = structlog.get_logger(__name__)
 
@@ -51,8 +52,8 @@ async def serve(settings: SchedulerSettings, connections: Connections, name: str
     scheduler = await _build(settings, connections, name, wake)
     _log.info("scheduler.started", holder=scheduler.lease.holder)
     async with asyncio.TaskGroup() as group:
-        turns = group.create_task(scheduler.take_turns(stop))
-        await stop.wait()
+        turns = group.create_task(scheduler.take_turns(stop), name="taking turns")
+        await until(stop, turns)
         wake.set()
         await asyncio.wait({turns}, timeout=settings.drain_timeout_s)
         turns.cancel()
@@ -83,7 +84,12 @@ async def _build(
     leader = Leader(lease, feed, emitter, publisher, clock, wake, settings)
     sweeper = Sweeper(pool, lease, partitions, publisher, settings)
     keep_ahead = partial(partitions.keep_ahead, clock, settings.partition_days_ahead)
-    return Scheduler(lease, feed, leader, [lease.keep, sweeper.run, keep_ahead], wake, settings)
+    beside: dict[str, Loop] = {
+        "renewing the lease": lease.keep,
+        "sweeping": sweeper.run,
+        "making partitions": keep_ahead,
+    }
+    return Scheduler(lease, feed, leader, beside, wake, settings)
 
 
 class Scheduler:
@@ -94,7 +100,7 @@ class Scheduler:
         lease: Lease,
         feed: Feed,
         leader: Leader,
-        beside: list[Loop],
+        beside: Mapping[str, Loop],
         wake: asyncio.Event,
         settings: SchedulerSettings,
     ) -> None:
@@ -142,8 +148,10 @@ class Scheduler:
     async def _serve_a_term(self, standing: Standing, stop: asyncio.Event) -> None:
         try:
             async with asyncio.TaskGroup() as term:
-                others = [term.create_task(loop()) for loop in self._beside]
-                await self._leader.lead(standing, stop)
+                leading = term.create_task(self._leader.lead(standing, stop), name="leading")
+                others = [term.create_task(loop(), name=name) for name, loop in self._beside.items()]
+                await until(stop, leading, *others)
+                await asyncio.wait({leading})  # which finishes its instant
                 for task in others:
                     task.cancel()
         except* (LeaseLostError, DatabaseChangedError, BrokenOffError, OutsidePartitionsError) as group:

@@ -40,8 +40,8 @@ class Sweeper:
         """Sweep at every interval; the first time with the patience that senders need after an outage."""
         await asyncio.sleep(self._settings.sweep_outage_patience_s)
         while True:
-            await self._publisher.ready()
             try:
+                await self._publisher.ready()
                 await self.give_up()
                 await self.finish_once()
                 await self.announce_again()

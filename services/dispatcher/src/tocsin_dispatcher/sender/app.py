@@ -16,6 +16,7 @@ from tocsin_common.identity import PARKS_RETRIES, TAKES_JOBS, process_name
 from tocsin_common.settings import SenderSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
+from tocsin_dispatcher.loops import until
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import intake
 from tocsin_dispatcher.sender.backoff import Backoff
@@ -111,7 +112,7 @@ async def _deliver(
     deliveries = Deliveries(
         pool, gate, starts, poster, recorder, waits, publisher, auto_disable_after=settings.auto_disable_after
     )
-    queue = await intake.open_queue(await connections.consuming.channel(), prefetch=settings.prefetch)
+    queue = await intake.open_queue(connections.consuming, prefetch=settings.prefetch)
     parts = (queue, inbox, gate, starts, waits, recorder, deliveries, publisher)
     sender = Intake(pool, *parts, consumer_tag=TAKES_JOBS.name(name))
     await _deliver_until(stop, sender, inbox, recorder, settings.drain_timeout_s)
@@ -152,12 +153,14 @@ async def _deliver_until(
     stop: asyncio.Event, sender: Intake, inbox: Inbox, recorder: Recorder, drain_timeout_s: float
 ) -> None:
     async with asyncio.TaskGroup() as loops:
-        recording = loops.create_task(recorder.run())
-        claiming = loops.create_task(sender.run())
+        recording = loops.create_task(recorder.run(), name="recording")
+        claiming = loops.create_task(sender.run(), name="claiming")
+        starting = loops.create_task(sender.start_posts(), name="starting")
         await sender.consume()
-        await stop.wait()
+        await until(stop, recording, claiming, starting)
         _log.info("sender.draining")
         await sender.stop_consuming()
         inbox.close()
         await sender.drain(claiming, drain_timeout_s)
+        starting.cancel()
         recording.cancel()

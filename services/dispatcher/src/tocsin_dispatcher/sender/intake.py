@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 import msgspec
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
 
-from tocsin_common import failpoints, topology
+from tocsin_common import broker, failpoints, topology
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
 from tocsin_common.messages import MAX_JOBS, Job, decode_jobs
@@ -27,6 +27,7 @@ from tocsin_dispatcher.sender.tiers import Waits
 
 RETRY_S = 0.5
 CANCEL_TIMEOUT_S = 5
+ACK_TIMEOUT_S = 5  # nothing answers an ack: only a full socket holds one up
 
 _log = structlog.get_logger(__name__)
 
@@ -62,17 +63,15 @@ class Intake:
 
     async def consume(self) -> None:
         """Let the broker send job messages."""
-        await self._queue.consume(
-            self._receive, consumer_tag=self._consumer_tag, timeout=topology.DECLARE_TIMEOUT_S
-        )
+        async with broker.call(topology.DECLARE_TIMEOUT_S):
+            await self._queue.consume(self._receive, consumer_tag=self._consumer_tag)
         _log.info("sender.consuming", queue=self._queue.name)
 
     async def stop_consuming(self) -> None:
         """Let the broker send no more, and hand back what was not claimed."""
         messages = self._inbox.take_messages()
         try:
-            # The timeout is ours: a robust channel waits for its connection without one.
-            async with asyncio.timeout(CANCEL_TIMEOUT_S):
+            async with broker.call(CANCEL_TIMEOUT_S):
                 await self._queue.cancel(self._consumer_tag)
                 for message in messages + self._inbox.take_messages():
                     await message.nack(requeue=True)
@@ -80,13 +79,16 @@ class Intake:
             _log.info("messages.returned_by_broker", error=repr(error))
 
     async def run(self) -> None:
-        """Claim and start POSTs until the inbox is closed; never broken off between a claim and its POSTs."""
-        async with asyncio.TaskGroup() as loops:
-            starting = loops.create_task(self._start_posts())
-            while taken := await self._inbox.take(MAX_JOBS):
-                await self._start(taken)
-            await self._starts.all_begun()
-            starting.cancel()
+        """Claim until the inbox is closed; never broken off between a claim and its POSTs."""
+        while taken := await self._inbox.take(MAX_JOBS):
+            await self._start(taken)
+        await self._starts.all_begun()
+
+    async def start_posts(self) -> None:
+        """Begin what was claimed, for ever."""
+        while True:
+            for grant in await self._starts.take():
+                self._run(self._deliveries.deliver(grant))
 
     async def drain(self, claiming: asyncio.Task[None], timeout_s: float) -> None:
         """Wait for `run`, which is `claiming`, and for the POSTs under way, at most `timeout_s`."""
@@ -106,7 +108,8 @@ class Intake:
             jobs = decode_jobs(message.body).jobs
         except msgspec.DecodeError as error:
             _log.error("message.malformed", error=str(error))
-            await self._publisher.publish_body(
+            # No row would bring it back: unacked, it stays one of the prefetch until it is stored there.
+            await self._publisher.insist_on_body(
                 message.body, topology.DEAD_QUEUE, {"reason": f"malformed: {error}"}
             )
             await _ack(message)
@@ -163,11 +166,6 @@ class Intake:
         if passed.moved:
             self._inbox.put(Delivery(list(passed.moved), None))
 
-    async def _start_posts(self) -> None:
-        while True:
-            for grant in await self._starts.take():
-                self._run(self._deliveries.deliver(grant))
-
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._running.add(task)
@@ -201,15 +199,18 @@ class Intake:
         return True
 
 
-async def open_queue(channel: AbstractChannel, *, prefetch: int) -> AbstractQueue:
-    """The work queue on a channel that holds at most `prefetch` messages."""
-    await channel.set_qos(prefetch_count=prefetch)
-    _, queue = await topology.declare_jobs(channel)
+async def open_queue(connection: AbstractConnection, *, prefetch: int) -> AbstractQueue:
+    """The work queue on a channel of its own, which holds at most `prefetch` messages."""
+    async with broker.call():
+        channel = await connection.channel()
+        await channel.set_qos(prefetch_count=prefetch)
+        _, queue = await topology.declare_jobs(channel)
     return queue
 
 
 async def _ack(message: AbstractIncomingMessage) -> None:
     try:
-        await message.ack()
+        async with broker.call(ACK_TIMEOUT_S):
+            await message.ack()
     except BROKER_ERRORS as error:  # it comes again, and the claim drops it
         _log.info("ack.failed", error=repr(error))
