@@ -487,6 +487,15 @@ async def test_only_what_may_be_claimed_is_ready_and_can_be_postponed(
     assert await claims.ready([job]) == []
 
 
+async def test_what_is_postponed_was_not_forgotten_so_sweeps_begin_anew(claims, add_task, add_execution, pool):
+    job = await add_execution(await add_task())
+    await pool.execute("UPDATE executions SET sweeps = 5, has_waited = true")
+
+    await claims.postpone({job: Wait(0.0, is_turn=None)})
+
+    assert tuple(await pool.fetchrow("SELECT sweeps, has_waited FROM executions")) == (0, True)
+
+
 async def test_who_has_waited_for_its_turn_is_known_until_it_is_claimed(claims, add_task, add_execution, pool):
     first, second = [await add_execution(await add_task()) for _ in range(2)]
     await claims.postpone({first: Wait(0.0, is_turn=True), second: Wait(0.0, is_turn=False)})

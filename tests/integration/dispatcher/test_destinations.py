@@ -13,7 +13,7 @@ from tocsin_dispatcher.sender.destinations import MOST_REMEMBERED, Destinations
 from tocsin_dispatcher.sender.limits import NO_LIMIT, Told, Window
 from tocsin_dispatcher.sender.outcome import DEFAULT_WAITS_S, Verdict
 from tocsin_dispatcher.sender.post import Attempt
-from tocsin_dispatcher.sender.room import Breaker
+from tocsin_dispatcher.sender.room import PROBE_LOOK_S, Breaker
 from tocsin_dispatcher.sender.turns import MARGIN
 
 from .conftest import DAY
@@ -119,7 +119,7 @@ async def test_senders_that_ask_at_the_same_time_let_no_more_begin_than_the_limi
     asked = await asyncio.gather(*(each.ask(each.jobs(3)) for each in senders))
 
     waits = sorted(seconds for part in asked for seconds in part)
-    assert waits == nearly(*[0] * 5, *(FIRST_S + n * STEP_S if n < 3 else FIRST_S + 30 for n in range(13)))
+    assert waits == nearly(*[0] * 5, *(FIRST_S + n * STEP_S for n in range(13)))
 
 
 async def test_who_has_waited_goes_before_those_that_come_new(sender):
@@ -166,13 +166,13 @@ async def test_a_lone_post_is_not_counted(sender, pool):
     assert await pool.fetchval("SELECT window_used FROM destinations") == 0
 
 
-async def test_one_that_follows_a_lone_post_is_counted(sender, pool):
+async def test_one_that_follows_a_lone_post_is_counted_and_the_lone_one_with_it(sender, pool):
     await sender.learn(answered(Told(window=WINDOW)))
     sender.destinations.enter(HERE)
 
     assert await sender.ask(sender.jobs(1)) == [0]
 
-    assert await pool.fetchval("SELECT window_used FROM destinations") == 1
+    assert await pool.fetchval("SELECT window_used FROM destinations") == 2
 
 
 async def test_what_was_learned_is_written_once(sender, pool):
@@ -188,7 +188,7 @@ async def test_what_was_learned_is_written_once(sender, pool):
 
 async def test_a_limit_that_changed_is_believed_and_the_old_queue_forgotten(sender):
     await sender.learn(answered(Told(window=Window(1, 3600))))
-    assert await sender.ask(sender.jobs(2)) == pytest.approx([0, 3600 * MARGIN], abs=5)
+    assert await sender.ask(sender.jobs(3)) == pytest.approx([0, 3600 * MARGIN, 7200 * MARGIN], abs=5)
 
     await sender.learn(answered(Told(window=Window(5, 2))))
 
@@ -204,10 +204,66 @@ async def test_figures_of_another_bucket_are_forgotten(sender, pool):
 
 
 async def test_those_that_never_come_again_hold_up_nobody_for_long(sender, pool):
-    await sender.learn(answered(Told(window=Window(5, 2))))
-    await sender.ask(sender.jobs(1500))
+    await sender.learn(answered(Told(window=WINDOW)))
+    await sender.ask(sender.jobs(100))
+    await pool.execute("UPDATE destinations SET window_from = window_from - interval '75 s'")
 
-    assert await left_s(pool, "next_slot_at") < 35
+    assert await sender.ask(sender.jobs(5)) == [0] * 5
+
+
+async def test_a_lone_post_counts_as_soon_as_others_follow_it(sender):
+    await sender.learn(answered(Told(window=WINDOW)))
+    sender.destinations.enter(HERE)
+
+    assert await sender.ask(sender.jobs(6)) == nearly(0, 0, 0, 0, FIRST_S, FIRST_S + STEP_S)
+
+
+async def test_a_window_that_ends_a_little_later_at_the_receiver_is_closed_until_then(sender):
+    await sender.learn(answered(Told(window=WINDOW)))
+    await sender.ask(sender.jobs(5))
+
+    await sender.learn(answered(Told(is_used_up=True, resets_after_s=61.0)))
+
+    [wait_s] = await sender.ask(sender.jobs(1))
+    assert wait_s == pytest.approx(FIRST_S + 1.0, abs=0.5)
+
+
+async def test_a_window_that_is_used_up_is_closed_where_nothing_was_known(sender):
+    await sender.learn(answered(Told(is_used_up=True, resets_after_s=1.5)))
+
+    assert await sender.ask(sender.jobs(1)) == [pytest.approx(1.56, abs=0.3)]
+
+
+async def test_what_another_sender_learned_of_the_same_bucket_stays(sender, other_sender, pool):
+    await sender.learn(answered(Told(bucket="one", window=WINDOW)))
+
+    await other_sender.learn(answered(Told(bucket="one")))
+
+    assert await pool.fetchval("SELECT window_limit FROM destinations") == WINDOW.requests
+
+
+async def test_room_that_was_not_used_is_others_again(sender, other_sender):
+    await sender.learn(answered(Told(window=WINDOW)))
+    jobs = sender.jobs(5)
+    assert await sender.ask(jobs) == [0] * 5
+
+    await sender.destinations.release(jobs[3:])
+
+    assert await other_sender.ask(sender.jobs(3)) == nearly(0, 0, FIRST_S)
+
+
+async def test_room_that_was_used_or_whose_window_is_over_is_not_returned(sender, pool):
+    await sender.learn(answered(Told(window=WINDOW)))
+    posted, unposted = sender.jobs(1), sender.jobs(1)
+    await sender.ask([*posted, *unposted])
+    await sender.learn(answered(), HERE, posted[0])
+    await sender.destinations.release(posted)
+    assert await pool.fetchval("SELECT window_used FROM destinations") == 2
+    await pool.execute("UPDATE destinations SET window_from = clock_timestamp()")
+
+    await sender.destinations.release(unposted)
+
+    assert await pool.fetchval("SELECT window_used FROM destinations") == 2
 
 
 # --- A limit that is not known ----------------------------------------------------------------------------------
@@ -314,7 +370,7 @@ async def test_failures_in_a_row_block_and_one_job_is_the_probe_afterwards(sende
     assert await sender.ask(jobs) == nearly(10, 10, 10)
     await pool.execute("UPDATE destinations SET broken_until = clock_timestamp()")
 
-    assert await sender.ask(jobs) == nearly(0, 12, 12)
+    assert await sender.ask(jobs) == nearly(0, PROBE_LOOK_S, PROBE_LOOK_S)
     assert await other_sender.ask(sender.jobs(1, ELSEWHERE)) == nearly(12)
 
 
@@ -323,7 +379,7 @@ async def test_a_probe_that_was_not_posted_leaves_that_to_another(sender, other_
         await sender.learn(broken(now), ELSEWHERE)
     await pool.execute("UPDATE destinations SET broken_until = clock_timestamp()")
     jobs = sender.jobs(2, ELSEWHERE)
-    assert await sender.ask(jobs) == nearly(0, 12)
+    assert await sender.ask(jobs) == nearly(0, PROBE_LOOK_S)
 
     await sender.destinations.release(jobs[1:])
     assert await other_sender.ask(jobs[1:]) == nearly(12)
@@ -342,6 +398,51 @@ async def test_a_probe_that_was_posted_is_not_released(sender, pool, now):
     await sender.destinations.release([probe])
 
     assert await left_s(pool, "broken_until") == pytest.approx(20, abs=3)
+
+
+async def test_a_probe_that_got_a_sane_answer_is_not_released_into_a_later_block(sender, pool, now):
+    for _ in range(BREAKER.failures):
+        await sender.learn(broken(now), ELSEWHERE)
+    await pool.execute("UPDATE destinations SET broken_until = clock_timestamp()")
+    [probe] = sender.jobs(1, ELSEWHERE)
+    await sender.ask([probe])
+    await sender.learn(answered(), ELSEWHERE, probe)
+    for _ in range(BREAKER.failures):
+        await sender.learn(broken(now + timedelta(hours=1)), ELSEWHERE)
+
+    await sender.destinations.release([probe])
+
+    assert await left_s(pool, "broken_until") == pytest.approx(10, abs=3)
+
+
+async def test_a_block_that_began_after_it_was_looked_up_is_not_decided_away(sender, other_sender, pool, now):
+    jobs = sender.jobs(2)
+    await sender.learn(answered(Told(window=WINDOW)))
+    asking = await sender.destinations.that_must_ask(jobs)
+    for _ in range(BREAKER.failures):
+        await other_sender.learn(broken(now))
+
+    waits = await sender.destinations.admit([Asking(job, has_waited=False, now=now) for job in asking])
+
+    assert [wait.seconds for wait in waits.values()] == nearly(10, 10 + STEP_S)
+
+
+async def test_a_block_of_one_of_which_nothing_was_known_is_not_decided_away(sender, other_sender, now):
+    jobs = sender.jobs(2)
+    asking = await sender.destinations.that_must_ask(jobs)
+    await other_sender.learn(answered(Told(blocked_s=100)))
+
+    waits = await sender.destinations.admit([Asking(job, has_waited=False, now=now) for job in asking])
+
+    assert [wait.seconds for wait in waits.values()] == nearly(100, 100)
+
+
+async def test_where_one_failure_opens_the_breaker_the_first_one_does(pool, now):
+    destinations = Destinations(pool, breaker=BREAKER._replace(failures=1))
+
+    await destinations.learn(Job(SOME_TASK, DAY, ELSEWHERE), broken(now))
+
+    assert await left_s(pool, "broken_until") == pytest.approx(10, abs=3)
 
 
 async def test_each_failed_probe_doubles_the_block_up_to_the_most(sender, pool, now):

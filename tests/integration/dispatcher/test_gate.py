@@ -181,7 +181,7 @@ async def test_a_claim_that_ran_out_waits_for_a_block_as_well(stage, some_jobs, 
 
     passed = await here.gate.admit(jobs)
 
-    assert (passed.grants, passed.waits) == ((), [(jobs[0], pytest.approx(50, abs=5))])
+    assert (list(passed.grants), passed.waits) == ([], [(jobs[0], pytest.approx(50, abs=5))])
     assert tuple(await pool.fetchrow("SELECT state, lost_claims FROM executions")) == ("waiting", 1)
 
 
@@ -194,3 +194,79 @@ async def test_an_answer_that_the_database_refuses_stands_in_nobodys_way(stage, 
     assert [line["event"] for line in logs] == ["limit.not_shared"]
     assert "secret" not in str(logs)
     assert len((await here.gate.admit(jobs)).grants) == 1
+
+
+async def test_what_was_not_due_when_it_asked_is_not_claimed_although_it_is_due_by_then(stage, some_jobs, pool):
+    here = stage()
+    jobs = await some_jobs(6, HERE)
+    await here.gate.learn(jobs[0], answered(Told(window=Window(2, 60.0))))
+    await pool.execute("UPDATE executions SET next_at = clock_timestamp() + interval '0.2 s'")
+
+    passed = await here.gate.admit(jobs[:3])
+
+    assert (list(passed.grants), {job for job, _ in passed.not_due}) == ([], set(jobs[:3]))
+    assert await free_slots(here) == SLOTS
+
+
+async def test_those_behind_one_that_found_no_room_wait_with_it(stage, some_jobs, pool):
+    here, jobs = stage(), await some_jobs(60)
+    [first, *_] = (await here.gate.admit(jobs)).grants
+    await here.gate.learn(first.job, answered(Told(blocked_s=50)))
+    await here.gate.leave(first)
+
+    passed = await here.gate.admit(here.back)
+
+    assert (list(passed.grants), len(passed.waits)) == ([], 51)
+    assert await pool.fetchval("SELECT count(*) FROM executions WHERE state = 'waiting'") == 51
+
+
+async def test_those_behind_that_find_room_of_their_own_go_on_waiting_in_memory(stage, some_jobs, pool):
+    """They may not begin: there are as many in flight as may be."""
+    here = stage(posts_per_s=2)
+    await here.gate.learn((await some_jobs(1, HERE))[0], answered(Told(window=NO_LIMIT)))
+    jobs = await some_jobs(8, HERE)
+
+    passed = await here.gate.admit(jobs)
+
+    assert (len(passed.grants), len(passed.waits)) == (1, 4)
+    assert await pool.fetchval("SELECT count(*) FROM executions WHERE state = 'due'") == 1 + 3
+
+
+async def test_room_of_those_that_the_address_refuses_is_others_again(stage, some_jobs, pool):
+    here = stage(posts_per_s=2)
+    await here.gate.learn((await some_jobs(1, HERE))[0], answered(Told(window=Window(4, 20.0))))
+
+    passed = await here.gate.admit(await some_jobs(4, HERE))
+
+    assert (len(passed.grants), len(passed.waits)) == (1, 3)
+    assert await pool.fetchval("SELECT window_used FROM destinations") == 1
+
+
+async def test_a_lone_post_is_remembered_and_counts_when_another_one_follows(stage, some_jobs, pool):
+    here = stage()
+    await here.gate.learn((await some_jobs(1, HERE))[0], answered(Told(window=Window(5, 60.0))))
+    await here.gate.admit(await some_jobs(1, HERE))
+
+    await here.gate.admit(await some_jobs(1, HERE))
+
+    assert await pool.fetchval("SELECT window_used FROM destinations") == 2
+
+
+async def test_refusals_by_the_address_count_as_those_of_the_webhook(stage, some_jobs):
+    here, [job] = stage(), await some_jobs(1, HERE)
+    refused = Attempt(DAY, 0.1, Verdict("limited", "HTTP 429", 429, is_guess=True), Told(5.0, is_everywhere=True))
+    await here.gate.learn(job, refused)
+    await here.gate.admit(await some_jobs(2, THERE))
+
+    assert here.gate.refusals(THERE) == 1
+    assert here.gate.refusals(ELSEWHERE) == 0
+
+
+async def test_what_is_not_posted_may_be_past_its_time_and_does_not_ask_again_and_again(stage, some_jobs):
+    here = stage()
+    jobs = await some_jobs(1, give_up_in_s=-5)
+    await here.gate.learn(jobs[0], answered(Told(blocked_s=50)))
+
+    [(_, wait_s)] = (await here.gate.admit(jobs)).waits
+
+    assert wait_s == pytest.approx(1.0, abs=0.5)

@@ -109,6 +109,58 @@ def test_who_finds_room_when_it_comes_to_wait_is_brought_back_at_once():
     assert stage.take() == [second]
 
 
+def test_one_that_waits_already_is_not_there_twice():
+    stage = Stage(most_each=1)
+    jobs = stage.new(2)
+    stage.round(jobs)
+
+    assert stage.round(jobs[1:]) == ([], [], [])
+    stage.end()
+    assert stage.take() == [jobs[1]]
+
+
+def test_those_that_wait_already_count_among_those_that_may():
+    stage = Stage(most_each=1, most_waiting=2)
+    stage.round(stage.new(2))
+
+    later = stage.new(2)
+
+    assert stage.round(later) == ([], later[:1], later[1:])
+
+
+def test_who_was_brought_back_and_goes_elsewhere_by_now_leaves_its_room_to_the_next_one():
+    stage = Stage(most_each=1)
+    jobs = stage.new(3)
+    stage.round(jobs)
+    stage.end()
+    [back] = stage.take()
+    moved = Job(back.task_id, back.scheduled_for, THERE)
+
+    assert stage.round([moved]) == ([moved], [], [])
+    assert stage.take() == [jobs[2]]
+    assert stage.round([back]) == ([], [back], [])
+
+
+def test_who_was_brought_back_has_its_room_once():
+    stage = Stage(most_each=1)
+    jobs = stage.new(2)
+    stage.round(jobs)
+    stage.end()
+    stage.round(stage.take())
+
+    assert stage.round([jobs[1]]) == ([], [jobs[1]], [])
+
+
+def test_those_that_wait_for_a_destination_can_be_taken_out():
+    stage = Stage(most_each=1)
+    here, there = stage.new(4), stage.new(3, THERE)
+    stage.round([*here, *there])
+
+    assert stage.crowd.take_out([HERE], 2) == here[1:3]
+    assert stage.crowd.take_out([HERE], 5) == here[3:]
+    assert stage.crowd.take_all() == there[1:]
+
+
 @given(st.lists(st.tuples(st.integers(0, 6), st.sampled_from([HERE, THERE]), st.integers(0, 3)), max_size=30))
 def test_never_too_many_are_in_flight_and_all_begin_in_the_end(steps: list[tuple[int, str, int]]):
     stage = Stage()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tocsin_dispatcher.sender.limits import NO_LIMIT, Window
-from tocsin_dispatcher.sender.room import Breaker, Known, Room, limit, must_ask, room
+from tocsin_dispatcher.sender.room import MANY, PROBE_LOOK_S, Breaker, Known, Room, limit, must_ask, room
 from tocsin_dispatcher.sender.turns import Line
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -92,8 +92,12 @@ def test_after_the_breakers_block_one_is_the_probe_and_the_others_wait_for_it(wa
     asked = ask(ELSEWHERE, TO_BE_PROBED, waited=waited, new=new)
 
     assert (asked.is_probe, asked.turns.admitted) == (True, 1)
-    assert seconds(asked) == [12.0] * 3
+    assert seconds(asked) == [PROBE_LOOK_S] * 3
     assert asked.known.broken_until == NOW + 12 * SECOND
+
+
+def test_where_many_wait_for_a_probe_they_come_when_it_must_have_ended():
+    assert seconds(ask(ELSEWHERE, TO_BE_PROBED, new=MANY + 2)) == [12.0] * (MANY + 1)
 
 
 def test_a_probe_needs_room_in_the_limit_too():

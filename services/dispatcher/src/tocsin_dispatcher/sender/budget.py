@@ -15,7 +15,7 @@ SLOWEST = (
 )
 SHARE_S = 0.5
 """Windows of ours are half a second long, with half of the POSTs: what comes at the end of one and at the
-beginning of the next together is then no more than Discord lets pass."""
+beginning of the next together is then no more than Discord lets pass in a second."""
 
 
 class Rules(NamedTuple):

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.messages import Job, iso_utc
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
@@ -18,6 +19,8 @@ _ENDED = {
     "expired": ("execution.expired", metrics.EXECUTIONS_EXPIRED),
     "skipped": ("execution.skipped", metrics.EXECUTIONS_SKIPPED),
 }
+
+AGAIN_S = 1.0  # for those of which it could not be asked what they are
 
 _log = structlog.get_logger(__name__)
 
@@ -76,6 +79,8 @@ class Claims:
 
         Jobs of one task come in one claim where they can: then the earliest of them decides on the others.
         """
+        if not jobs:
+            return Claimed([], [], [])
         sent_at = boottime()
         deadline = sent_at + self._ttl.total_seconds()  # before the database reckons its own
         destinations = [job.destination for job in jobs]
@@ -87,7 +92,7 @@ class Claims:
         moved = [_job(row) for row in rows if row["state"] == "moved"]
         decided = {(row["scheduled_for"], row["task_id"]) for row in rows}
         rest = [job for job in jobs if job.key not in decided]
-        return Claimed(grants, await self._classify(rest) if rest else [], moved)
+        return Claimed(grants, await self._classify_losers(rest), moved)
 
     async def ready(self, jobs: Collection[Job]) -> list[Asking]:
         """Those of `jobs` that may begin now."""
@@ -115,8 +120,18 @@ class Claims:
         jobs = [grant.job for grant in grants]
         await self._pool.execute(sql.GIVE_BACK, *_keys(jobs), [grant.seq for grant in grants], wait_s)
 
-    async def _classify(self, jobs: list[Job]) -> list[tuple[Job, float]]:
-        """A claim's loser cannot see why in the same statement; this one tells."""
+    async def _classify_losers(self, jobs: list[Job]) -> list[tuple[Job, float]]:
+        """A claim's loser cannot see why in the same statement. What was granted is not to suffer for them."""
+        try:
+            return await self.classify(jobs)
+        except CONNECTION_ERRORS as error:
+            _log.warning("jobs.not_classified", jobs=len(jobs), kind=type(error).__name__)
+            return [(job, AGAIN_S) for job in jobs]
+
+    async def classify(self, jobs: list[Job]) -> list[tuple[Job, float]]:
+        """Those of `jobs` that are to be claimed later, with the seconds until then; the others are done with."""
+        if not jobs:
+            return []
         rows = await self._pool.fetch(sql.CLASSIFY, *_keys(jobs))
         waits = {
             (row["scheduled_for"], row["task_id"]): row["wait_s"]

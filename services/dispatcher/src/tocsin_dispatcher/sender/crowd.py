@@ -6,8 +6,12 @@ row stays as it is, so whatever is lost with this process the sweeper announces 
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from uuid import UUID
 
 from tocsin_common.messages import Job
+
+Key = tuple[datetime, UUID]
 
 
 class Crowd:
@@ -20,9 +24,10 @@ class Crowd:
         self._bring_back = bring_back
         self._in_flight: Counter[str] = Counter()
         self._waiting: dict[str, deque[Job]] = {}
-        self._count = 0
-        self._coming: set[Job] = set()
-        """Jobs that were brought back and have not begun: they count as in flight already."""
+        self._here: set[Key] = set()
+        """Who waits here."""
+        self._coming: dict[Key, str] = {}
+        """Who was brought back and has not begun, and where to: it counts as in flight there already."""
 
     def leave(self, destination: str) -> None:
         """A POST to `destination` has ended, or one that there was room for does not begin."""
@@ -34,44 +39,68 @@ class Crowd:
     def split(self, jobs: Collection[Job]) -> tuple[list[Job], list[Job], list[Job]]:
         """Those of `jobs` that there is room for, those that may wait here, and those that are too many.
 
-        The first are counted as in flight from now on, until they `leave`.
+        The first are counted as in flight from now on, until they `leave`. Of one that waits here already, another
+        message says nothing new: what waits for long is announced again.
         """
         begin, rest = [], []
         for job in jobs:
-            if job in self._coming:
-                self._coming.remove(job)
-                begin.append(job)
-            elif job.destination not in self._waiting and self._has_room(job.destination):
-                self._in_flight[job.destination] += 1
+            if job.key in self._here:
+                continue
+            if self._came_back(job) or self._is_let_in(job):
                 begin.append(job)
             else:
                 rest.append(job)
-        room = max(0, self._most_waiting - self._count)
+        room = max(0, self._most_waiting - len(self._here))
         return begin, rest[:room], rest[room:]
 
     def hold(self, jobs: Iterable[Job]) -> None:
         """Let `jobs` wait here, until there is room again."""
         for job in jobs:
             self._waiting.setdefault(job.destination, deque()).append(job)
-            self._count += 1
+            self._here.add(job.key)
             self._let_in(job.destination)
+
+    def take_out(self, destinations: Iterable[str], most: int) -> list[Job]:
+        """Take out those that wait for `destinations`, at most so many."""
+        jobs: list[Job] = []
+        for destination in destinations:
+            while len(jobs) < most and destination in self._waiting:
+                jobs.append(self._take_first(destination))
+        return jobs
 
     def take_all(self) -> list[Job]:
         """Take out everybody who waits."""
-        jobs = [job for waiting in self._waiting.values() for job in waiting]
-        self._waiting.clear()
-        self._count = 0
-        return jobs
+        return self.take_out(list(self._waiting), len(self._here))
+
+    def _came_back(self, job: Job) -> bool:
+        """Its room is kept; but it may be on its way to another destination by now."""
+        if job.key not in self._coming:
+            return False
+        destination = self._coming.pop(job.key)
+        if destination != job.destination:
+            self.leave(destination)
+        return destination == job.destination
+
+    def _is_let_in(self, job: Job) -> bool:
+        if job.destination in self._waiting or not self._has_room(job.destination):
+            return False
+        self._in_flight[job.destination] += 1
+        return True
 
     def _let_in(self, destination: str) -> None:
-        while (waiting := self._waiting.get(destination)) and self._has_room(destination):
-            job = waiting.popleft()
-            self._count -= 1
-            if not waiting:
-                del self._waiting[destination]
+        while destination in self._waiting and self._has_room(destination):
+            job = self._take_first(destination)
             self._in_flight[destination] += 1
-            self._coming.add(job)
+            self._coming[job.key] = destination
             self._bring_back(job)
+
+    def _take_first(self, destination: str) -> Job:
+        waiting = self._waiting[destination]
+        job = waiting.popleft()
+        self._here.discard(job.key)
+        if not waiting:
+            del self._waiting[destination]
+        return job
 
     def _has_room(self, destination: str) -> bool:
         return self._in_flight[destination] < self._most_each

@@ -2,14 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
-from typing import TypeVar
+from datetime import datetime, timedelta
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.messages import Job
 from tocsin_dispatcher.clock import boottime
 from tocsin_dispatcher.sender import limit_sql
@@ -18,13 +17,25 @@ from tocsin_dispatcher.sender.limits import NO_LIMIT, Told, Window
 from tocsin_dispatcher.sender.outcome import DEFAULT_WAITS_S
 from tocsin_dispatcher.sender.post import Attempt
 from tocsin_dispatcher.sender.room import Breaker, Known, Room, limit, must_ask, room
-from tocsin_dispatcher.sender.turns import MARGIN, Line, Wait
+from tocsin_dispatcher.sender.turns import Line, Wait
 
 MOST_REMEMBERED = 10_000  # destinations whose figures are kept: there is no end of new ones
 SAME = 0.05  # two windows whose lengths differ by so small a share are one
+LATE_S = 0.05  # a POST takes some time to arrive, so a receiver's window may end so much later than ours
 NOTHING = Known()
 
+Key = tuple[datetime, UUID]
 V = TypeVar("V")
+
+
+class _Loan(NamedTuple):
+    """What was written down for one that was let through, until it is posted."""
+
+    destination: str
+    window_from: datetime
+    probed_until: datetime | None
+    """Where it is the breaker's probe."""
+
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +48,7 @@ class Destinations:
         self._breaker = breaker
         self._known: dict[str, Known] = {}
         self._entered_at: dict[str, float] = {}
-        self._probes: set[tuple[datetime, UUID]] = set()
+        self._lent: dict[Key, _Loan] = {}
 
     async def that_must_ask(self, jobs: Collection[Job]) -> set[Job]:
         """Those of `jobs` that need room at their destinations; the others may begin."""
@@ -65,7 +76,7 @@ class Destinations:
         return waits
 
     def enter(self, destination: str) -> None:
-        """A POST to `destination` begins."""
+        """A POST to `destination` begins that did not have to ask."""
         _remember(self._entered_at, destination, boottime())
 
     def refusals(self, destination: str) -> int:
@@ -75,24 +86,26 @@ class Destinations:
     async def learn(self, job: Job, attempt: Attempt) -> None:
         """Tell all senders what an attempt shows."""
         if attempt.verdict.is_breakdown:
-            self._probes.discard(job.key)
+            self._lent.pop(job.key, None)
             await self._count_failure(job.destination, attempt)
         elif attempt.told is not None:
-            self._probes.discard(job.key)
+            self._lent.pop(job.key, None)
             await self._forget_failures(job.destination, attempt)
             await self._learn_limit(job.destination, attempt, attempt.told)
 
     async def release(self, jobs: Iterable[Job]) -> None:
-        """None of `jobs` was posted: those that were to be a probe leave that to others."""
-        probes = [job for job in jobs if job.key in self._probes]
-        if not probes:
+        """None of `jobs` was posted: the room that they had, and a probe, are others'."""
+        loans = [loan for job in jobs if (loan := self._lent.pop(job.key, None)) is not None]
+        if not loans:
             return
-        self._probes.difference_update(job.key for job in probes)
-        names = sorted({job.destination for job in probes})
-        try:
-            await self._pool.execute(limit_sql.RELEASE_PROBES, names, self._breaker.failures)
-        except CONNECTION_ERRORS as error:  # the time of the probe runs out
-            _log.warning("probes.not_released", destinations=names, error=type(error).__name__)
+        places = Counter(loan._replace(probed_until=None) for loan in loans)
+        probes = {loan.destination: loan.probed_until for loan in loans if loan.probed_until is not None}
+        # One row a destination, for the window that was used last.
+        latest = {loan.destination: loan for loan in sorted(places, key=lambda loan: loan.window_from)}
+        values = [
+            (name, loan.window_from, places[loan], probes.get(name)) for name, loan in sorted(latest.items())
+        ]
+        await self._pool.execute(limit_sql.RETURN_ROOM, *map(list, zip(*values, strict=True)))
 
     # --- Room --------------------------------------------------------------------------------------------------
 
@@ -116,8 +129,18 @@ class Destinations:
 
     def _room(self, name: str, queue: list[Asking], now: datetime) -> Room:
         waited = sum(asking.has_waited for asking in queue)
-        known = self._known.get(name, NOTHING)
+        known = self._with_lone_one(name, self._known.get(name, NOTHING), now)
         return room(name, known, self._breaker, now, waited=waited, new=len(queue) - waited)
+
+    def _with_lone_one(self, name: str, known: Known, now: datetime) -> Known:
+        """A POST that began here without asking counts as soon as another one follows it."""
+        if name not in self._entered_at:
+            return known
+        begun_at = now - timedelta(seconds=boottime() - self._entered_at[name])
+        length = timedelta(seconds=limit(name, known.window).length_s)
+        if known.line.window_from + length <= begun_at and begun_at + length > now:
+            return known._replace(line=known.line._replace(window_from=begun_at, window_used=1))
+        return known
 
     async def _keep(self, rooms: dict[str, Room]) -> set[str]:
         """Write down what was decided; returns the destinations where another sender was faster."""
@@ -131,8 +154,11 @@ class Destinations:
 
     def _settle(self, queue: list[Asking], decided: Room) -> dict[Job, Wait]:
         admitted = decided.turns.admitted
-        if decided.is_probe:
-            self._probes.add(queue[0].job.key)
+        known, probed_until = decided.known, decided.known.broken_until if decided.is_probe else None
+        if known != self._known.get(queue[0].job.destination, NOTHING):
+            for asking in queue[:admitted]:
+                name = asking.job.destination
+                self._lent[asking.job.key] = _Loan(name, known.line.window_from, probed_until)
         late = [asking.job for asking in queue[admitted:]]
         return dict(zip(late, decided.turns.waits, strict=True))
 
@@ -170,7 +196,7 @@ class Destinations:
                 told.resets_after_s,
                 window.requests,
                 window.length_s,
-                window.length_s * MARGIN,
+                LATE_S,
             )
 
     async def _count_failure(self, destination: str, attempt: Attempt) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import structlog
 
-from tocsin_common.messages import Job
+from tocsin_common.messages import MAX_JOBS, Job
 from tocsin_common.webhook import is_at_discord
 from tocsin_dispatcher.sender.claim import Claims, Grant
 from tocsin_dispatcher.sender.crowd import Crowd
@@ -15,8 +15,8 @@ from tocsin_dispatcher.sender.post import Attempt
 from tocsin_dispatcher.sender.slots import Slots
 from tocsin_dispatcher.sender.turns import Wait
 
-OVERFLOW = Wait(2.0, is_turn=False)
-"""Of those that are too many to wait in memory for room in this sender."""
+OVERFLOW = Wait(8.0, is_turn=None)
+"""Of those that are too many to wait in memory for room in this sender: thousands are before them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +30,17 @@ class Passed(NamedTuple):
     not_due: Sequence[tuple[Job, float]] = ()
     moved: Sequence[Job] = ()
     """Their tasks have another webhook now: they are to come again, with its destination."""
+
+
+class _Asked(NamedTuple):
+    """What jobs were told that came for room."""
+
+    free: list[Job]
+    """They need none at their destinations."""
+    admitted: list[Job]
+    waits: dict[Job, Wait]
+    not_ready: list[Job]
+    """Not due when they asked. By the time of the claim they might be, and would pass without having asked."""
 
 
 class Gate:
@@ -62,8 +73,6 @@ class Gate:
             self._slots.give(len(refused))
             await self._turn_away(refused)
         self._crowd.hold(wait_here)  # nothing can fail any more: else their messages would bring them again
-        for grant in passed.grants:
-            self._destinations.enter(grant.job.destination)
         return passed
 
     async def leave(self, grant: Grant) -> None:
@@ -94,25 +103,44 @@ class Gate:
             _log.warning("limit.not_shared", destination=job.destination, kind=type(error).__name__)
 
     async def _pass(self, begin: list[Job], too_many: list[Job]) -> Passed:
-        waits = dict.fromkeys(too_many, OVERFLOW) | await self._ask(begin)
-        rest = [job for job in begin if job not in waits]
-        postponed = await self._claims.postpone(waits)
-        if not rest:
-            return Passed(waits=postponed)
-        claimed = await self._claims.claim(rest)
-        return Passed(claimed.grants, postponed, claimed.not_due, claimed.moved)
+        asked = await self._ask(begin)
+        waits = asked.waits | await self._ask_for_those_behind(asked.waits)
+        postponed = await self._claims.postpone(dict.fromkeys(too_many, OVERFLOW) | waits)
+        not_due = await self._claims.classify(asked.not_ready)
+        for job in asked.free:
+            self._destinations.enter(job.destination)
+        claimed = await self._claims.claim([*asked.free, *asked.admitted])
+        return Passed(claimed.grants, postponed, [*not_due, *claimed.not_due], claimed.moved)
 
-    async def _ask(self, jobs: list[Job]) -> dict[Job, Wait]:
-        """When those of `jobs` that find no room are to come again."""
+    async def _ask(self, jobs: list[Job]) -> _Asked:
         if not jobs:
-            return {}
+            return _Asked([], [], {}, [])
         limited = await self._destinations.that_must_ask(jobs)
-        ready = await self._claims.ready([job for job in jobs if job in limited or is_at_discord(job.destination)])
+        asking = [job for job in jobs if job in limited or is_at_discord(job.destination)]
+        ready = await self._claims.ready(asking)
         waits = await self._destinations.admit([each for each in ready if each.job in limited])
-        admitted = [each for each in ready if each.job not in waits]
-        return waits | await self._egress.admit([each for each in admitted if is_at_discord(each.job.destination)])
+        rest = [each for each in ready if each.job not in waits]
+        waits |= await self._egress.admit([each for each in rest if is_at_discord(each.job.destination)])
+        admitted = [each.job for each in rest if each.job not in waits]
+        return _Asked(
+            free=[job for job in jobs if job not in asking] + [job for job in admitted if job not in limited],
+            admitted=[job for job in admitted if job in limited],
+            waits=waits,
+            not_ready=[job for job in asking if job not in {each.job for each in ready}],
+        )
+
+    async def _ask_for_those_behind(self, refused: Collection[Job]) -> dict[Job, Wait]:
+        """Those that wait here for destinations that have no room anyway: many at a time, not one by one."""
+        behind = self._crowd.take_out({job.destination for job in refused}, MAX_JOBS)
+        asked = await self._ask(behind)
+        await self._destinations.release(asked.admitted)
+        self._crowd.hold([job for job in behind if job not in asked.waits])
+        return asked.waits
 
     async def _turn_away(self, jobs: list[Job]) -> None:
-        for job in jobs:
+        try:
+            await self._destinations.release(jobs)
+        except Exception as error:  # windows end by themselves, and so does the time of a probe
+            _log.warning("room.not_returned", kind=type(error).__name__)
+        for job in jobs:  # last: who is let in then finds that room
             self._crowd.leave(job.destination)
-        await self._destinations.release(jobs)

@@ -24,49 +24,60 @@ WHERE d.version = excluded.version - 1
 RETURNING destination
 """
 
-RELEASE_PROBES = """
-WITH locked AS (
-    SELECT destination FROM destinations WHERE destination = ANY($1::text[]) AND failures >= $2
-    ORDER BY destination FOR UPDATE
+# Those that were let through and not posted after all: their room in that window is others', and so is the probe.
+RETURN_ROOM = """
+WITH returned AS (
+    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::integer[], $4::timestamptz[])
+        AS r (destination, window_from, places, probed_until)
+), locked AS (
+    SELECT r.* FROM destinations d JOIN returned r USING (destination) ORDER BY destination FOR UPDATE OF d
 )
-UPDATE destinations d SET broken_until = clock_timestamp(), version = version + 1, updated_at = clock_timestamp()
+UPDATE destinations d
+SET window_used = CASE WHEN d.window_from = l.window_from THEN GREATEST(0, d.window_used - l.places)
+                       ELSE d.window_used END,
+    broken_until = CASE WHEN d.broken_until = l.probed_until THEN clock_timestamp() ELSE d.broken_until END,
+    version = version + 1, updated_at = clock_timestamp()
 FROM locked l WHERE d.destination = l.destination
 """
 
 # --- What destinations said -----------------------------------------------------------------------------------
 
-# Figures of another bucket say nothing any more, so they go where the new ones are not known yet. Nor does the
-# queue that was reckoned with them.
+# Figures of another bucket say nothing any more, so they go where the new ones are not known yet; what another
+# sender learned of the same bucket stays. Nor does the queue say anything that was reckoned with other figures.
 LEARN_WINDOW = """
-INSERT INTO destinations AS d (destination, bucket, window_limit, window_s) VALUES ($1, $2, $3, $4)
+INSERT INTO destinations AS d (destination, bucket, window_limit, window_s, version) VALUES ($1, $2, $3, $4, 1)
 ON CONFLICT (destination) DO UPDATE
 SET bucket = excluded.bucket, window_limit = excluded.window_limit, window_s = excluded.window_s,
     next_slot_at = 'epoch', version = d.version + 1, updated_at = clock_timestamp()
+WHERE excluded.window_limit IS NOT NULL OR d.bucket IS DISTINCT FROM excluded.bucket
 """
 
-# The receiver says that its window has no room left and ends in $2: ours does not say otherwise.
+# The receiver says that its window has no room left and ends in $2: ours does not say otherwise, but for $5.
 CLOSE_WINDOW = """
-UPDATE destinations
-SET window_used = $3, window_from = clock_timestamp() + make_interval(secs => $2 - $4),
-    version = version + 1, updated_at = clock_timestamp()
-WHERE destination = $1
-  AND (window_used < $3 OR window_from + make_interval(secs => $5) < clock_timestamp() + make_interval(secs => $2))
+INSERT INTO destinations AS d (destination, window_used, window_from, version)
+VALUES ($1, $3, clock_timestamp() + make_interval(secs => $2::float8 - $4::float8), 1)
+ON CONFLICT (destination) DO UPDATE
+SET window_used = excluded.window_used, window_from = excluded.window_from, version = d.version + 1,
+    updated_at = clock_timestamp()
+WHERE d.window_used < excluded.window_used OR d.window_from + make_interval(secs => $5) < excluded.window_from
 """
 
 BLOCK_DESTINATION = """
-INSERT INTO destinations AS d (destination, blocked_until)
-VALUES ($1, clock_timestamp() + make_interval(secs => $2))
+INSERT INTO destinations AS d (destination, blocked_until, version)
+VALUES ($1, clock_timestamp() + make_interval(secs => $2), 1)
 ON CONFLICT (destination) DO UPDATE
-SET blocked_until = GREATEST(d.blocked_until, excluded.blocked_until), updated_at = clock_timestamp()
+SET blocked_until = GREATEST(d.blocked_until, excluded.blocked_until), version = d.version + 1,
+    updated_at = clock_timestamp()
 """
 
 # It refused and did not say for how long: $3, the first time, the second time in a row and so on. Those that were
 # in flight together are refused together; what began after the last refusal shows that it was not long enough.
 COUNT_REFUSAL = """
-INSERT INTO destinations AS d (destination, guesses, guessed_at, blocked_until)
-VALUES ($1, 1, clock_timestamp(), clock_timestamp() + make_interval(secs => ($3::float8[])[1]))
+INSERT INTO destinations AS d (destination, guesses, guessed_at, blocked_until, version)
+VALUES ($1, 1, clock_timestamp(), clock_timestamp() + make_interval(secs => ($3::float8[])[1]), 1)
 ON CONFLICT (destination) DO UPDATE
-SET guesses = d.guesses + 1, guessed_at = clock_timestamp(), updated_at = clock_timestamp(),
+SET guesses = d.guesses + 1, guessed_at = clock_timestamp(), version = d.version + 1,
+    updated_at = clock_timestamp(),
     blocked_until = GREATEST(d.blocked_until, clock_timestamp() + make_interval(
         secs => ($3::float8[])[LEAST(d.guesses + 1, cardinality($3::float8[]))]))
 WHERE d.guessed_at <= $2
@@ -75,9 +86,12 @@ WHERE d.guessed_at <= $2
 # Those that were in flight together fail together: once the breaker is open, only what began after the last
 # failure counts, and that is the probe.
 COUNT_FAILURE = """
-INSERT INTO destinations AS d (destination, failures, failed_at) VALUES ($1, 1, clock_timestamp())
+INSERT INTO destinations AS d (destination, failures, failed_at, broken_until, version)
+VALUES ($1, 1, clock_timestamp(),
+        CASE WHEN $3 = 1 THEN clock_timestamp() + make_interval(secs => $4) ELSE 'epoch' END, 1)
 ON CONFLICT (destination) DO UPDATE
-SET failures = d.failures + 1, failed_at = clock_timestamp(), updated_at = clock_timestamp(),
+SET failures = d.failures + 1, failed_at = clock_timestamp(), version = d.version + 1,
+    updated_at = clock_timestamp(),
     broken_until = CASE WHEN d.failures + 1 < $3 THEN d.broken_until ELSE
         clock_timestamp() + make_interval(secs => LEAST($4 * 2.0 ^ LEAST(d.failures + 1 - $3, 30), $5)) END
 WHERE d.failures < $3 OR d.failed_at <= $2
@@ -89,8 +103,8 @@ RETURNING failures >= $3 AS is_open,
 FORGET_FAILURES = """
 UPDATE destinations
 SET failures = 0, broken_until = LEAST(broken_until, clock_timestamp()),
-    guesses = CASE WHEN $2 THEN 0 ELSE guesses END, updated_at = clock_timestamp()
-WHERE destination = $1 AND (failures > 0 OR guesses > 0)
+    guesses = CASE WHEN $2 THEN 0 ELSE guesses END, version = version + 1, updated_at = clock_timestamp()
+WHERE destination = $1
 """
 
 # --- What holds for an address --------------------------------------------------------------------------------

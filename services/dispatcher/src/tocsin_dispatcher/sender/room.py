@@ -11,6 +11,10 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)  # as the table has it: PostgreSQL's -
 UNCOUNTED = 5
 """A lone POST to a destination whose windows are at least so large is not written down: many senders would have to
 send theirs at the same time."""
+PROBE_LOOK_S = 4.0
+"""Who waits for a probe asks again after so long: most probes take less, and some are not posted. But where MANY
+wait, asking costs more than it brings."""
+MANY = 20
 
 
 class Breaker(NamedTuple):
@@ -84,7 +88,9 @@ def room(destination: str, known: Known, breaker: Breaker, now: datetime, *, wai
         if probe.admitted:
             known = known._replace(line=probe.line, broken_until=now + timedelta(seconds=breaker.probe_s))
             waited, new = waited - min(waited, 1), new - 1 + min(waited, 1)
-            others = _turns(destination, known, now, waited=waited, new=new)
+            look_s = PROBE_LOOK_S if waited + new <= MANY else breaker.probe_s
+            soon = known._replace(broken_until=now + timedelta(seconds=min(look_s, breaker.probe_s)))
+            others = _turns(destination, soon, now, waited=waited, new=new)
             turns = others._replace(admitted=1)
             return Room(known._replace(line=turns.line), turns, is_probe=True)
     turns = _turns(destination, known, now, waited=waited, new=new)

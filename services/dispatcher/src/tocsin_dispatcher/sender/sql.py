@@ -94,6 +94,8 @@ FROM executions e JOIN unnest($1::timestamptz[], $2::uuid[]) AS j (scheduled_for
 WHERE e.state IN ('due', 'waiting', 'running') AND e.next_at <= clock_timestamp()
 """
 
+# Nobody waits for longer than until his execution is given up; but who is to be given up already does not ask
+# again and again until then.
 POSTPONE = """
 WITH jobs AS (
     SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::float8[], $4::boolean[])
@@ -105,9 +107,10 @@ WITH jobs AS (
     ORDER BY e.scheduled_for, e.task_id FOR UPDATE OF e
 )
 UPDATE executions e
-SET state = 'waiting', sweeps = 0, has_waited = l.has_waited, claimed_by = NULL,
+SET state = 'waiting', sweeps = 0, has_waited = COALESCE(l.has_waited, e.has_waited), claimed_by = NULL,
     lost_claims = e.lost_claims + l.was_lost::integer,
-    next_at = LEAST(e.give_up_at, clock_timestamp() + make_interval(secs => l.wait_s))
+    next_at = LEAST(GREATEST(e.give_up_at, clock_timestamp() + interval '1 s'),
+                    clock_timestamp() + make_interval(secs => l.wait_s))
 FROM locked l WHERE e.scheduled_for = l.scheduled_for AND e.task_id = l.task_id
 RETURNING e.scheduled_for, e.task_id, l.was_lost,
           EXTRACT(EPOCH FROM e.next_at - clock_timestamp())::float8 AS wait_s

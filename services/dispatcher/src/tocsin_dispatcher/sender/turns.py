@@ -13,9 +13,6 @@ from tocsin_dispatcher.sender.limits import Window
 MARGIN = 1.03
 """How much longer than its limit's a window of those that wait is. A receiver's begins when the first POST
 arrives, and POSTs take their time to arrive."""
-HORIZON = timedelta(seconds=30)
-"""Nobody is told a time beyond it: who is far behind asks again, for by then others may have been cancelled, or
-the limit be another."""
 
 
 class Line(NamedTuple):
@@ -32,8 +29,8 @@ class Wait(NamedTuple):
     """When to come again."""
 
     seconds: float
-    is_turn: bool
-    """By then it has waited for its turn: it goes before those that come new."""
+    is_turn: bool | None
+    """By then it has waited for its turn: it goes before those that come new. None: that stays as it is."""
 
 
 class Turns(NamedTuple):
@@ -58,27 +55,29 @@ def take_turns(
 ) -> Turns:
     """Decide on `waited` that have waited for their turn, and on `new` that come for the first time.
 
-    New ones do not overtake a queue. Where the window is a guess, nobody queues: all ask again after it, for by
-    then the receiver may have told its own.
+    New ones do not overtake a queue, unless nobody of it comes. Where the window is a guess, nobody queues: all
+    ask again after it, for by then the receiver may have told its own.
     """
     length = timedelta(seconds=window.length_s)
+    step = length * MARGIN / window.requests
     is_over = line.window_from + length <= now
     begins_at, used = (now, 0) if is_over else (line.window_from, line.window_used)
+    # Nobody has begun for a while, so those that were told to come do not come: they were cancelled, say.
+    if max(line.window_from + length * MARGIN, blocked_until) + step <= now < line.next_slot_at:
+        line = line._replace(next_slot_at=now)
     may = waited + (new if line.next_slot_at <= now else 0)
     admitted = 0 if blocked_until > now else max(0, min(may, window.requests - used))
-    left = max(0, waited - admitted)
-    rest = waited + new - admitted - left
     if used + admitted:
         line = line._replace(window_from=begins_at, window_used=used + admitted)
-        first = max(begins_at + length * MARGIN, blocked_until)
-    else:
-        first = max(now, blocked_until)
+    next_window = max(begins_at + length * MARGIN if used + admitted else now, blocked_until)
+    late = waited + new - admitted
     if is_guess:
-        return Turns(line, admitted, [Wait((first - now).total_seconds(), is_turn=False)] * (left + rest))
-    step, last = length * MARGIN / window.requests, first + HORIZON
-    queue = max(first, line.next_slot_at)
-    places = [first + n * step for n in range(left)] + [queue + n * step for n in range(rest)]
-    queued = sum(queue + n * step <= last for n in range(rest))
-    if queued:
-        line = line._replace(next_slot_at=queue + queued * step)
-    return Turns(line, admitted, [Wait((min(at, last) - now).total_seconds(), at <= last) for at in places])
+        return Turns(line, admitted, [Wait((next_window - now).total_seconds(), is_turn=False)] * late)
+    # Who was told to come and finds no room comes with the next window, but of many that were away together few.
+    again = min(max(0, waited - admitted), window.requests)
+    has_room = used + admitted < window.requests
+    queue = max(blocked_until if has_room else next_window, line.next_slot_at, now)
+    places = [next_window + n * step for n in range(again)] + [queue + n * step for n in range(late - again)]
+    if late > again:
+        line = line._replace(next_slot_at=places[-1] + step)
+    return Turns(line, admitted, [Wait((at - now).total_seconds(), is_turn=True) for at in places])
