@@ -278,9 +278,9 @@ def _describe(operation: Operation) -> dict[str, Any]:
     described["description"] = f"Needs the scope `{wanted}`."
     described["security"] = [{scheme: [wanted]} for scheme in SECURITY_SCHEMES]
     for status in sorted({*operation.errors, 401, 403, 429, 500, 503}):
-        described["responses"][str(status)] = _content(ERRORS[status], MEDIA_TYPE, Problem) | {
-            "headers": {name: HEADERS_TOLD[name] for name in HEADERS_OF.get(status, ())}
-        }
+        answer = described["responses"][str(status)] = _content(ERRORS[status], MEDIA_TYPE, Problem)
+        if status in HEADERS_OF:
+            answer["headers"] = {name: HEADERS_TOLD[name] for name in HEADERS_OF[status]}
     return described
 
 
