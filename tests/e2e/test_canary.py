@@ -124,7 +124,11 @@ async def evidence(around: Surroundings, logs: dict[str, ServerLog]) -> Evidence
     }
     called = {call.token for call in around.hostile.calls}
     received = "".join(call.head for call in around.hostile.calls)
-    hidden = [*_secrets(environment, day.tokens), Secret("the new key", day.new_key)]
+    hidden = [
+        *_secrets(environment, day.tokens),
+        Secret("the new key", day.new_key),
+        Secret("a key that was given out", day.given_key),
+    ]
     return Evidence(places, await day.attempts(), hidden, received, called)
 
 

@@ -50,11 +50,14 @@ class WorstDay:
         self.tokens: list[str] = []
         self.ids: dict[str, UUID] = {}
         """Of the tasks, by the failure's name."""
+        self.given_key = ""
+        """Of somebody who may only read."""
         self.new_key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
     async def live(self) -> None:
         """All of it."""
         await self.begin()
+        await self.give_out_key()
         async with self.answers as client:
             await self.let_receivers_fail(client)
             await self.misuse_api(client)
@@ -80,6 +83,12 @@ class WorstDay:
         await self._api.logged("api.started")
         await until(self._api_answers, "the API answers")
 
+    async def give_out_key(self) -> None:
+        """The answer is not kept: it is the one that may show the key."""
+        async with httpx.AsyncClient(base_url=self._api_url, headers={"X-API-KEY": self._api_key}) as client:
+            answer = await client.post("/api/keys", json={"name": MARK, "scopes": ["read"]})
+        self.given_key = answer.json()["key"]
+
     async def let_receivers_fail(self, client: httpx.AsyncClient) -> None:
         """A task for each failure, until each was tried once."""
         for failure in FAILURES:
@@ -99,9 +108,15 @@ class WorstDay:
         token = self.new_token()
         url = self._hostile.add(says("204 No Content"), SHAPE, token)
         task_id = await self._create(client, "misused", url, status="INACTIVE")
-        wrong = misuses.requests(url, token, f"/api/tasks/{task_id}", self._api_key)
+        path = f"/api/tasks/{task_id}"
+        wrong = [
+            each for key in (self._api_key, self.given_key) for each in misuses.requests(url, token, path, key)
+        ]
         statuses = [(await client.request(each.method, each.path, **each.options)).status_code for each in wrong]
-        assert {400, 401, 404, 405, 415} <= set(statuses)
+        given = {"X-API-KEY": self.given_key}
+        for method in ("GET", "DELETE"):
+            statuses.append((await client.request(method, path, headers=given)).status_code)
+        assert {200, 400, 401, 403, 404, 405, 415} <= set(statuses)
         assert max(statuses) < 500
         await self._write_to_api(f"GET {url} HTTP/9.9 {token}\r\n\r\n")
         await self._write_to_api(f"{token}\r\n{url}\r\n\r\n")
@@ -157,6 +172,7 @@ class WorstDay:
 
     async def read_everything(self, client: httpx.AsyncClient) -> None:
         """Every answer of the API that a person might look at, and the console."""
+        await client.get("/api/keys")
         for path in ("/api/tasks?limit=100", "/api/logs?limit=100", "/api/docs-json", "/api/docs", "/metrics"):
             await client.get(path)
         for query in ("state=failed", "state=succeeded", "reason=HTTP", ""):

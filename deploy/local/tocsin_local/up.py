@@ -90,7 +90,7 @@ def _summary(stack: Stack, services: Services) -> str:
         "API docs": f"{services.api_url}/api/docs",
         "API key": services.api_key,
         "RabbitMQ": console if urls.management_url else "the one of RABBITMQ_URL",
-        "Redis": urls.redis_url or "none: the API counts requests in memory (REDIS=1 starts one)",
+        **({"Redis": urls.redis_url} if "redis" in stack.expected() else {}),
         "Logs": str(services.log("api").parent),
     }
     lines = [f"  {name:<10}{value}" for name, value in rows.items()]

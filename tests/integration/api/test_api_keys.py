@@ -297,3 +297,16 @@ async def test_key_that_is_not_there_cannot_be_deleted(shared_client: httpx.Asyn
     answer = await shared_client.delete(f"/api/keys/{key_id}")
 
     assert answer.status_code == (400 if key_id == "1" else 404)
+
+
+async def test_bug_on_the_way_to_a_key_is_answered_with_the_request_id_and_nothing_from_inside(
+    client: httpx.AsyncClient, database: asyncpg.Connection
+) -> None:
+    await database.execute("DROP TABLE api_keys")
+
+    answer = await client.get("/api/tasks", headers={"X-API-KEY": UNKNOWN})
+
+    assert answer.status_code == 500
+    assert answer.json()["requestId"] == answer.headers["x-request-id"]
+    assert answer.json()["detail"] == "the server failed; its log tells more under this request's id"
+    assert "relation" not in answer.text

@@ -94,6 +94,15 @@ def test_document_describes_both_ways_to_send_a_key() -> None:
     }
 
 
+def test_document_says_when_to_try_again() -> None:
+    answers = openapi()["paths"]["/api/tasks"]["get"]["responses"]
+
+    assert {status for status, answer in answers.items() if "Retry-After" in answer.get("headers", {})} == {
+        "429",
+        "503",
+    }
+
+
 def test_every_reference_of_the_document_leads_somewhere() -> None:
     document = json.loads(json.dumps(openapi()))
 

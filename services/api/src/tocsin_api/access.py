@@ -12,6 +12,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 HEADER = "X-API-KEY"
 BEARER = "Authorization"
 CHALLENGE = 'Bearer realm="tocsin"'  # RFC 6750
+_KEY_NAME, _BEARER_NAME = HEADER.lower().encode(), BEARER.lower().encode()
 _TOKEN = re.compile(rb"bearer +(.*)", re.IGNORECASE)
 
 NEEDED: Mapping[tuple[str, str], Scope | None] = {
@@ -71,8 +72,9 @@ def given_keys(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
     """The API keys that came with a request, as X-API-KEY or as Authorization: Bearer; one, if all is well."""
     found = set()
     for name, value in headers:
-        if name.lower() == HEADER.lower().encode():
+        lowered = name.lower()
+        if lowered == _KEY_NAME:
             found.add(value.strip())
-        elif name.lower() == BEARER.lower().encode() and (token := _TOKEN.fullmatch(value.strip())):
+        elif lowered == _BEARER_NAME and (token := _TOKEN.fullmatch(value.strip())):
             found.add(token[1].strip())
     return found - {b""}

@@ -24,7 +24,7 @@ _KEY = re.compile(rb"tocsin_[A-Za-z0-9_-]{43}")
 
 Purpose = Annotated[str, Meta(description="what it is for", examples=["deployments"])]
 Scopes = Annotated[
-    list[Scope],
+    list[Annotated[Scope, Meta(extra_json_schema={"type": "string"})]],
     Meta(
         min_length=1,
         max_length=len(SCOPES),

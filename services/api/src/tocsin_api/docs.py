@@ -62,6 +62,21 @@ KEY_PARAMETERS = (
         "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
     },
 )
+HEADERS_OF = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    429: ("Retry-After", "RateLimit", "RateLimit-Policy"),
+    503: ("Retry-After",),
+}
+HEADERS_TOLD = {
+    name: {"description": description, "schema": {"type": "string"}, "example": example}
+    for name, description, example in (
+        ("WWW-Authenticate", "How to send a key, or which scope it needs.", 'Bearer realm="tocsin"'),
+        ("Retry-After", "When to try again, in seconds.", "12"),
+        ("RateLimit", "How many requests are left, for how many seconds.", '"address";r=0;t=12'),
+        ("RateLimit-Policy", "How many requests there may be, in how many seconds.", '"address";q=100;w=60'),
+    )
+}
 SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": access.HEADER, "description": "An API key."},
     "bearer": {"type": "http", "scheme": "bearer", "description": f"The same key, instead of {access.HEADER}."},
@@ -263,7 +278,9 @@ def _describe(operation: Operation) -> dict[str, Any]:
     described["description"] = f"Needs the scope `{wanted}`."
     described["security"] = [{scheme: [wanted]} for scheme in SECURITY_SCHEMES]
     for status in sorted({*operation.errors, 401, 403, 429, 500, 503}):
-        described["responses"][str(status)] = _content(ERRORS[status], MEDIA_TYPE, Problem)
+        answer = described["responses"][str(status)] = _content(ERRORS[status], MEDIA_TYPE, Problem)
+        if status in HEADERS_OF:
+            answer["headers"] = {name: HEADERS_TOLD[name] for name in HEADERS_OF[status]}
     return described
 
 

@@ -10,7 +10,6 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin_api import problems
 from tocsin_api.access import given_keys
-from tocsin_api.addresses import forwarded
 from tocsin_api.resources import Resources
 
 HEALTH = "/health/"  # is asked for every few seconds, by those who were given no key
@@ -42,7 +41,7 @@ async def _admit(scope: Scope, resources: Resources) -> Mapping[str, str]:
     caller = await resources.key_ring.find(keys.pop()) if len(keys) == 1 else None
     scope["state"]["caller"] = caller
     peer = scope["client"][0] if scope["client"] else ""
-    return await resources.limiter.admit(caller, peer, forwarded(scope["headers"]))
+    return await resources.limiter.admit(caller, peer, scope["headers"])
 
 
 def _adding(headers: Mapping[str, str], send: Send) -> Send:

@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 class _Known(NamedTuple):
     caller: Caller
     ends_at: float
-    """On the monotonic clock."""
+    """On the monotonic clock, a moment too early: the answer that told it was under way."""
 
 
 class KeyRing:
@@ -72,9 +72,12 @@ class KeyRing:
         if not looks_like_a_key(given):
             return None
         now = time.monotonic()
-        await self._read_since(now if digest not in self._known else max(now - KNOWN_FOR_S, self._changed_at))
         known = self._known.get(digest)
-        if known is None or known.ends_at <= time.monotonic():
+        # Where a key is new, or seems to have ended, the database is asked: its clock judges.
+        is_settled = known is not None and now < known.ends_at
+        await self._read_since(max(now - KNOWN_FOR_S, self._changed_at) if is_settled else now)
+        known = self._known.get(digest)
+        if known is None:
             return None
         self._note_use(known.caller)
         return known.caller

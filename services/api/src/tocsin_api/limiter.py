@@ -1,6 +1,6 @@
 """SHELL. Limits how often the API is asked: by each API key, and by each address without a valid one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from tocsin_api import addresses
 from tocsin_api.access import Caller
@@ -20,10 +20,15 @@ class Limiter:
             "address", "without a valid API key from this address", settings.address_rate_limit_per_minute
         )
 
-    async def admit(self, caller: Caller | None, peer: str, forwarded: Sequence[bytes]) -> Mapping[str, str]:
+    async def admit(
+        self, caller: Caller | None, peer: str, headers: Iterable[tuple[bytes, bytes]]
+    ) -> Mapping[str, str]:
         """Count a request; what its answer says about that. Raises TooManyRequestsError."""
         limit = self._of_an_address if caller is None else self._of_a_key
         if limit.per_minute == 0:
             return {}
-        who = addresses.client(peer, forwarded, self._trusted) if caller is None else caller.name
+        if caller is None:
+            who = addresses.client(peer, addresses.forwarded(headers), self._trusted)
+        else:
+            who = caller.name
         return judge(limit, await self._counts.count(limit.name, who))
