@@ -7,10 +7,12 @@ import sqlalchemy as sa
 from alembic import context
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tocsin_common import rights
 from tocsin_common.database import plain_url
 from tocsin_common.tables import metadata
 
 LOCK_KEY = 0x746F6373696E  # "tocsin"
+PARTITIONS_LOCK_KEY = LOCK_KEY + 1  # of make_partitions and drop_partitions
 
 
 def _run(connection: sa.Connection) -> None:
@@ -18,6 +20,19 @@ def _run(connection: sa.Connection) -> None:
     with context.begin_transaction():
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
         context.run_migrations()
+        if context.get_context().get_current_revision() == context.get_head_revision():
+            _grant(connection)
+
+
+def _grant(connection: sa.Connection) -> None:
+    """Give the services' users, where there are any, their rights: those too who came since the last time."""
+    # Whoever else changes the row that describes a table meanwhile, as ATTACH does, would fail, or this would.
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITIONS_LOCK_KEY})
+    users = sa.text("SELECT rolname::text FROM pg_roles WHERE rolname = ANY(:names)")
+    present = set(connection.scalars(users, {"names": list(rights.RIGHTS)}))
+    schema = connection.scalar(sa.text("SELECT quote_ident(current_schema())"))
+    for statement in rights.grants(present, [*metadata.tables, "alembic_version"], schema):
+        connection.execute(sa.text(statement))
 
 
 async def _migrate(database_url: str) -> None:
