@@ -15,6 +15,7 @@ from msgspec import Meta
 from tocsin_common.errors import SettingsError
 
 Secret = Annotated[str, Meta(min_length=1, extra={"secret": True})]
+OptionalSecret = Annotated[str, Meta(extra={"secret": True})]
 SealingKeys = Annotated[str, Meta(extra={"secret": True, "needed_in_production": True})]
 """Comma-separated base64 of 32 bytes each: the first seals, all of them open. Development may do without."""
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
@@ -70,6 +71,10 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """As the scheduler's: what is older is not replayed, since its day may be removed meanwhile."""
     min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 1
     """A schedule that comes more often is refused; those that tasks have already stay."""
+    migrate_on_start: bool = False
+    """Migrate the database before serving. Several may do so at a time."""
+    migration_database_url: OptionalSecret = ""
+    """The database's owner, as whom that is done; empty is `database_url`."""
 
 
 class DispatcherSettings(Settings, frozen=True, kw_only=True):
@@ -172,11 +177,13 @@ _USER = r"(?:[^\s/?#\[\]]*@)?"
 _REST = r"(?:[/?][^\s#]*)?"
 # Stricter than what parses URLs later: an error there repeats what stands where a port should, and that is
 # the rest of a password that was not percent-encoded.
+_DATABASE = (
+    "postgresql://user:password@host:port/name",
+    re.compile(rf"postgres(?:ql)?(?:\+\w+)?://{_USER}(?:{_HOST}(?:,{_HOST})*)?{_REST}"),
+)
 _URLS = {
-    "DATABASE_URL": (
-        "postgresql://user:password@host:port/name",
-        re.compile(rf"postgres(?:ql)?(?:\+\w+)?://{_USER}(?:{_HOST}(?:,{_HOST})*)?{_REST}"),
-    ),
+    "DATABASE_URL": _DATABASE,
+    "MIGRATION_DATABASE_URL": _DATABASE,
     "RABBITMQ_URL": (
         "amqp://user:password@host:port/vhost",
         re.compile(rf"amqps?://{_USER}{_HOST}{_REST}"),
