@@ -52,5 +52,15 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 ALTER SCHEMA public OWNER TO tocsin_owner;
 ALTER DATABASE :"DBNAME" OWNER TO tocsin_owner;
 
+-- What was migrated before, as another user, is the owner's from now on.
+SELECT format('ALTER %s %s OWNER TO tocsin_owner', kind, name)
+FROM (
+    SELECT 'TABLE', oid::regclass::text, relowner FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+    UNION ALL
+    SELECT 'FUNCTION', oid::regprocedure::text, proowner FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+) AS owned (kind, name, owner)
+WHERE owner <> 'tocsin_owner'::regrole \gexec
+
 COMMIT;
 SQL

@@ -73,6 +73,22 @@ async def test_all_users_log_in_and_the_owner_migrates(server: OwnServer) -> Non
         await connection.close()
 
 
+async def test_what_was_migrated_before_there_were_users_is_the_owners_from_then_on() -> None:
+    with own_server("postgres", {"RABBITMQ_URL": "amqp://127.0.0.1/"}) as server:
+        await migrations.upgrade_async(server.urls.database_url)
+        administrator = await asyncpg.connect(server.urls.database_url)
+        await administrator.execute("SELECT make_partitions('2026-03-01')")
+        plain = {role: f"{role}-1" for role in ROLES}
+
+        assert (done := run(server, variables(plain))).returncode == 0, done.stderr
+        await migrations.upgrade_async(url_of(server, OWNER, plain[OWNER]))
+
+        scheduler = await connect(server, "tocsin_scheduler", plain["tocsin_scheduler"])
+        assert await scheduler.fetch("SELECT drop_partitions('2026-03-01')") != []
+        await scheduler.close()
+        await administrator.close()
+
+
 async def test_another_user_is_not_let_in(server: OwnServer) -> None:
     assert run(server, variables(PASSWORDS)).returncode == 0
     administrator = await asyncpg.connect(server.urls.database_url)
