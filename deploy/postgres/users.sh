@@ -33,6 +33,7 @@ psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 <<'SQL'
 \getenv sender_password SENDER_PASSWORD
 
 BEGIN;
+SET LOCAL client_min_messages = warning;
 
 SELECT format('CREATE ROLE %I LOGIN', name)
 FROM unnest(ARRAY['tocsin_owner', 'tocsin_api', 'tocsin_scheduler', 'tocsin_sender']) AS name
