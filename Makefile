@@ -90,6 +90,8 @@ install: setup ## install the servers' Debian packages where they are missing
 
 lock: setup ## take changed requirements into requirements.lock; what is locked stays as it is
 	@$(RESOLVE) requirements.lock
+	@$(PYTHON) -m tocsin_local setup
+	@$(PY) -m tocsin_local image-locks
 
 migrate: setup ## migrate the database of DATABASE_URL, else that of `make up`
 	@$(PY) -m tocsin_local migrate

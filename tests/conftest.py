@@ -4,10 +4,12 @@
 """
 
 import base64
+import json
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import uuid4
@@ -16,6 +18,7 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
+import logins
 from servers import Running, Servers
 from tocsin_common import migrations
 from tocsin_local.urls import StackUrls
@@ -58,6 +61,7 @@ def servers(running_servers: Running) -> StackUrls:
 @pytest.fixture(scope="session")
 async def database_template(servers: StackUrls) -> AsyncIterator[str]:
     """The name of a migrated database that each test's database is copied from."""
+    await logins.make_roles(servers)
     name = f"{TEMPLATE}_{uuid4().hex[:8]}"
     await _admin(servers, f'CREATE DATABASE "{name}"')
     await migrations.upgrade_async(_with_path(servers.database_url, name))
@@ -94,19 +98,24 @@ async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
+@pytest.fixture(scope="session")
+def manage(servers: StackUrls) -> logins.Manage:
+    """Sends requests to RabbitMQ's management API; the services have their users."""
+    send = partial(_manage, servers)
+    logins.make_users(servers, send)
+    return send
+
+
 @pytest.fixture
-def rabbitmq_url(servers: StackUrls) -> Iterator[str]:
+def rabbitmq_url(servers: StackUrls, manage: logins.Manage) -> Iterator[str]:
     """A virtual host for one test."""
     name = f"test-{uuid4().hex[:12]}"
-    _manage(servers, "PUT", f"/api/vhosts/{name}")
-    _manage(
-        servers,
-        "PUT",
-        f"/api/permissions/{name}/{quote(servers.management_user, safe='')}",
-        b'{"configure": ".*", "write": ".*", "read": ".*"}',
-    )
+    manage("PUT", f"/api/vhosts/{name}", None)
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    manage("PUT", f"/api/permissions/{name}/{quote(servers.management_user, safe='')}", everything)
+    logins.let_in(name, manage)
     yield _with_path(servers.rabbitmq_url, name)
-    _manage(servers, "DELETE", f"/api/vhosts/{name}")
+    manage("DELETE", f"/api/vhosts/{name}", None)
 
 
 @pytest.fixture(scope="session")
@@ -135,11 +144,11 @@ def _with_path(url: str, path: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{path}"))
 
 
-def _manage(servers: StackUrls, method: str, path: str, body: bytes | None = None) -> None:
+def _manage(servers: StackUrls, method: str, path: str, body: object) -> None:
     login = base64.b64encode(f"{servers.management_user}:{servers.management_password}".encode()).decode()
     request = urllib.request.Request(  # noqa: S310 - the scheme is http: the management API of our own broker
         servers.management_url + path,
-        data=body,
+        data=None if body is None else json.dumps(body).encode(),
         method=method,
         headers={"Authorization": f"Basic {login}", "Content-Type": "application/json"},
     )

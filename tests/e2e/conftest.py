@@ -13,9 +13,11 @@ import pytest
 from e2e.processes import Tocsin, free_port
 from e2e.stage import Stage
 from integration.api.serving import serve
+from logins import as_service
 from tocsin_common.failpoints import Failpoint
 from tocsin_common.settings import ApiSettings, load
 from tocsin_local.receiver import Receiver
+from tocsin_local.urls import StackUrls
 
 API_KEY = "a key of the end to end tests"
 PROCESSES = pytest.StashKey[list[Tocsin]]()
@@ -63,8 +65,13 @@ Start = Callable[..., Awaitable[Tocsin]]
 
 
 @pytest.fixture
-async def start(environment: dict[str, str], request: pytest.FixtureRequest) -> AsyncIterator[Start]:
-    """Start processes; at the test's end those that still run must stop on SIGTERM with status 0."""
+async def start(
+    environment: dict[str, str], servers: StackUrls, request: pytest.FixtureRequest
+) -> AsyncIterator[Start]:
+    """Start processes, each as a user with just its rights.
+
+    At the test's end those that still run must stop on SIGTERM with status 0.
+    """
     running: list[Tocsin] = []
     request.node.stash[PROCESSES] = running
 
@@ -78,6 +85,7 @@ async def start(environment: dict[str, str], request: pytest.FixtureRequest) -> 
         **changes: str,
     ) -> Tocsin:
         env = environment | changes
+        env |= {name: as_service(env[name], servers, command[1]) for name in ("DATABASE_URL", "RABBITMQ_URL")}
         running.append(
             await Tocsin.start(
                 *command,

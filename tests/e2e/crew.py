@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Iterable, Mapping
 
 from e2e.processes import Tocsin
+from logins import as_service
+from tocsin_local.urls import StackUrls
 
 STARTS_AT_A_TIME = 2
 SETTINGS = {
@@ -26,6 +28,8 @@ SETTINGS = {
     "HINT_TIMEOUT_S": "0.5",
 }
 
+SERVERS = ("DATABASE_URL", "RABBITMQ_URL")
+
 Command = tuple[str, ...]
 
 
@@ -41,15 +45,18 @@ def new_environment(database_url: str, rabbitmq_url: str) -> dict[str, str]:
 
 
 class Crew:
-    """Processes with one environment."""
+    """Processes with one environment, each as a user with just its rights."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], servers: StackUrls) -> None:
         self.environment = environment
+        self._servers = servers
         self._processes: list[tuple[str, Tocsin]] = []
 
     async def start(self, *command: str, **changes: str) -> Tocsin:
         """Start one."""
-        process = await Tocsin.start(*command, env=self.environment | changes)
+        env = self.environment | changes
+        env |= {name: as_service(env[name], self._servers, command[-1]) for name in SERVERS}
+        process = await Tocsin.start(*command, env=env)
         self._processes.append((command[-1], process))
         return process
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+import logins
 from canary import SPELLINGS, Search, Secret
 from e2e import misuses
 from e2e.crew import Crew, new_environment
@@ -63,10 +64,11 @@ def logs(running_servers: Running) -> dict[str, ServerLog]:
 
 
 @pytest.fixture(scope="module")
-async def console(servers: StackUrls) -> AsyncIterator[Console]:
+async def console(servers: StackUrls, manage: logins.Manage) -> AsyncIterator[Console]:
     """The management API on a virtual host for the run."""
     console = Console(servers, f"test-{uuid4().hex[:12]}")
     await console.make_vhost()
+    logins.let_in(console.vhost, manage)
     yield console
     await console.delete_vhost()
 
@@ -88,13 +90,13 @@ async def around(
         Relay(shared_database_url) as server,
         asyncpg.create_pool(shared_database_url, min_size=1, server_settings={"application_name": MARK}) as own,
     ):
-        crew = Crew(new_environment(server.url, broker.url))
+        crew = Crew(new_environment(server.url, broker.url), servers)
         yield Surroundings(crew, hostile, tap, console, broker, server, own)
         await crew.stop()
 
 
 @pytest.fixture(scope="module")
-async def evidence(around: Surroundings, logs: dict[str, ServerLog]) -> Evidence:
+async def evidence(around: Surroundings, logs: dict[str, ServerLog], servers: StackUrls) -> Evidence:
     """One run with failures of every kind."""
     crew, day, statements = around.crew, WorstDay(around), Statements(around.database)
     environment = crew.environment
@@ -124,8 +126,9 @@ async def evidence(around: Surroundings, logs: dict[str, ServerLog]) -> Evidence
     }
     called = {call.token for call in around.hostile.calls}
     received = "".join(call.head for call in around.hostile.calls)
+    services = logins.as_service(environment["DATABASE_URL"], servers, "send")
     hidden = [
-        *_secrets(environment, day.tokens),
+        *_secrets({**environment, "the services' URL": services}, day.tokens),
         Secret("the new key", day.new_key),
         Secret("a key that was given out", day.given_key),
     ]
@@ -134,7 +137,8 @@ async def evidence(around: Surroundings, logs: dict[str, ServerLog]) -> Evidence
 
 def _secrets(environment: dict[str, str], tokens: list[str]) -> list[Secret]:
     passwords = {
-        name: unquote(urlsplit(environment[name]).password or "") for name in ("DATABASE_URL", "RABBITMQ_URL")
+        name: unquote(urlsplit(environment[name]).password or "")
+        for name in ("DATABASE_URL", "RABBITMQ_URL", "the services' URL")
     }
     return [
         *(Secret(token, token) for token in tokens),

@@ -10,7 +10,7 @@ from faults.owing import Database
 # PostgreSQL cuts a name of 63 bytes off, and a holder is its process's name with something behind it.
 INSTALL = """
 CREATE TABLE witnessed (writer text, holder text, epoch bigint, rows bigint);
-CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO witnessed
     SELECT current_setting('application_name'), left(split_part(holder, '/', 1), 63), epoch,

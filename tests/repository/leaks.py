@@ -14,9 +14,13 @@ HOSTS = {
     "keepachangelog.com": "the format of CHANGELOG.md",
     "semver.org": "the meaning of its version numbers",
     "standard-webhooks.com": "the convention that a POST's headers follow",
+    "kubernetes.io": "the beginning of its labels' names",
+    "k8s.io": "the beginning of its kinds' names",
+    "cert-manager.io": "an annotation of an ingress",
 }
-# Files that are about addresses: which ones the guarded client may connect to.
+# Files that are about addresses: which ones the guarded client, or a sender's pod, may connect to.
 ADDRESS_RULES = (
+    "deploy/kubernetes/base/network-policies.yaml",
     "libs/common/src/tocsin_common/http.py",
     "tests/integration/common/test_http.py",
     "tests/integration/dispatcher/hostile/test_addresses.py",
@@ -29,7 +33,7 @@ URL_HOST = re.compile(r"[a-z]://(?:[^\s/@\"'`]*@)?([\w-]+(?:\.[\w-]+)+\.?)", re.
 BARE_HOST = re.compile(r"(?<![\w\\.@-])((?:[a-z0-9-]+\.)+(?:com|io|net|org))\b(?!\()", re.IGNORECASE)
 LOGIN = re.compile(r"://[^\s/@\"'`]*@")
 EMAIL = re.compile(r"[\w.+-]+@([\w-]+(?:\.[\w-]+)+)")
-IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])")
+IPV4 = re.compile(r"(?<![\w.])(?<!==)\d{1,3}(?:\.\d{1,3}){3}(?![\w.])")
 IPV6 = re.compile(r"(?<![\w:.])[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*(?![\w:])", re.IGNORECASE)
 DOCUMENTATION = tuple(
     ipaddress.ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")

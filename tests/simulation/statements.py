@@ -1,7 +1,7 @@
 """What each statement of the scheduler means, on the model's tables. Whatever is not here is not known to it."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -391,34 +391,24 @@ def _finish_once(
 
 # --- Partitions ---------------------------------------------------------------------------------------------
 
-_PARTITION = _columns("relname")
-_DAILY = _columns("name", "is_attached", "is_pending")
+_PARTITION = _columns("name")
+_DAY = _columns("day")
 
 
-def _partitions(database: Database, _: Table, parent: str) -> list[Row]:
-    return [Row(_PARTITION, (name,)) for name in database.partitions[parent]]
+def _make_partitions(database: Database, _: Table, day: date) -> list[Row]:
+    made = [name for parent in database.partitions if (name := f"{parent}_{day:%Y%m%d}") not in _all(database)]
+    for name in made:
+        database.partitions[name.rpartition("_")[0]].append(name)
+    return [Row(_PARTITION, (name,)) for name in made]
 
 
-def _daily_partitions(database: Database, _: Table, parent: str, __: str) -> list[Row]:
+def _daily_partitions(database: Database, _: Table, __: Sequence[str]) -> list[Row]:
     """No world lasts until one is dropped."""
-    return [Row(_DAILY, (name, True, False)) for name in sorted(database.partitions[parent])]
+    return [Row(_DAY, (day,)) for day in sorted({name[-8:] for name in _all(database)})]
 
 
-def _may_drop(_: Database, __: Table, *___: Any) -> list[Row]:
-    return [Row(_TRUE, (True,))]
-
-
-def _utility(statement: str) -> Statement:
-    """What makes partitions is put together by the code, so it is known by its beginning."""
-
-    def run(database: Database, _: Table, *arguments: Any) -> list[Row]:
-        if statement.startswith("ALTER TABLE"):
-            _, _, parent, _, _, name, *_ = statement.split()
-            if name not in database.partitions[parent]:  # the advisory lock, which the model has not, sees to it
-                database.partitions[parent].append(name)
-        return []
-
-    return run
+def _all(database: Database) -> list[str]:
+    return [name for names in database.partitions.values() for name in names]
 
 
 def known() -> dict[str, tuple[str, Statement]]:
@@ -440,7 +430,7 @@ def known() -> dict[str, tuple[str, Statement]]:
         "GIVE_UP": _give_up,
         "OVERDUE": _overdue,
         "FINISH_ONCE": _finish_once,
-        "PARTITIONS": _partitions,
+        "MAKE_PARTITIONS": _make_partitions,
         "DAILY_PARTITIONS": _daily_partitions,
     }
     statements = {getattr(sql, name): (name, statement) for name, statement in named.items()}
@@ -457,11 +447,6 @@ def known() -> dict[str, tuple[str, Statement]]:
 
 def find(statements: dict[str, tuple[str, Statement]], text: str) -> tuple[str, Statement]:
     """The name and the meaning of a statement."""
-    found = statements.get(text)
-    if found is not None:
-        return found
-    if text.startswith(("SET ", "SELECT pg_advisory_xact_lock", "CREATE TABLE", "ALTER TABLE")):
-        return "partition", _utility(text)
-    if text.startswith("SELECT pg_try_advisory_lock"):
-        return "partition", _may_drop
-    raise LookupError(f"say in tests/simulation/statements.py what this means: {text}")
+    if text not in statements:
+        raise LookupError(f"say in tests/simulation/statements.py what this means: {text}")
+    return statements[text]

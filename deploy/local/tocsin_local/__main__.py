@@ -37,6 +37,7 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("status", help="say what of them runs")
     commands.add_parser("migrate", help="migrate the database")
     commands.add_parser("demo", help="show what Tocsin does, on an instance of its own")
+    commands.add_parser("image-locks", help="write what each image installs of requirements.lock")
     commands.add_parser("screenshots", help="take the pictures of docs/images anew")
     stack = commands.add_parser("stack", help="start just the servers of an instance and print their URLs")
     stack.add_argument("name")
@@ -62,8 +63,10 @@ def _run(arguments: argparse.Namespace) -> int:
             return 0 if up.status() else 1
         case "stack":
             _stack(arguments.name, arguments.stop)
+        case "image-locks":
+            importlib.import_module("tocsin_local.image_locks").write()
         case "demo" | "screenshots":
-            # Not at the top: of all commands only these need the virtual environment.
+            # Not at the top: of all commands only these need the virtual environment, and `image-locks`.
             return int(importlib.import_module(f"tocsin_local.{arguments.command}").main() or 0)
     return 0
 

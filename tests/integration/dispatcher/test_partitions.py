@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 from tocsin_common.tables import OPEN_STATES
 from tocsin_dispatcher.clock import SAMPLES, DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.scheduler import app, sql
+from tocsin_dispatcher.scheduler import app
 from tocsin_dispatcher.scheduler.emitter import Emitter
 from tocsin_dispatcher.scheduler.feed import Feed
 from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease
 from tocsin_dispatcher.scheduler.partitions import (
     DAY,
-    MARK,
     PARENTS,
     OutsidePartitionsError,
     Partitions,
@@ -35,13 +34,18 @@ from tocsin_dispatcher.scheduler.revision import TICK
 from waiting import becomes_true, eventually
 
 MAINTENANCE_LOCK = "LOCK TABLE executions IN SHARE UPDATE EXCLUSIVE MODE"  # as ANALYZE takes it
+ATTACHED = """
+SELECT COALESCE(array_agg(inhrelid::regclass::text ORDER BY 1), '{}') FROM pg_inherits
+WHERE inhparent = $1::text::regclass
+"""
 CAUGHT_UP = "SELECT watermark > $1 AND gap_until IS NULL FROM scheduler_lease"
 Scheduling = Callable[..., AbstractAsyncContextManager[list[Any]]]
 DAYS = [date(2026, 2, 28), date(2026, 3, 1)]
 
 
 async def attached(pool: asyncpg.Pool, parent: str) -> list[str]:
-    return sorted(row["relname"] for row in await pool.fetch(sql.PARTITIONS, parent))
+    names: list[str] = await pool.fetchval(ATTACHED, parent)
+    return names
 
 
 async def test_each_day_gets_a_partition_of_both_tables(pool: asyncpg.Pool):
@@ -196,21 +200,27 @@ async def test_a_partition_that_is_named_otherwise_is_left_alone(pool: asyncpg.P
 
 
 async def test_a_reader_delays_what_is_dropped_and_nothing_else(
-    pool: asyncpg.Pool, noon: DatabaseClock, retention, old_days, database: asyncpg.Connection
+    pool: asyncpg.Pool,
+    noon: DatabaseClock,
+    retention,
+    old_days,
+    database: asyncpg.Connection,
+    add_task,
+    add_execution,
 ):
-    pending = "SELECT count(*) > 0 FROM pg_inherits WHERE inhdetachpending"
+    today = noon.now()
     async with database.transaction():
         await database.fetch("SELECT FROM executions")
         with structlog.testing.capture_logs() as logs:
             keeping = asyncio.create_task(Partitions(pool, retention).keep_ahead(noon, 1, check_s=0.05))
-            await becomes_true(pool, pending)
             await eventually(lambda: said(logs, "partitions.delayed"))
-        # A detach that was interrupted stands in no other's way.
-        far_ahead = noon.now().date() + 10 * DAY
+        # Each try keeps others waiting for a tenth of a second at most.
+        await add_execution(await add_task(), today)
+        far_ahead = today.date() + 10 * DAY
         await Partitions(pool, retention).cover([far_ahead])
-        assert f"executions_{far_ahead:%Y%m%d}" in await attached(pool, "executions")
+        assert set(names(old_days)) <= set(await tables(pool))
 
-    await becomes_true(pool, f"SELECT NOT ({pending}) AND to_regclass('{names(old_days)[-2]}') IS NULL")
+    await becomes_true(pool, f"SELECT to_regclass('{names(old_days)[-2]}') IS NULL")
     assert not keeping.done()
     keeping.cancel()
     await asyncio.wait({keeping})
@@ -221,35 +231,14 @@ async def said(logs: list[Any], event: str) -> bool:
     return any(entry["event"] == event for entry in logs)
 
 
-async def test_what_an_interrupted_drop_left_is_dropped_the_next_time(pool: asyncpg.Pool, retention, old_days):
-    """As after a crash between the detach and the drop."""
-    name = f"executions_{old_days[0]:%Y%m%d}"
-    await pool.execute(f"COMMENT ON TABLE {name} IS '{MARK}'")
-    await pool.execute(f"ALTER TABLE executions DETACH PARTITION {name}")
-
-    await Partitions(pool, retention).drop_old()
-
-    assert await tables(pool) == names(old_days[2:])
-
-
-async def test_a_detach_that_an_operator_left_unfinished_is_not_finished_for_him(
-    pool: asyncpg.Pool, noon: DatabaseClock, retention, old_days, database: asyncpg.Connection
+@pytest.mark.parametrize(
+    ("function", "days_from_now"), [("make_partitions", 401), ("drop_partitions", -2), ("drop_partitions", 0)]
+)
+async def test_days_that_no_setting_asks_for_are_refused_whoever_calls(
+    pool: asyncpg.Pool, now, function, days_from_now
 ):
-    name = f"executions_{old_days[0]:%Y%m%d}"
-    async with database.transaction():
-        await database.fetch("SELECT FROM executions")
-        async with pool.acquire() as operator:
-            await operator.execute("SET lock_timeout = '50ms'")
-            with pytest.raises(asyncpg.LockNotAvailableError):
-                await operator.execute(f"ALTER TABLE executions DETACH PARTITION {name} CONCURRENTLY")
-
-    with structlog.testing.capture_logs() as logs:
-        keeping = asyncio.create_task(Partitions(pool, retention).keep_ahead(noon, 1, check_s=0.05))
-        await eventually(lambda: said(logs, "partitions.delayed"))
-        keeping.cancel()
-        await asyncio.wait({keeping})
-
-    assert name in await tables(pool)
+    with pytest.raises(asyncpg.RaiseError, match="yet"):
+        await pool.execute(f"SELECT {function}($1)", now.date() + days_from_now * DAY)
 
 
 async def test_two_processes_may_drop_at_once(pool: asyncpg.Pool, retention, old_days):

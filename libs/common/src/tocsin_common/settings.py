@@ -17,6 +17,7 @@ from tocsin_common.errors import SettingsError
 
 Network = IPv4Network | IPv6Network
 Secret = Annotated[str, Meta(min_length=1, extra={"secret": True})]
+OptionalSecret = Annotated[str, Meta(extra={"secret": True})]
 SealingKeys = Annotated[str, Meta(extra={"secret": True, "needed_in_production": True})]
 """Comma-separated base64 of 32 bytes each: the first seals, all of them open. Development may do without."""
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
@@ -110,6 +111,10 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     def proxies(self) -> tuple[Network, ...]:
         """`trusted_proxies`, apart. Raises ValueError."""
         return tuple(ip_network(each) for each in _apart(self.trusted_proxies))
+    migrate_on_start: bool = False
+    """Migrate the database before serving. Several may do so at a time."""
+    migration_database_url: OptionalSecret = ""
+    """The database's owner, as whom that is done; empty is `database_url`."""
 
 
 class DispatcherSettings(Settings, frozen=True, kw_only=True):
@@ -214,11 +219,13 @@ _USER = r"(?:[^\s/?#\[\]]*@)?"
 _REST = r"(?:[/?][^\s#]*)?"
 # Stricter than what parses URLs later: an error there repeats what stands where a port should, and that is
 # the rest of a password that was not percent-encoded.
+_DATABASE = (
+    "postgresql://user:password@host:port/name",
+    re.compile(rf"postgres(?:ql)?(?:\+\w+)?://{_USER}(?:{_HOST}(?:,{_HOST})*)?{_REST}"),
+)
 _URLS = {
-    "DATABASE_URL": (
-        "postgresql://user:password@host:port/name",
-        re.compile(rf"postgres(?:ql)?(?:\+\w+)?://{_USER}(?:{_HOST}(?:,{_HOST})*)?{_REST}"),
-    ),
+    "DATABASE_URL": _DATABASE,
+    "MIGRATION_DATABASE_URL": _DATABASE,
     "RABBITMQ_URL": (
         "amqp://user:password@host:port/vhost",
         re.compile(rf"amqps?://{_USER}{_HOST}{_REST}"),

@@ -3,20 +3,25 @@
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 import asyncpg
 import sqlalchemy.exc
+import structlog
 
 from tocsin_api import rotation, server
 from tocsin_api.app import create_app
 from tocsin_common import log, migrations
+from tocsin_common.database import CONNECTION_ERRORS, RETRY_S
 from tocsin_common.errors import SettingsError, TocsinError, UnavailableError
 from tocsin_common.settings import ApiSettings, DatabaseSettings, RotationSettings, load
 
 DATABASE_ERRORS = (OSError, asyncpg.PostgresError, sqlalchemy.exc.SQLAlchemyError)
 EXIT_FAILED = 1
 EXIT_SETTINGS = 2
+
+_log = structlog.get_logger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,17 +51,29 @@ def _parse(arguments: Sequence[str] | None) -> str:
 def _serve() -> None:
     settings = load(ApiSettings, os.environ)
     log.configure(settings, service="api")
-    server.run(create_app(settings), settings)
+    app = create_app(settings)
+    if settings.migrate_on_start:
+        _upgrade(settings.migration_database_url or settings.database_url, wait_s=settings.connect_timeout_s)
+    server.run(app, settings)
 
 
 def _migrate() -> None:
     settings = load(DatabaseSettings, os.environ)
     log.configure(settings, service="api")
-    try:
-        migrations.upgrade(settings.database_url)
-    except DATABASE_ERRORS as error:
-        first_line = str(error).partition("\n")[0]  # SQLAlchemy goes on with the statement
-        raise UnavailableError(f"PostgreSQL cannot be migrated: {first_line}") from error
+    _upgrade(settings.database_url, wait_s=0)
+
+
+def _upgrade(database_url: str, *, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return migrations.upgrade(database_url)
+        except DATABASE_ERRORS as error:
+            first_line = str(error).partition("\n")[0]  # SQLAlchemy goes on with the statement
+            if not isinstance(error, CONNECTION_ERRORS) or time.monotonic() >= deadline:
+                raise UnavailableError(f"PostgreSQL cannot be migrated: {first_line}") from error
+            _log.warning("database.unavailable", error=first_line)
+            time.sleep(RETRY_S)
 
 
 def _rotate_keys() -> None:

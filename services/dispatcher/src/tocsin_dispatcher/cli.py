@@ -11,6 +11,7 @@ import uvloop
 from tocsin_common import log, settings
 from tocsin_common.errors import TocsinError
 from tocsin_dispatcher import metrics
+from tocsin_dispatcher.health import Health
 from tocsin_dispatcher.scheduler import app as scheduler_app
 from tocsin_dispatcher.sender import app as sender_app
 
@@ -29,15 +30,17 @@ def main() -> None:
 async def _schedule() -> None:
     own = settings.load(settings.SchedulerSettings, os.environ)
     log.configure(own, service="scheduler")
-    with metrics.served(own.metrics_host, own.metrics_port):
-        await scheduler_app.run(own, _stop_on_signals())
+    health = Health(asyncio.get_running_loop())
+    with metrics.served(own.metrics_host, own.metrics_port, health):
+        await scheduler_app.run(own, _stop_on_signals(), health)
 
 
 async def _send() -> None:
     own = settings.load(settings.SenderSettings, os.environ)
     log.configure(own, service="sender")
-    with metrics.served(own.metrics_host, own.metrics_port):
-        await sender_app.run(own, _stop_on_signals())
+    health = Health(asyncio.get_running_loop())
+    with metrics.served(own.metrics_host, own.metrics_port, health):
+        await sender_app.run(own, _stop_on_signals(), health)
 
 
 def _stop_on_signals() -> asyncio.Event:

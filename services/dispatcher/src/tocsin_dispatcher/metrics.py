@@ -22,9 +22,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
-from prometheus_client import Counter, disable_created_metrics, start_http_server
+from prometheus_client import Counter, disable_created_metrics, make_wsgi_app, start_http_server
 
 from tocsin_common.errors import TocsinError
+from tocsin_dispatcher.health import Health
 
 # The instant at which each counter was made says nothing here.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
@@ -66,8 +67,8 @@ class MetricsError(TocsinError):
 
 
 @contextmanager
-def served(host: str, port: int) -> Iterator[None]:
-    """Serve all counters on `host` and `port`, from a thread of its own; on no port where that is 0."""
+def served(host: str, port: int, health: Health | None = None) -> Iterator[None]:
+    """Serve all counters, and `health`, on `host` and `port`, from a thread of its own; nowhere if `port` is 0."""
     if port == 0:
         yield
         return
@@ -76,6 +77,8 @@ def served(host: str, port: int) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or error
         raise MetricsError(f"cannot listen on METRICS_HOST and METRICS_PORT: {reason}") from error
+    if health is not None:
+        server.set_app(health.beside(make_wsgi_app()))
     _log.info("metrics.served", host=host, port=port)
     try:
         yield

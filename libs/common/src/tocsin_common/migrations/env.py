@@ -8,12 +8,14 @@ from alembic import context
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tocsin_common import rights
 from tocsin_common.database import plain_url
 from tocsin_common.errors import UnavailableError
 from tocsin_common.tables import metadata
 
 LOCK_KEY = 0x746F6373696E  # "tocsin"
 LOCK_NOT_AVAILABLE = "55P03"
+PARTITIONS_LOCK_KEY = LOCK_KEY + 1  # of make_partitions and drop_partitions
 
 
 def _run(connection: sa.Connection, lock_timeout_s: float) -> None:
@@ -25,6 +27,19 @@ def _run(connection: sa.Connection, lock_timeout_s: float) -> None:
             sa.text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{lock_timeout_s * 1000:.0f}ms"}
         )
         context.run_migrations()
+        if context.get_context().get_current_revision() == context.get_head_revision():
+            _grant(connection)
+
+
+def _grant(connection: sa.Connection) -> None:
+    """Give the services' users, where there are any, their rights: those too who came since the last time."""
+    # Whoever else changes the row that describes a table meanwhile, as ATTACH does, would fail, or this would.
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITIONS_LOCK_KEY})
+    users = sa.text("SELECT rolname::text FROM pg_roles WHERE rolname = ANY(:names)")
+    present = set(connection.scalars(users, {"names": list(rights.RIGHTS)}))
+    schema = connection.scalar(sa.text("SELECT quote_ident(current_schema())"))
+    for statement in rights.grants(present, [*metadata.tables, "alembic_version"], schema):
+        connection.execute(sa.text(statement))
 
 
 async def _migrate(database_url: str, lock_timeout_s: float) -> None:

@@ -17,6 +17,7 @@ from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.loops import until
+from tocsin_dispatcher.health import Health
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler import hints
 from tocsin_dispatcher.scheduler.emitter import BrokenOffError, Emitter
@@ -34,7 +35,7 @@ Loop = Callable[[], Coroutine[Any, Any, None]]
 _log = structlog.get_logger(__name__)
 
 
-async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
+async def run(settings: SchedulerSettings, stop: asyncio.Event, health: Health | None = None) -> None:
     """Stand by and lead until `stop`; then the lease is released."""
     name = process_name("scheduler")
     connecting = connect(settings, name=name, consuming=HEARS_CHANGES, publishing=ANNOUNCES_JOBS)
@@ -42,6 +43,8 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
         connections = await unless_stopped(stack.enter_async_context(connecting), stop)
         if connections is None:
             return
+        if health is not None:
+            health.connections = connections
         await serve(settings, connections, name, stop)
 
 

@@ -1,8 +1,7 @@
 """ADAPTER. The partitions of `executions` and `task_logs`, one a day: made ahead, dropped after the retention."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -16,15 +15,12 @@ from tocsin_dispatcher.scheduler.revision import TICK
 
 CHECK_S = 60.0
 RETRY_S = 2.0
-PARENTS = ("executions", "task_logs")  # a day's logs go after its executions, which say what the logs are of
+PARENTS = ("executions", "task_logs")
 DAY = timedelta(days=1)
 MOST_AHEAD = timedelta(days=366)  # an instant beyond is a mistake, and would leave a partition that nothing drops
-LOCK_KEY = 0x746F6373696F  # one process at a time makes partitions
-DROP_LOCK_KEY = LOCK_KEY + 1  # and one drops them, which must not hold up the first
-MARK = "tocsin: to be dropped"  # what a partition is called before it is detached
 
-# Somebody maintains the tables, reads them for long, or detaches partitions by hand: there is time.
-_IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.ObjectNotInPrerequisiteStateError, TimeoutError)
+# Somebody maintains the tables, or reads them for long: there is time.
+_IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, TimeoutError)
 
 _log = structlog.get_logger(__name__)
 
@@ -115,102 +111,29 @@ class Partitions:
         if self._retention is None:
             return 0
         dropped = 0
-        kept: set[date] = set()
-        async with self._dropping() as connection:
-            if connection is None:  # another process is at it
-                return 0
-            for parent in PARENTS:
-                for partition in await _old_partitions(connection, parent, self._retention.oldest() - DAY):
-                    if partition.day in kept:
-                        continue
-                    if await _is_open(connection, partition):
-                        kept.add(partition.day)
-                        _log.warning(
-                            "partition.kept", partition=partition.name, reason="an execution has not ended"
-                        )
-                    else:
-                        self._days.discard(partition.day)
-                        await _drop(connection, partition)
-                        dropped += 1
+        for day in await self._days_before(self._retention.oldest() - DAY):
+            self._days.discard(day)
+            for row in await self._pool.fetch(sql.DROP_PARTITIONS, day):
+                if row["name"] is None:
+                    _log.warning("partition.kept", day=day.isoformat(), reason="an execution has not ended")
+                else:
+                    _log.info("partition.dropped", partition=row["name"])
+                    dropped += 1
         return dropped
 
-    @asynccontextmanager
-    async def _dropping(self) -> AsyncIterator[asyncpg.Connection | None]:
-        # Not in a transaction: DETACH … CONCURRENTLY is none. The settings and the lock end with the session.
-        async with self._pool.acquire() as connection:
-            try:
-                await connection.execute("SET lock_timeout = '2s'")
-                is_alone = await connection.fetchval("SELECT pg_try_advisory_lock($1)", DROP_LOCK_KEY)
-                yield connection if is_alone else None
-                if is_alone:  # for the next one that comes right away: a session takes its time to end
-                    await connection.execute("SELECT pg_advisory_unlock($1)", DROP_LOCK_KEY)
-            finally:
-                connection.terminate()
+    async def _days_before(self, end: date) -> list[date]:
+        rows = await self._pool.fetch(sql.DAILY_PARTITIONS, PARENTS)
+        days = [day_of(row["day"]) for row in rows]
+        return [day for day in days if day is not None and day < end]
 
     async def _make(self, day: date) -> None:
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute("SET LOCAL lock_timeout = '2s'")
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK_KEY)
-            for parent in PARENTS:
-                name = f"{parent}_{day:%Y%m%d}"
-                attached = {row["relname"] for row in await connection.fetch(sql.PARTITIONS, parent)}
-                if name not in attached:
-                    # ATTACH, not CREATE … PARTITION OF: that would wait behind every reader and block inserts.
-                    await connection.execute(
-                        f"CREATE TABLE {name} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
-                    )
-                    await connection.execute(
-                        f"ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES {_bounds(day)}"
-                    )
-                    _log.info("partition.made", partition=name)
-
-
-class _Partition(NamedTuple):
-    parent: str
-    day: date
-    is_attached: bool
-    is_pending: bool
-    """Its DETACH was interrupted."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.parent}_{self.day:%Y%m%d}"
+        for row in await self._pool.fetch(sql.MAKE_PARTITIONS, day):
+            _log.info("partition.made", partition=row["name"])
 
 
 def days_ahead(now: datetime, days: int) -> list[date]:
     """The day of `now` and the `days` after it."""
     return [now.date() + n * DAY for n in range(days + 1)]
-
-
-async def _old_partitions(connection: asyncpg.Connection, parent: str, before: date) -> list[_Partition]:
-    found = []
-    for row in await connection.fetch(sql.DAILY_PARTITIONS, parent, MARK):
-        day = day_of(row["name"])
-        if day is not None and day < before:
-            found.append(_Partition(parent, day, row["is_attached"], row["is_pending"]))
-    # An interrupted DETACH comes first: until it is finished, no other one may begin.
-    return sorted(found, key=lambda partition: (not partition.is_pending, partition.day))
-
-
-async def _is_open(connection: asyncpg.Connection, partition: _Partition) -> bool:
-    """Whether an execution has not ended in it. One that is being detached was looked at before."""
-    if partition.parent != "executions" or partition.is_pending:
-        return False
-    question = f"SELECT EXISTS (SELECT FROM {partition.name} WHERE state IN ('due', 'waiting', 'running'))"  # noqa: S608 - its name was made of a date
-    return bool(await connection.fetchval(question))
-
-
-async def _drop(connection: asyncpg.Connection, partition: _Partition) -> None:
-    parent, name = partition.parent, partition.name
-    if partition.is_pending:
-        await connection.execute(f"ALTER TABLE {parent} DETACH PARTITION {name} FINALIZE")
-    elif partition.is_attached:
-        # Marked first: what is detached and not dropped yet is then known for what it is.
-        await connection.execute(f"COMMENT ON TABLE {name} IS '{MARK}'")
-        # CONCURRENTLY, or it would wait behind every reader and block inserts meanwhile.
-        await connection.execute(f"ALTER TABLE {parent} DETACH PARTITION {name} CONCURRENTLY")
-    await connection.execute(f"DROP TABLE {name}")
-    _log.info("partition.dropped", partition=name)
 
 
 def day_of(name: str) -> date | None:
@@ -219,11 +142,6 @@ def day_of(name: str) -> date | None:
         return datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date()
     except ValueError:
         return None
-
-
-def _bounds(day: date) -> str:
-    start = _midnight(day)
-    return f"FROM ('{start.isoformat()}') TO ('{(start + DAY).isoformat()}')"
 
 
 def _midnight(day: date) -> datetime:

@@ -244,21 +244,19 @@ CROSS JOIN LATERAL finish_tasks(ids, run_ats, reasons) AS finished (task_id)
 
 # --- Partitions ---------------------------------------------------------------------------------------------
 
-PARTITIONS = """
-SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = $1::text::regclass
-"""
+# The tables' owner's own functions: to make and to drop partitions takes all rights over a table.
+MAKE_PARTITIONS = "SELECT make_partitions($1::date) AS name"
 
-# The partitions of a table that are named as the scheduler names them, and those that it began to detach: they
-# have the comment $2. What somebody else detached or made has not, and is left alone whatever its name is.
+# A row without a name says that the day is kept.
+DROP_PARTITIONS = "SELECT drop_partitions($1::date) AS name"
+
+# The days of which there are partitions that are named as the scheduler names them. What somebody detached, or
+# made under another name, is left alone.
 DAILY_PARTITIONS = """
-SELECT c.relname AS name, i.inhrelid IS NOT NULL AS is_attached, i.inhdetachpending IS TRUE AS is_pending
-FROM pg_class parent
-JOIN pg_class c ON c.relnamespace = parent.relnamespace AND c.relkind = 'r'
-               AND c.relname ~ ('^' || parent.relname || '_[0-9]{8}$')
-LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
-WHERE parent.oid = $1::text::regclass
-  AND ((i.inhparent = parent.oid AND NOT i.inhdetachpending)
-       OR ((i.inhparent = parent.oid OR i.inhrelid IS NULL) AND obj_description(c.oid, 'pg_class') = $2))
-ORDER BY c.relname
+SELECT DISTINCT right(c.relname, 8) AS day
+FROM pg_inherits i
+JOIN pg_class c ON c.oid = i.inhrelid
+JOIN pg_class parent ON parent.oid = i.inhparent AND c.relname ~ ('^' || parent.relname || '_[0-9]{8}$')
+WHERE i.inhparent = ANY($1::text[]::regclass[])
+ORDER BY 1
 """

@@ -17,6 +17,7 @@ from tocsin_common.settings import SenderSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.loops import until
+from tocsin_dispatcher.health import Health
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import intake
 from tocsin_dispatcher.sender.backoff import Backoff
@@ -44,7 +45,7 @@ PROBE_MARGIN_S = 2  # from a probe's claim to its POST, and from its answer to w
 _log = structlog.get_logger(__name__)
 
 
-async def run(settings: SenderSettings, stop: asyncio.Event) -> None:
+async def run(settings: SenderSettings, stop: asyncio.Event, health: Health | None = None) -> None:
     """Deliver until `stop`, then finish what has begun."""
     gc.set_threshold(*GC_THRESHOLDS)
     _allow_many_sockets()
@@ -55,6 +56,8 @@ async def run(settings: SenderSettings, stop: asyncio.Event) -> None:
         connections = await unless_stopped(stack.enter_async_context(connecting), stop)
         if connections is None:
             return
+        if health is not None:
+            health.connections = connections
         keys.show(sealer)
         clock = DatabaseClock()
         clock.sample(await connections.pool.fetchval("SELECT clock_timestamp()"))
