@@ -3,7 +3,7 @@
 No text of theirs holds a webhook URL, an API key, a query string or the inside of a failure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -13,12 +13,23 @@ MAX_VIOLATIONS = 50  # a body may hold any number of unknown fields, a payload s
 CUT = 7  # characters that it repeats of what is longer
 
 
-class Violation(msgspec.Struct, frozen=True):
+class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that is wrong with one field, and what is allowed there."""
 
     field: str
     """Within a payload with the JSON pointer (RFC 6901): `payload/embeds/0/title`."""
     message: str
+    pointer: str | None = None
+    """Of a field of the body: where it is, as a JSON pointer (RFC 6901). Of one that is not known and has a long
+    name, which may be a secret: where the object is that holds it."""
+
+
+def in_body(violations: Iterable[Violation]) -> list[Violation]:
+    """The same, of fields of the body whose names need no escaping: those without a pointer get theirs."""
+    return [
+        each if each.pointer is not None else msgspec.structs.replace(each, pointer=f"/{each.field}")
+        for each in violations
+    ]
 
 
 class ProblemError(TocsinError):

@@ -16,6 +16,7 @@ from tocsin_api.idempotency import HEADER, check_same_request, read_key
 from tocsin_api.inputs import read_id, read_query
 from tocsin_api.moments import period
 from tocsin_api.pages import PageMeta, describe
+from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected
 from tocsin_common.messages import Job, execution_id
 
@@ -39,7 +40,7 @@ class ManualExecution(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     state: Literal["due"] = "due"
 
 
-@get("/api/executions")
+@get("/api/executions", opt=READS_QUERY)
 async def list_executions(request: Request[Any, Any, Any], resources: Injected) -> ExecutionList:
     """List what tasks owe and have owed; that of deleted tasks is not shown."""
     query = read_query(request.scope["query_string"], ExecutionQuery, CHECKS)

@@ -15,6 +15,7 @@ from tocsin_api.inputs import read_id, read_query
 from tocsin_api.moments import PERIOD_CHECKS, PeriodQuery, period
 from tocsin_api.pages import PageMeta, describe
 from tocsin_api.postgresql import Row
+from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
 from tocsin_api.task_fields import TaskId
 from tocsin_common.messages import log_id
@@ -56,14 +57,14 @@ class LogQuery(TaskLogQuery, frozen=True, rename="camel"):
     task_id: TaskId | None = None
 
 
-@get("/api/logs")
+@get("/api/logs", opt=READS_QUERY)
 async def list_logs(request: Request[Any, Any, Any], resources: Injected) -> LogList:
     """List the attempts of all tasks; those of deleted tasks are not shown."""
     query = read_query(request.scope["query_string"], LogQuery, PERIOD_CHECKS)
     return await _page(resources, query, query.task_id)
 
 
-@get("/api/tasks/{task_id:str}/logs")
+@get("/api/tasks/{task_id:str}/logs", opt=READS_QUERY)
 async def list_task_logs(request: Request[Any, Any, Any], task_id: FromPath[str], resources: Injected) -> LogList:
     """List the attempts of one task."""
     id_ = read_id(task_id)

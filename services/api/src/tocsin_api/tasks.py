@@ -16,10 +16,12 @@ from tocsin_api.errors import (
     InvalidValueError,
     NotFoundError,
     Violation,
+    in_body,
 )
 from tocsin_api.inputs import read_body, read_id, read_query
 from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
 from tocsin_api.postgresql import Row
+from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
 from tocsin_api.task_fields import MAX_NAME_LENGTH, NewTask, TaskChange
 from tocsin_api.task_rows import Status, Task, columns, shown
@@ -85,11 +87,11 @@ async def create_task(request: AnyRequest, resources: Injected) -> Task:
         resources.pool, {"id": task_id, **columns(new), **_sealed(resources, task_id, new.webhook_url)}
     )
     if row["revision"] is None:
-        raise InvalidInputError(run_at_is_past(row["wanted_run_at"], row["moment"]))
+        raise InvalidInputError(in_body(run_at_is_past(row["wanted_run_at"], row["moment"])))
     return _announced(resources, row)
 
 
-@get("/api/tasks")
+@get("/api/tasks", opt=READS_QUERY)
 async def list_tasks(request: AnyRequest, resources: Injected) -> TaskList:
     """List the tasks, one page at a time."""
     query = read_query(request.scope["query_string"], TaskQuery, {"search": _check_search})
@@ -150,7 +152,7 @@ def _refuse_what_does_not_fit(row: Row, *, is_another_run_at: bool) -> None:
     if row["run_at_is_past"]:
         violations += run_at_is_past(row["wanted_run_at"], row["moment"])
     if violations:
-        raise InvalidInputError(violations)
+        raise InvalidInputError(in_body(violations))
 
 
 def _announced(resources: Resources, row: Row) -> Task:
