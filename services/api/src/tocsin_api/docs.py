@@ -20,6 +20,8 @@ from tocsin_api.health import Liveness, Readiness
 from tocsin_api.idempotency import ALLOWED
 from tocsin_api.idempotency import HEADER as KEY_HEADER
 from tocsin_api.logs import LogList, LogQuery, TaskLogQuery
+from tocsin_api.preconditions import ALLOWED as MATCH_ALLOWED
+from tocsin_api.preconditions import HEADER as MATCH_HEADER
 from tocsin_api.preview import Preview
 from tocsin_api.problems import MEDIA_TYPE, Problem
 from tocsin_api.replays import Replay
@@ -43,6 +45,7 @@ ERRORS = {
     401: "The API key is missing or wrong.",
     404: "There is no such task.",
     409: "The task's runAt has passed.",
+    412: f"The task has another ETag than {MATCH_HEADER} names: it was changed meanwhile.",
     413: "The body is larger than 1 MB.",
     415: "Content-Type is not application/json.",
     422: f"The {KEY_HEADER} came with another request before.",
@@ -59,6 +62,17 @@ KEY_PARAMETERS = (
         "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
     },
 )
+MATCH_PARAMETERS = (
+    {
+        "name": MATCH_HEADER,
+        "in": "header",
+        "required": False,
+        "description": f"{MATCH_ALLOWED}: nothing is changed where the task has another ETag by now",
+        "schema": {"type": "string"},
+        "example": '"3"',
+    },
+)
+ETAG = {"ETag": {"description": "Another one after each change of the task.", "schema": {"type": "string"}}}
 PAGE = b"""<!doctype html>
 <html lang="en">
 <head>
@@ -97,6 +111,10 @@ class Operation(NamedTuple):
     tag: str = "tasks"
     has_key: bool = False
     """Whether it takes an Idempotency-Key."""
+    has_match: bool = False
+    """Whether it takes If-Match."""
+    has_etag: bool = False
+    """Whether its answer has an ETag."""
 
 
 TASK = "/api/tasks/{task_id}"
@@ -105,15 +123,38 @@ SCHEDULER = "/api/scheduler"
 OPERATIONS = (
     Operation("get", "/api/tasks", "listTasks", "List tasks", TaskList, query=TaskQuery, errors=(400,)),
     Operation(
-        "post", "/api/tasks", "createTask", "Create a task", Task, 201, body=NewTask, errors=(400, 413, 415)
+        "post",
+        "/api/tasks",
+        "createTask",
+        "Create a task",
+        Task,
+        201,
+        body=NewTask,
+        errors=(400, 413, 415),
+        has_etag=True,
     ),
-    Operation("get", TASK, "getTask", "Show a task", Task, errors=(400, 404)),
+    Operation("get", TASK, "getTask", "Show a task", Task, errors=(400, 404), has_etag=True),
     Operation(
-        "patch", TASK, "changeTask", "Change a task", Task, body=TaskChange, errors=(400, 404, 409, 413, 415)
+        "patch",
+        TASK,
+        "changeTask",
+        "Change a task",
+        Task,
+        body=TaskChange,
+        errors=(400, 404, 409, 412, 413, 415),
+        has_match=True,
+        has_etag=True,
     ),
-    Operation("delete", TASK, "deleteTask", "Delete a task", Task, errors=(400, 404)),
+    Operation("delete", TASK, "deleteTask", "Delete a task", Task, errors=(400, 404, 412), has_match=True),
     Operation(
-        "post", f"{TASK}/toggle", "toggleTask", "Stop an active task, start another", Task, errors=(400, 404, 409)
+        "post",
+        f"{TASK}/toggle",
+        "toggleTask",
+        "Stop an active task, start another",
+        Task,
+        errors=(400, 404, 409, 412),
+        has_match=True,
+        has_etag=True,
     ),
     Operation(
         "post",
@@ -225,9 +266,12 @@ def _describe(operation: Operation) -> dict[str, Any]:
             *_path_parameters(operation),
             *_query_parameters(operation),
             *(KEY_PARAMETERS if operation.has_key else ()),
+            *(MATCH_PARAMETERS if operation.has_match else ()),
         ],
         "responses": {str(operation.status): _content("The answer.", JSON, operation.answer)},
     }
+    if operation.has_etag:
+        described["responses"][str(operation.status)]["headers"] = ETAG
     if operation.body is not None:
         described["requestBody"] = {
             "required": True,

@@ -82,6 +82,16 @@ class ConflictError(ProblemError):
     status = 409
 
 
+class ChangedMeanwhileError(ProblemError):
+    """The task is not any more as the client has seen it."""
+
+    status = 412
+
+    def __init__(self, etag: str) -> None:
+        self.headers = {"ETag": etag}
+        super().__init__(f"the task was changed meanwhile: its ETag is {etag}; read it anew")
+
+
 class KeyReusedError(ProblemError):
     """The Idempotency-Key came with another request before."""
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Request, delete, get, patch, post
+from litestar import Request, Response, delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Meta, UnsetType
 from uuid_utils.compat import uuid7
@@ -21,6 +21,8 @@ from tocsin_api.errors import (
 from tocsin_api.inputs import read_body, read_id, read_query
 from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
 from tocsin_api.postgresql import Row
+from tocsin_api.preconditions import HEADER as IF_MATCH
+from tocsin_api.preconditions import check_revision, etag, read_if_match
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
 from tocsin_api.task_fields import MAX_NAME_LENGTH, NewTask, TaskChange
@@ -73,7 +75,7 @@ class TaskQuery(msgspec.Struct, frozen=True, rename="camel"):
 
 
 @post("/api/tasks")
-async def create_task(request: AnyRequest, resources: Injected) -> Task:
+async def create_task(request: AnyRequest, resources: Injected) -> Response[Task]:
     """Create a task; it is scheduled from now on unless its status is INACTIVE."""
     new = read_body(
         request.headers.get("content-type"),
@@ -100,16 +102,18 @@ async def list_tasks(request: AnyRequest, resources: Injected) -> TaskList:
 
 
 @get("/api/tasks/{task_id:str}")
-async def get_task(task_id: FromPath[str], resources: Injected) -> Task:
+async def get_task(task_id: FromPath[str], resources: Injected) -> Response[Task]:
     """Show one task."""
-    return shown(_found(await task_sql.find_task(resources.pool, read_id(task_id))))
+    row = _found(await task_sql.find_task(resources.pool, read_id(task_id)))
+    return Response(shown(row), headers={"ETag": etag(row["revision"])})
 
 
 @patch("/api/tasks/{task_id:str}")
-async def change_task(request: AnyRequest, task_id: FromPath[str], resources: Injected) -> Task:
+async def change_task(request: AnyRequest, task_id: FromPath[str], resources: Injected) -> Response[Task]:
     """Change any of a task's fields. What changes nothing leaves no trace."""
-    id_ = read_id(task_id)
+    id_, revisions = read_id(task_id), _wanted_revisions(request)
     task = _found(await task_sql.find_task(resources.pool, id_))
+    check_revision(task["revision"], revisions)
     change = read_body(
         request.headers.get("content-type"),
         await request.body(),
@@ -120,22 +124,28 @@ async def change_task(request: AnyRequest, task_id: FromPath[str], resources: In
     url = _new_url(change.webhook_url)
     wanted = columns(change) | ({} if url is None else _sealed(resources, id_, url))
     hashes = [] if url is None else resources.sealer.hashes(url)
-    row = _found(await task_sql.change_task(resources.pool, id_, wanted, hashes))
+    row = _found(await task_sql.change_task(resources.pool, id_, wanted, hashes, revisions=revisions))
+    check_revision(row["old_revision"], revisions)
     _refuse_what_does_not_fit(row, is_another_run_at=wanted.get("run_at") is not None)
     return _announced(resources, row)
 
 
 @delete("/api/tasks/{task_id:str}", status_code=200)
-async def delete_task(task_id: FromPath[str], resources: Injected) -> Task:
+async def delete_task(request: AnyRequest, task_id: FromPath[str], resources: Injected) -> Task:
     """Delete a task; the answer shows it for the last time, with the status it had."""
-    row = _found(await task_sql.delete_task(resources.pool, read_id(task_id)))
-    return msgspec.structs.replace(_announced(resources, row), status=row["old_status"])
+    id_, revisions = read_id(task_id), _wanted_revisions(request)
+    row = _found(await task_sql.delete_task(resources.pool, id_, revisions=revisions))
+    check_revision(row["old_revision"], revisions)
+    _announce(resources, row)
+    return msgspec.structs.replace(shown(row), status=row["old_status"])
 
 
 @post("/api/tasks/{task_id:str}/toggle", status_code=200)
-async def toggle_task(task_id: FromPath[str], resources: Injected) -> Task:
+async def toggle_task(request: AnyRequest, task_id: FromPath[str], resources: Injected) -> Response[Task]:
     """Stop an ACTIVE task, start an INACTIVE or FAILED one."""
-    row = _found(await task_sql.toggle_task(resources.pool, read_id(task_id)))
+    id_, revisions = read_id(task_id), _wanted_revisions(request)
+    row = _found(await task_sql.toggle_task(resources.pool, id_, revisions=revisions))
+    check_revision(row["old_revision"], revisions)
     _refuse_what_does_not_fit(row, is_another_run_at=False)
     return _announced(resources, row)
 
@@ -155,12 +165,22 @@ def _refuse_what_does_not_fit(row: Row, *, is_another_run_at: bool) -> None:
         raise InvalidInputError(in_body(violations))
 
 
-def _announced(resources: Resources, row: Row) -> Task:
+def _announced(resources: Resources, row: Row) -> Response[Task]:
     """The answer to a change, after its hint is under way."""
+    _announce(resources, row)
+    revision = row["revision"] if row["revision"] is not None else row["old_revision"]
+    return Response(shown(row), headers={"ETag": etag(revision)})
+
+
+def _announce(resources: Resources, row: Row) -> None:
+    """Tell the schedulers, where anything has changed."""
     if row["revision"] is not None:
         failpoints.reach("api.task_committed")
         resources.hints.announce(ScheduleChange(task_id=row["id"], revision=row["revision"]))
-    return shown(row)
+
+
+def _wanted_revisions(request: AnyRequest) -> list[int] | None:
+    return read_if_match(request.headers.getall(IF_MATCH, []))
 
 
 def _found(row: Row | None) -> Row:
