@@ -71,7 +71,7 @@ async def test_created_task_is_shown_again(client: httpx.AsyncClient, task: dict
     answer = await client.get(f"/api/tasks/{task['id']}")
 
     assert answer.status_code == 200
-    assert answer.json() == task
+    assert task.items() <= answer.json().items()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ async def test_patch_changes_what_was_sent_and_nothing_else(
     assert answer.status_code == 200
     assert changed == {**task, **expected, "updatedAt": changed["updatedAt"]}
     assert datetime.fromisoformat(changed["updatedAt"]) > datetime.fromisoformat(task["updatedAt"])
-    assert (await client.get(f"/api/tasks/{task['id']}")).json() == changed
+    assert changed.items() <= (await client.get(f"/api/tasks/{task['id']}")).json().items()
 
 
 async def test_patch_of_the_webhook_url_seals_it_anew(

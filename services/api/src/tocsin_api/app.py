@@ -21,6 +21,7 @@ from tocsin_api import (
     replays,
     scheduler,
     schedules,
+    task_details,
     task_rules,
     tasks,
 )
@@ -40,12 +41,13 @@ def create_app(settings: ApiSettings) -> Litestar:
         route_handlers=[
             tasks.create_task,
             tasks.list_tasks,
-            tasks.get_task,
+            task_details.get_task,
             tasks.change_task,
             tasks.delete_task,
             tasks.toggle_task,
             executions.run_task,
             executions.list_executions,
+            executions.get_execution,
             replays.replay_executions,
             logs.list_logs,
             logs.list_task_logs,

@@ -3,6 +3,7 @@
 The document is made of the very structs that read requests and write answers, so the two cannot differ.
 """
 
+import re
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,8 +15,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from tocsin_api.auth import HEADER
 from tocsin_api.examples import BODIES
-from tocsin_api.execution_fields import ExecutionQuery, ReplayRequest
-from tocsin_api.executions import ExecutionList, ManualExecution
+from tocsin_api.execution_fields import ExecutionKeyQuery, ExecutionQuery, ReplayRequest
+from tocsin_api.executions import ExecutionDetails, ExecutionList, ManualExecution
 from tocsin_api.health import Liveness, Readiness
 from tocsin_api.idempotency import ALLOWED
 from tocsin_api.idempotency import HEADER as KEY_HEADER
@@ -27,6 +28,7 @@ from tocsin_api.problems import MEDIA_TYPE, Problem
 from tocsin_api.replays import Replay
 from tocsin_api.scheduler import Scheduler
 from tocsin_api.schedules import PreviewQuery
+from tocsin_api.task_details import TaskDetails, TaskDetailsQuery
 from tocsin_api.task_fields import NewTask, TaskChange
 from tocsin_api.task_rows import Task
 from tocsin_api.tasks import TaskList, TaskQuery
@@ -43,7 +45,7 @@ HEADERS = {
 ERRORS = {
     400: "The body, the query or the path is invalid; `errors` names each field.",
     401: "The API key is missing or wrong.",
-    404: "There is no such task.",
+    404: "There is no such task or execution.",
     409: "The task's runAt has passed.",
     412: f"The task has another ETag than {MATCH_HEADER} names: it was changed meanwhile.",
     413: "The body is larger than 1 MB.",
@@ -133,7 +135,16 @@ OPERATIONS = (
         errors=(400, 413, 415),
         has_etag=True,
     ),
-    Operation("get", TASK, "getTask", "Show a task", Task, errors=(400, 404), has_etag=True),
+    Operation(
+        "get",
+        TASK,
+        "getTask",
+        "Show a task",
+        TaskDetails,
+        query=TaskDetailsQuery,
+        errors=(400, 404),
+        has_etag=True,
+    ),
     Operation(
         "patch",
         TASK,
@@ -190,6 +201,16 @@ OPERATIONS = (
         tag="executions",
     ),
     Operation(
+        "get",
+        f"{EXECUTIONS}/{{execution_id}}",
+        "getExecution",
+        "Show an execution with its attempts",
+        ExecutionDetails,
+        query=ExecutionKeyQuery,
+        errors=(400, 404),
+        tag="executions",
+    ),
+    Operation(
         "post",
         f"{EXECUTIONS}/replay",
         "replayExecutions",
@@ -235,10 +256,12 @@ def openapi() -> dict[str, Any]:
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
     structs = (
-        *(NewTask, TaskChange, Task, TaskList, ManualExecution, ExecutionList, ReplayRequest, Replay),
+        *(NewTask, TaskChange, Task, TaskDetails, TaskList),
+        *(ManualExecution, ExecutionDetails, ExecutionList, ReplayRequest, Replay),
         *(LogList, Preview, Scheduler, Problem, Liveness, Readiness),
     )
     _, schemas = msgspec.json.schema_components(structs, ref_template=REF)
+    del schemas[TaskDetails.__name__]["required"]  # the query says which of them are there
     return {
         "openapi": "3.1.0",
         "info": {
@@ -295,10 +318,11 @@ def _content(description: str, media_type: str, kind: type[msgspec.Struct]) -> d
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
-    if "{task_id}" not in operation.path:
-        return []
     schema = {"type": "string", "format": "uuid"}
-    return [{"name": "task_id", "in": "path", "required": True, "schema": schema}]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name in re.findall(r"{(\w+)}", operation.path)
+    ]
 
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -310,6 +334,9 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
     for name, property_ in schemas[operation.query.__name__]["properties"].items():
         schema = _without_null(property_)
         described = {"description": schema.pop("description"), "schema": schema}
+        if "items" in schema:  # one parameter, with commas
+            schema["type"] = "array"
+            described["explode"] = False
         parameters.append({"name": name, "in": "query", "required": name in required, **described})
     return parameters
 

@@ -1,26 +1,31 @@
 """SHELL. The routes that show executions, and that run a task by hand: one execution more, owed now."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from litestar import Request, get, post
 from litestar.params import FromPath
+from msgspec import Meta
 
-from tocsin_api import execution_sql
+from tocsin_api import execution_sql, log_sql
 from tocsin_api.errors import NotFoundError
-from tocsin_api.execution_fields import CHECKS, ExecutionQuery
-from tocsin_api.execution_rows import Execution, shown
+from tocsin_api.execution_fields import CHECKS, ExecutionKeyQuery, ExecutionQuery
+from tocsin_api.execution_rows import Execution, shown, values
 from tocsin_api.idempotency import HEADER, check_same_request, read_key
 from tocsin_api.inputs import read_id, read_query
+from tocsin_api.logs import Log
+from tocsin_api.logs import shown as shown_log
 from tocsin_api.moments import period
 from tocsin_api.pages import PageMeta, describe
 from tocsin_api.queries import READS_QUERY
-from tocsin_api.resources import Injected
-from tocsin_common.messages import Job, execution_id
+from tocsin_api.resources import Injected, Resources
+from tocsin_common import messages
+from tocsin_common.messages import Job
 
 SCOPE = "run"
+LOGS = 100  # of an execution: more attempts than that are all waits for a limit
 
 
 class ExecutionList(msgspec.Struct, frozen=True):
@@ -28,6 +33,12 @@ class ExecutionList(msgspec.Struct, frozen=True):
 
     data: list[Execution]
     meta: PageMeta
+
+
+class ExecutionDetails(Execution, frozen=True, kw_only=True, rename="camel"):
+    """An execution with its attempts."""
+
+    logs: Annotated[list[Log], Meta(description=f"the latest {LOGS} attempts, newest first")]
 
 
 class ManualExecution(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -50,6 +61,29 @@ async def list_executions(request: Request[Any, Any, Any], resources: Injected) 
     return ExecutionList([shown(row) for row in rows], describe(query.page, query.limit, total))
 
 
+@get("/api/executions/{execution_id:str}", opt=READS_QUERY)
+async def get_execution(
+    request: Request[Any, Any, Any], execution_id: FromPath[str], resources: Injected
+) -> ExecutionDetails:
+    """Show one execution with its attempts."""
+    id_ = read_id(execution_id)
+    key = read_query(request.scope["query_string"], ExecutionKeyQuery, CHECKS)
+    if id_ == messages.execution_id(key.task_id, key.scheduled_for):
+        details = await find_details(resources, key.task_id, key.scheduled_for)
+        if details is not None:
+            return details
+    raise NotFoundError("there is no execution with this id, taskId and scheduledFor")
+
+
+async def find_details(resources: Resources, task_id: UUID, scheduled_for: datetime) -> ExecutionDetails | None:
+    """An execution with its attempts; None where there is none, or its task is deleted."""
+    found = await execution_sql.find_execution(resources.pool, task_id, scheduled_for)
+    if found is None:
+        return None
+    logs = await log_sql.logs_of_execution(resources.pool, task_id, scheduled_for, LOGS)
+    return ExecutionDetails(**values(found), logs=[shown_log(row) for row in logs])
+
+
 @post("/api/tasks/{task_id:str}/run", status_code=202)
 async def run_task(
     request: Request[Any, Any, Any], task_id: FromPath[str], resources: Injected
@@ -66,5 +100,7 @@ async def run_task(
     elif key is not None:
         check_same_request(key, row["request_hash"])
     return ManualExecution(
-        execution_id=execution_id(id_, row["scheduled_for"]), task_id=id_, scheduled_for=row["scheduled_for"]
+        execution_id=messages.execution_id(id_, row["scheduled_for"]),
+        task_id=id_,
+        scheduled_for=row["scheduled_for"],
     )

@@ -67,11 +67,11 @@ def read_query(query: bytes, kind: type[S], checks: Checks) -> S:
 
 
 def read_id(text: str) -> UUID:
-    """A task's id from a path; raises InvalidInputError."""
+    """An id from a path; raises InvalidInputError."""
     try:
         return msgspec.convert(text, UUID)
     except msgspec.ValidationError as error:
-        raise InvalidInputError([Violation("id", f"must be a UUID, got {_shown_text(text)}")]) from error
+        raise InvalidInputError([Violation("id", f"must be a UUID, got {shown_text(text)}")]) from error
 
 
 def _members(body: bytes) -> dict[str, Raw]:
@@ -116,17 +116,20 @@ def _read(
     return kind(**values)
 
 
+def not_known(name: str, allowed: Collection[str]) -> str:
+    """What is said of a name that is none of those that are allowed: with the one that it is near to."""
+    by_spelling = {_plain(each): each for each in allowed}
+    near = get_close_matches(_plain(name), by_spelling, n=1) if len(name) <= LONGEST_GUESS else []
+    guess = f"near is {by_spelling[near[0]]}; " if near else ""
+    return f"is not known; {guess}" + (f"allowed are {', '.join(allowed)}" if allowed else "none is allowed here")
+
+
 def _unknown(given: Iterable[str], fields: Collection[str]) -> Iterator[Violation]:
-    """What is said of names that are no field; of the first ones, the field that each is near to as well."""
-    near_by = {_plain(name): name for name in fields}
-    allowed = f"allowed are {', '.join(fields)}" if fields else "none is allowed here"
     for place, name in enumerate(name for name in given if name not in fields):
-        near: list[str] = []
-        if place < MAX_VIOLATIONS and len(name) <= LONGEST_GUESS:  # a guess takes a tenth of a millisecond
-            near = get_close_matches(_plain(name), near_by, n=1)
-        guess = f"near is {near_by[near[0]]}; " if near else ""
+        # To guess takes a tenth of a millisecond, and a body may hold very many names.
+        message = not_known(name, fields) if place < MAX_VIOLATIONS else "is not known"
         pointer = "" if len(name) > MAX_ECHO else f"/{name.replace('~', '~0').replace('/', '~1')}"
-        yield Violation(_cut(name), f"is not known; {guess}{allowed}", pointer)
+        yield Violation(_cut(name), message, pointer)
 
 
 def _plain(name: str) -> str:
@@ -185,7 +188,7 @@ def _allowed(kind: Any) -> str:
 
 def _shown(value: str | Raw) -> str:
     if isinstance(value, str):
-        return _shown_text(value)
+        return shown_text(value)
     json = bytes(value).decode()
     kinds = {'"': "a longer text", "{": "an object", "[": "a list"}
     if json[0] in "{[" or len(json) > MAX_ECHO + 2:
@@ -193,7 +196,8 @@ def _shown(value: str | Raw) -> str:
     return json
 
 
-def _shown_text(text: str) -> str:
+def shown_text(text: str) -> str:
+    """A text as an error may repeat it."""
     return repr(text) if len(text) <= MAX_ECHO else "a longer text"
 
 

@@ -77,10 +77,11 @@ async def list_task_logs(request: Request[Any, Any, Any], task_id: FromPath[str]
 async def _page(resources: Resources, query: TaskLogQuery, task_id: UUID | None) -> LogList:
     which = log_sql.LogFilter(task_id, query.status, *period(query.date_from, query.date_to))
     rows, total = await log_sql.list_logs(resources.pool, which, page=query.page, limit=query.limit)
-    return LogList([_shown(row) for row in rows], describe(query.page, query.limit, total))
+    return LogList([shown(row) for row in rows], describe(query.page, query.limit, total))
 
 
-def _shown(row: Row) -> Log:
+def shown(row: Row) -> Log:
+    """The attempt that a row of the table describes."""
     return Log(
         id=log_id(row["task_id"], row["scheduled_for"], row["seq"]),
         task_id=row["task_id"],

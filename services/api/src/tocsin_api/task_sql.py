@@ -110,7 +110,19 @@ WITH old AS MATERIALIZED (
 SELECT shown.*, old.status AS old_status, old.revision AS old_revision, refused.* FROM shown, old, refused
 """  # noqa: S608 - the columns are constants
 
-_FIND_TASK = f"SELECT {_SHOWN}, revision FROM tasks WHERE id = $1 AND status <> 'DELETED'"  # noqa: S608 - as above
+_FIND_TASK = f"""
+SELECT {_SHOWN}, revision, clock_timestamp() AS now FROM tasks WHERE id = $1 AND status <> 'DELETED'
+"""  # noqa: S608 - as above
+
+# As a sender counts them: a task that was started again, or given another schedule, begins anew. One that was
+# stopped goes on showing how many there were.
+_FIND_TASK_AND_STATE = f"""
+SELECT t.*, CASE WHEN t.status = 'ACTIVE' AND s.last_scheduled_for < t.effective_from THEN 0
+                 ELSE COALESCE(s.failures_in_row, 0) END AS failures_in_row
+FROM (SELECT {_SHOWN}, revision, clock_timestamp() AS now, effective_from FROM tasks
+      WHERE id = $1 AND status <> 'DELETED') AS t
+    LEFT JOIN task_state AS s ON s.task_id = t.id
+"""  # noqa: S608 - as above
 
 _MATCHING_TASKS = """
 FROM tasks
@@ -159,10 +171,10 @@ async def delete_task(pool: asyncpg.Pool, task_id: UUID, *, revisions: Sequence[
     return await change_task(pool, task_id, {"status": "DELETED"}, revisions=revisions)
 
 
-async def find_task(pool: asyncpg.Pool, task_id: UUID) -> Row | None:
-    """One task."""
+async def find_task(pool: asyncpg.Pool, task_id: UUID, *, with_state: bool = False) -> Row | None:
+    """One task, and what time it is; with its state also how many executions have failed in a row."""
     async with acquire(pool) as connection:
-        return await connection.fetchrow(_FIND_TASK, task_id)
+        return await connection.fetchrow(_FIND_TASK_AND_STATE if with_state else _FIND_TASK, task_id)
 
 
 async def list_tasks(

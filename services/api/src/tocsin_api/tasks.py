@@ -101,13 +101,6 @@ async def list_tasks(request: AnyRequest, resources: Injected) -> TaskList:
     return TaskList([shown(row) for row in rows], describe(query.page, query.limit, total))
 
 
-@get("/api/tasks/{task_id:str}")
-async def get_task(task_id: FromPath[str], resources: Injected) -> Response[Task]:
-    """Show one task."""
-    row = _found(await task_sql.find_task(resources.pool, read_id(task_id)))
-    return Response(shown(row), headers={"ETag": etag(row["revision"])})
-
-
 @patch("/api/tasks/{task_id:str}")
 async def change_task(request: AnyRequest, task_id: FromPath[str], resources: Injected) -> Response[Task]:
     """Change any of a task's fields. What changes nothing leaves no trace."""
