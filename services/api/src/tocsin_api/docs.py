@@ -46,7 +46,7 @@ ERRORS = {
     400: "The body, the query or the path is invalid; `errors` names each field.",
     401: "The API key is missing or wrong.",
     404: "There is no such task or execution.",
-    409: "The task's runAt has passed.",
+    409: "The task's runAt has passed, or what the Idempotency-Key made was deleted.",
     412: f"The task has another ETag than {MATCH_HEADER} names: it was changed meanwhile.",
     413: "The body is larger than 1 MB.",
     415: "Content-Type is not application/json.",
@@ -132,7 +132,8 @@ OPERATIONS = (
         Task,
         201,
         body=NewTask,
-        errors=(400, 413, 415),
+        errors=(400, 409, 413, 415, 422),
+        has_key=True,
         has_etag=True,
     ),
     Operation(

@@ -11,6 +11,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from tocsin_api import idempotency_sql
+from tocsin_api.idempotency import RequestKey
 from tocsin_api.postgresql import Row, acquire, containing
 
 TASK_ORDERS = {
@@ -133,13 +135,27 @@ Columns = Mapping[str, object]
 """Values by column: what is not named stays as it is, None clears."""
 
 
-async def add_task(pool: asyncpg.Pool, columns: Columns) -> Row:
-    """Create the task and its first revision.
+async def add_task(
+    pool: asyncpg.Pool, task_id: UUID, columns: Columns, key: RequestKey | None = None
+) -> tuple[Row, bool]:
+    """Create the task and its first revision; also whether that was done.
 
-    Its `revision` is None where its one instant, `wanted_run_at`, had passed at the `moment` of the attempt.
+    It was not where the key is not free: then it is that request's, with its `request_hash` and `task_id`. Its
+    `revision` is None where its one instant, `wanted_run_at`, had passed at the `moment` of the attempt.
     """
+    values = _json({"id": task_id, **columns})
     async with acquire(pool) as connection:
-        return await connection.fetchrow(_ADD_TASK, _json(columns))
+        if key is None:
+            return await connection.fetchrow(_ADD_TASK, values), True
+        async with connection.transaction():
+            if not await idempotency_sql.take_key(connection, key, task_id):
+                return await idempotency_sql.find_key(connection, key), False
+            row = await connection.fetchrow(_ADD_TASK, values)
+            if row["revision"] is None:
+                await idempotency_sql.forget_key(connection, key)
+            else:
+                await idempotency_sql.keep_key(connection, key, None)
+            return row, True
 
 
 async def change_task(

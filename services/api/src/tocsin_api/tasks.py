@@ -18,6 +18,8 @@ from tocsin_api.errors import (
     Violation,
     in_body,
 )
+from tocsin_api.idempotency import HEADER as KEY
+from tocsin_api.idempotency import check_same_request, read_key
 from tocsin_api.inputs import read_body, read_id, read_query
 from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
 from tocsin_api.postgresql import Row
@@ -39,6 +41,7 @@ from tocsin_api.task_rules import (
 from tocsin_common import failpoints
 from tocsin_common.messages import ScheduleChange
 
+SCOPE = "create"  # of the Idempotency-Keys that tasks are created with
 AnyRequest = Request[Any, Any, Any]
 Search = Annotated[
     str,
@@ -77,17 +80,21 @@ class TaskQuery(msgspec.Struct, frozen=True, rename="camel"):
 @post("/api/tasks")
 async def create_task(request: AnyRequest, resources: Injected) -> Response[Task]:
     """Create a task; it is scheduled from now on unless its status is INACTIVE."""
+    body = await request.body()
     new = read_body(
         request.headers.get("content-type"),
-        await request.body(),
+        body,
         NewTask,
         checks(resources.parse_webhook, min_interval_s=resources.min_interval_s),
         new_task_rule(resources.parse_webhook),
     )
-    task_id = uuid7()
-    row = await task_sql.add_task(
-        resources.pool, {"id": task_id, **columns(new), **_sealed(resources, task_id, new.webhook_url)}
-    )
+    key = read_key(request.headers.getall(KEY, []), SCOPE, request.method, request.scope["path"], body)
+    id_ = uuid7()
+    wanted = columns(new) | _sealed(resources, id_, new.webhook_url)
+    row, is_new = await task_sql.add_task(resources.pool, id_, wanted, key)
+    if key is not None and not is_new:
+        check_same_request(key, row["request_hash"])
+        return await _created_before(resources, row["task_id"])
     if row["revision"] is None:
         raise InvalidInputError(in_body(run_at_is_past(row["wanted_run_at"], row["moment"])))
     return _announced(resources, row)
@@ -156,6 +163,14 @@ def _refuse_what_does_not_fit(row: Row, *, is_another_run_at: bool) -> None:
         violations += run_at_is_past(row["wanted_run_at"], row["moment"])
     if violations:
         raise InvalidInputError(in_body(violations))
+
+
+async def _created_before(resources: Resources, task_id: UUID) -> Response[Task]:
+    """The answer to a request that was repeated: the task as it is by now."""
+    row = await task_sql.find_task(resources.pool, task_id)
+    if row is None:
+        raise ConflictError(f"the task that came of this {KEY} was deleted meanwhile")
+    return Response(shown(row), headers={"ETag": etag(row["revision"])})
 
 
 def _announced(resources: Resources, row: Row) -> Response[Task]:
