@@ -253,6 +253,7 @@ async def test_deleted_task_is_answered_once_and_gone_for_every_read(
         await client.delete(path),
         await client.post(f"{path}/toggle"),
         await client.post(f"{path}/run"),
+        await client.post(f"{path}/test"),
         await client.get(f"{path}/logs"),
     ):
         assert gone.status_code == 404
@@ -260,7 +261,15 @@ async def test_deleted_task_is_answered_once_and_gone_for_every_read(
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/toggle"), ("POST", "/run"), ("GET", "/logs")],
+    [
+        ("GET", ""),
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("POST", "/toggle"),
+        ("POST", "/run"),
+        ("POST", "/test"),
+        ("GET", "/logs"),
+    ],
 )
 @pytest.mark.parametrize(("task_id", "status"), [("00000000-0000-4000-8000-000000000000", 404), ("no-uuid", 400)])
 async def test_task_that_is_not_there_is_an_error(

@@ -124,4 +124,4 @@ def test_document_names_the_idempotency_key_where_it_is_read() -> None:
         if "Idempotency-Key" in {parameter["name"] for parameter in item["parameters"]}
     }
 
-    assert taking == {"createTask", "runTask"}
+    assert taking == {"createTask", "runTask", "testTask"}

@@ -68,6 +68,10 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """As the scheduler's: so old an execution that was asked for by hand, or replayed, is given up."""
     log_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     """As the scheduler's: what is older is not replayed, since its day may be removed meanwhile."""
+    test_wait_s: Annotated[float, Meta(gt=0, le=300)] = 15
+    """How long a test run of a task is waited for."""
+    test_waits: Count = 20
+    """So many requests may wait for a test run at a time; more are refused."""
     min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 1
     """A schedule that comes more often is refused; those that tasks have already stay."""
 

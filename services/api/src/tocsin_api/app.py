@@ -1,5 +1,6 @@
 """SHELL. The composition root: builds everything and hands it down; nothing is built at import."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -12,6 +13,7 @@ from litestar.events import BaseEventEmitterBackend
 
 from tocsin_api import (
     auth,
+    awaited_runs,
     docs,
     executions,
     health,
@@ -46,6 +48,7 @@ def create_app(settings: ApiSettings) -> Litestar:
             tasks.delete_task,
             tasks.toggle_task,
             executions.run_task,
+            awaited_runs.test_task,
             executions.list_executions,
             executions.get_execution,
             replays.replay_executions,
@@ -119,6 +122,8 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 timedelta(seconds=settings.give_up_after_s),
                 timedelta(days=settings.log_retention_days),
                 min_interval_s=settings.min_interval_s,
+                test_wait_s=settings.test_wait_s,
+                waits=asyncio.Semaphore(settings.test_waits),
             )
             yield
 

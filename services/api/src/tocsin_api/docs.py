@@ -52,7 +52,7 @@ ERRORS = {
     415: "Content-Type is not application/json.",
     422: f"The {KEY_HEADER} came with another request before.",
     500: "The server failed; its log tells more under the request's id.",
-    503: "PostgreSQL is away for now, or has no place for a run yet; Retry-After says when to try again.",
+    503: "It cannot be done for now; Retry-After says when to try again.",
 }
 KEY_PARAMETERS = (
     {
@@ -111,6 +111,8 @@ class Operation(NamedTuple):
     errors: tuple[int, ...] = ()
     public: bool = False
     tag: str = "tasks"
+    also: int | None = None
+    """Another status that comes with the same answer."""
     has_key: bool = False
     """Whether it takes an Idempotency-Key."""
     has_match: bool = False
@@ -175,6 +177,16 @@ OPERATIONS = (
         "Run a task once now",
         ManualExecution,
         202,
+        errors=(400, 404, 413, 422),
+        has_key=True,
+    ),
+    Operation(
+        "post",
+        f"{TASK}/test",
+        "testTask",
+        "Run a task once now and wait for the outcome",
+        ExecutionDetails,
+        also=202,
         errors=(400, 404, 413, 422),
         has_key=True,
     ),
@@ -294,6 +306,8 @@ def _describe(operation: Operation) -> dict[str, Any]:
         ],
         "responses": {str(operation.status): _content("The answer.", JSON, operation.answer)},
     }
+    if operation.also is not None:
+        described["responses"][str(operation.also)] = _content("As far as it is.", JSON, operation.answer)
     if operation.has_etag:
         described["responses"][str(operation.status)]["headers"] = ETAG
     if operation.body is not None:

@@ -98,6 +98,16 @@ class KeyReusedError(ProblemError):
     status = 422
 
 
+class TooBusyError(ProblemError):
+    """It can be done, but not now: nothing was written."""
+
+    status = 503
+
+    def __init__(self, why: str, *, retry_after_s: int = 5) -> None:
+        self.headers = {"Retry-After": str(retry_after_s)}
+        super().__init__(f"{why}; try again in {retry_after_s} s")
+
+
 class UnsupportedMediaTypeError(ProblemError):
     """The body is no JSON by its Content-Type."""
 

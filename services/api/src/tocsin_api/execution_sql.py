@@ -30,6 +30,8 @@ SELECT e.*, t.name AS task_name FROM executions AS e JOIN tasks AS t ON t.id = e
 WHERE e.scheduled_for = $1 AND e.task_id = $2 AND t.status <> 'DELETED'
 """
 
+_FIND_STATE = "SELECT state FROM executions WHERE scheduled_for = $1 AND task_id = $2"
+
 _FIND_LAST = """
 SELECT e.*, t.name AS task_name FROM executions AS e JOIN tasks AS t ON t.id = e.task_id
 WHERE e.task_id = $1 ORDER BY e.scheduled_for DESC LIMIT 1
@@ -85,6 +87,13 @@ async def find_execution(pool: asyncpg.Pool, task_id: UUID, scheduled_for: datet
     async with acquire(pool) as connection:
         rows = await connection.fetch(_FIND_EXECUTION, scheduled_for, task_id)
         return next(iter(await _with_attempts(connection, rows)), None)
+
+
+async def find_state(pool: asyncpg.Pool, task_id: UUID, scheduled_for: datetime) -> str | None:
+    """The state of one execution; None where there is none."""
+    async with acquire(pool) as connection:
+        state: str | None = await connection.fetchval(_FIND_STATE, scheduled_for, task_id)
+        return state
 
 
 async def find_last(pool: asyncpg.Pool, task_id: UUID) -> Found | None:

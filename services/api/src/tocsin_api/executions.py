@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.params import FromPath
 from msgspec import Meta
 
@@ -87,11 +87,20 @@ async def find_details(resources: Resources, task_id: UUID, scheduled_for: datet
 @post("/api/tasks/{task_id:str}/run", status_code=202)
 async def run_task(
     request: Request[Any, Any, Any], task_id: FromPath[str], resources: Injected
-) -> ManualExecution:
+) -> Response[ManualExecution]:
     """Let a task run once now, whatever its status; its schedule goes on as it is."""
     id_ = read_id(task_id)
+    scheduled_for = await start_run(request, id_, resources, SCOPE)
+    execution = ManualExecution(
+        execution_id=messages.execution_id(id_, scheduled_for), task_id=id_, scheduled_for=scheduled_for
+    )
+    return Response(execution, headers={"Location": location(id_, scheduled_for)})
+
+
+async def start_run(request: Request[Any, Any, Any], id_: UUID, resources: Resources, scope: str) -> datetime:
+    """Add an execution that is owed now, and say for when; of a request that is repeated, the one of then."""
     given = request.headers.getall(HEADER, [])
-    key = read_key(given, SCOPE, request.method, request.scope["path"], await request.body())
+    key = read_key(given, scope, request.method, request.scope["path"], await request.body())
     row, is_new = await execution_sql.run_task(resources.pool, id_, resources.give_up_after, key)
     if row is None:
         raise NotFoundError("there is no task with this id")
@@ -99,8 +108,11 @@ async def run_task(
         resources.hints.announce_jobs([(Job(id_, row["scheduled_for"], row["destination"]), 0.0)])
     elif key is not None:
         check_same_request(key, row["request_hash"])
-    return ManualExecution(
-        execution_id=messages.execution_id(id_, row["scheduled_for"]),
-        task_id=id_,
-        scheduled_for=row["scheduled_for"],
-    )
+    scheduled_for: datetime = row["scheduled_for"]
+    return scheduled_for
+
+
+def location(task_id: UUID, scheduled_for: datetime) -> str:
+    """Where an execution is shown."""
+    id_ = messages.execution_id(task_id, scheduled_for)
+    return f"/api/executions/{id_}?taskId={task_id}&scheduledFor={messages.iso_utc(scheduled_for)}"

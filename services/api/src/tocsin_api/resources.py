@@ -1,5 +1,6 @@
 """SHELL. What the composition root built and the handlers work with."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple, TypeAlias
@@ -28,6 +29,10 @@ class Resources(NamedTuple):
     """What is older may be removed at any time."""
     min_interval_s: int
     """What a schedule that comes more often is refused by."""
+    test_wait_s: float
+    """So long a request waits for its execution."""
+    waits: asyncio.Semaphore
+    """Of requests that wait so."""
 
 
 Injected: TypeAlias = NamedDependency[SkipValidation[Resources]]
