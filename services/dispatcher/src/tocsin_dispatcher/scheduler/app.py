@@ -23,6 +23,7 @@ from tocsin_dispatcher.scheduler.feed import DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
 from tocsin_dispatcher.scheduler.partitions import OutsidePartitionsError, Partitions, Retention
+from tocsin_dispatcher.scheduler.remover import Remover
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
 
 RELEASE_TIMEOUT_S = 1
@@ -83,7 +84,8 @@ async def _build(
     leader = Leader(lease, feed, emitter, publisher, clock, wake, settings)
     sweeper = Sweeper(pool, lease, partitions, publisher, settings)
     keep_ahead = partial(partitions.keep_ahead, clock, settings.partition_days_ahead)
-    return Scheduler(lease, feed, leader, [lease.keep, sweeper.run, keep_ahead], wake, settings)
+    beside: list[Loop] = [lease.keep, sweeper.run, keep_ahead, Remover(pool).run]
+    return Scheduler(lease, feed, leader, beside, wake, settings)
 
 
 class Scheduler:
