@@ -68,6 +68,10 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """As the scheduler's: so old an execution that was asked for by hand, or replayed, is given up."""
     log_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     """As the scheduler's: what is older is not replayed, since its day may be removed meanwhile."""
+    contact_url: str = "https://tocsin.example"
+    """As the sender's."""
+    verify_timeout_s: Seconds = 5
+    """How long Discord has to say whether a webhook exists."""
     test_wait_s: Annotated[float, Meta(gt=0, le=300)] = 15
     """How long a test run of a task is waited for."""
     test_waits: Count = 20

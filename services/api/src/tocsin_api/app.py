@@ -30,6 +30,7 @@ from tocsin_api import (
 from tocsin_api.hints import Hints
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
+from tocsin_api.verifier import Verifier
 from tocsin_common import database, keys, migrations
 from tocsin_common.identity import process_name
 from tocsin_common.settings import ApiSettings
@@ -113,6 +114,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
             hints = await stack.enter_async_context(
                 Hints(settings.rabbitmq_url, timeout_s=settings.hint_timeout_s)
             )
+            verifier = await stack.enter_async_context(Verifier.open(settings))
             app.state.resources = Resources(
                 pool,
                 hints,
@@ -122,6 +124,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 timedelta(seconds=settings.give_up_after_s),
                 timedelta(days=settings.log_retention_days),
                 min_interval_s=settings.min_interval_s,
+                verifier=verifier,
                 test_wait_s=settings.test_wait_s,
                 waits=asyncio.Semaphore(settings.test_waits),
             )

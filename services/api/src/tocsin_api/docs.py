@@ -29,7 +29,7 @@ from tocsin_api.replays import Replay
 from tocsin_api.scheduler import Scheduler
 from tocsin_api.schedules import PreviewQuery
 from tocsin_api.task_details import TaskDetails, TaskDetailsQuery
-from tocsin_api.task_fields import NewTask, TaskChange
+from tocsin_api.task_fields import NewTask, SaveQuery, TaskChange
 from tocsin_api.task_rows import Task
 from tocsin_api.tasks import TaskList, TaskQuery
 
@@ -133,6 +133,7 @@ OPERATIONS = (
         "Create a task",
         Task,
         201,
+        query=SaveQuery,
         body=NewTask,
         errors=(400, 409, 413, 415, 422),
         has_key=True,
@@ -154,6 +155,7 @@ OPERATIONS = (
         "changeTask",
         "Change a task",
         Task,
+        query=SaveQuery,
         body=TaskChange,
         errors=(400, 404, 409, 412, 413, 415),
         has_match=True,

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from tocsin_api.hints import Hints
+from tocsin_api.verifier import Verifier
 from tocsin_common.sealing import Sealer
 from tocsin_common.webhook import Webhook
 
@@ -29,6 +30,7 @@ class Resources(NamedTuple):
     """What is older may be removed at any time."""
     min_interval_s: int
     """What a schedule that comes more often is refused by."""
+    verifier: Verifier
     test_wait_s: float
     """So long a request waits for its execution."""
     waits: asyncio.Semaphore

@@ -27,7 +27,7 @@ from tocsin_api.preconditions import HEADER as IF_MATCH
 from tocsin_api.preconditions import check_revision, etag, read_if_match
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
-from tocsin_api.task_fields import MAX_NAME_LENGTH, NewTask, TaskChange
+from tocsin_api.task_fields import MAX_NAME_LENGTH, NewTask, SaveQuery, TaskChange
 from tocsin_api.task_rows import Status, Task, columns, shown
 from tocsin_api.task_rules import (
     MASK,
@@ -77,9 +77,10 @@ class TaskQuery(msgspec.Struct, frozen=True, rename="camel"):
     sort: Sort = "-createdAt"
 
 
-@post("/api/tasks")
+@post("/api/tasks", opt=READS_QUERY)
 async def create_task(request: AnyRequest, resources: Injected) -> Response[Task]:
     """Create a task; it is scheduled from now on unless its status is INACTIVE."""
+    query = read_query(request.scope["query_string"], SaveQuery, {})
     body = await request.body()
     new = read_body(
         request.headers.get("content-type"),
@@ -89,6 +90,8 @@ async def create_task(request: AnyRequest, resources: Injected) -> Response[Task
         new_task_rule(resources.parse_webhook),
     )
     key = read_key(request.headers.getall(KEY, []), SCOPE, request.method, request.scope["path"], body)
+    if query.verify:
+        await resources.verifier.verify(resources.parse_webhook(new.webhook_url))
     id_ = uuid7()
     wanted = columns(new) | _sealed(resources, id_, new.webhook_url)
     row, is_new = await task_sql.add_task(resources.pool, id_, wanted, key)
@@ -108,10 +111,11 @@ async def list_tasks(request: AnyRequest, resources: Injected) -> TaskList:
     return TaskList([shown(row) for row in rows], describe(query.page, query.limit, total))
 
 
-@patch("/api/tasks/{task_id:str}")
+@patch("/api/tasks/{task_id:str}", opt=READS_QUERY)
 async def change_task(request: AnyRequest, task_id: FromPath[str], resources: Injected) -> Response[Task]:
     """Change any of a task's fields. What changes nothing leaves no trace."""
     id_, revisions = read_id(task_id), _wanted_revisions(request)
+    query = read_query(request.scope["query_string"], SaveQuery, {})
     task = _found(await task_sql.find_task(resources.pool, id_))
     check_revision(task["revision"], revisions)
     change = read_body(
@@ -122,6 +126,8 @@ async def change_task(request: AnyRequest, task_id: FromPath[str], resources: In
         change_rule(resources.parse_webhook, task),
     )
     url = _new_url(change.webhook_url)
+    if query.verify and url is not None:
+        await resources.verifier.verify(resources.parse_webhook(url))
     wanted = columns(change) | ({} if url is None else _sealed(resources, id_, url))
     hashes = [] if url is None else resources.sealer.hashes(url)
     row = _found(await task_sql.change_task(resources.pool, id_, wanted, hashes, revisions=revisions))
