@@ -24,6 +24,7 @@ from tocsin_api import (
     scheduler,
     schedules,
     task_details,
+    task_lists,
     task_rules,
     tasks,
 )
@@ -43,7 +44,7 @@ def create_app(settings: ApiSettings) -> Litestar:
     app = Litestar(
         route_handlers=[
             tasks.create_task,
-            tasks.list_tasks,
+            task_lists.list_tasks,
             task_details.get_task,
             tasks.change_task,
             tasks.delete_task,

@@ -30,8 +30,8 @@ from tocsin_api.scheduler import Scheduler
 from tocsin_api.schedules import PreviewQuery
 from tocsin_api.task_details import TaskDetails, TaskDetailsQuery
 from tocsin_api.task_fields import NewTask, SaveQuery, TaskChange
+from tocsin_api.task_lists import TaskList, TaskQuery
 from tocsin_api.task_rows import Task
-from tocsin_api.tasks import TaskList, TaskQuery
 
 JSON = "application/json"
 REF = "#/components/schemas/{name}"

@@ -1,19 +1,18 @@
-"""SHELL. The routes under /api/tasks: people manage their tasks here."""
+"""SHELL. The routes that create, change, stop, start and delete a task."""
 
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, delete, get, patch, post
+from litestar import Request, Response, delete, patch, post
 from litestar.params import FromPath
-from msgspec import Meta, UnsetType
+from msgspec import UnsetType
 from uuid_utils.compat import uuid7
 
 from tocsin_api import task_sql
 from tocsin_api.errors import (
     ConflictError,
     InvalidInputError,
-    InvalidValueError,
     NotFoundError,
     Violation,
     in_body,
@@ -21,14 +20,13 @@ from tocsin_api.errors import (
 from tocsin_api.idempotency import HEADER as KEY
 from tocsin_api.idempotency import check_same_request, read_key
 from tocsin_api.inputs import read_body, read_id, read_query
-from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
 from tocsin_api.postgresql import Row
 from tocsin_api.preconditions import HEADER as IF_MATCH
 from tocsin_api.preconditions import check_revision, etag, read_if_match
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
-from tocsin_api.task_fields import MAX_NAME_LENGTH, NewTask, SaveQuery, TaskChange
-from tocsin_api.task_rows import Status, Task, columns, shown
+from tocsin_api.task_fields import NewTask, SaveQuery, TaskChange
+from tocsin_api.task_rows import Task, columns, shown
 from tocsin_api.task_rules import (
     MASK,
     change_rule,
@@ -43,38 +41,6 @@ from tocsin_common.messages import ScheduleChange
 
 SCOPE = "create"  # of the Idempotency-Keys that tasks are created with
 AnyRequest = Request[Any, Any, Any]
-Search = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=MAX_NAME_LENGTH,
-        description=f"a part of the name, 1 to {MAX_NAME_LENGTH} characters, in any case",
-    ),
-]
-Sort = Annotated[
-    Literal["name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt"],
-    Meta(
-        description="name, createdAt or updatedAt, with a leading - for descending",
-        extra_json_schema={"type": "string"},
-    ),
-]
-
-
-class TaskList(msgspec.Struct, frozen=True):
-    """One page of tasks."""
-
-    data: list[Task]
-    meta: PageMeta
-
-
-class TaskQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """What a list of tasks may be asked for."""
-
-    page: PageNumber = 1
-    limit: Limit = 10
-    status: Status | None = None
-    search: Search | None = None
-    sort: Sort = "-createdAt"
 
 
 @post("/api/tasks", opt=READS_QUERY)
@@ -101,14 +67,6 @@ async def create_task(request: AnyRequest, resources: Injected) -> Response[Task
     if row["revision"] is None:
         raise InvalidInputError(in_body(run_at_is_past(row["wanted_run_at"], row["moment"])))
     return _announced(resources, row)
-
-
-@get("/api/tasks", opt=READS_QUERY)
-async def list_tasks(request: AnyRequest, resources: Injected) -> TaskList:
-    """List the tasks, one page at a time."""
-    query = read_query(request.scope["query_string"], TaskQuery, {"search": _check_search})
-    rows, total = await task_sql.list_tasks(resources.pool, **msgspec.structs.asdict(query))
-    return TaskList([shown(row) for row in rows], describe(query.page, query.limit, total))
 
 
 @patch("/api/tasks/{task_id:str}", opt=READS_QUERY)
@@ -216,9 +174,3 @@ def _sealed(resources: Resources, task_id: UUID, url: str) -> dict[str, object]:
 def _new_url(url: str | UnsetType) -> str | None:
     """None where the URL stays: nothing was sent, or the masked form that answers show."""
     return None if isinstance(url, UnsetType) or MASK in url else url
-
-
-def _check_search(search: str) -> str:
-    if "\0" in search:
-        raise InvalidValueError("must not hold NUL characters")
-    return search
