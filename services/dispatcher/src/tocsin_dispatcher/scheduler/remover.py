@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from tocsin_common import failpoints
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_dispatcher.clock import boottime
 from tocsin_dispatcher.scheduler import sql
@@ -69,7 +70,9 @@ class Remover:
         [place] = await self._ask(remains.place, task_id)
         if place["first"] is None:
             return 0
-        return len(await self._ask(remains.remove, task_id, place["first"], place["last"]))
+        removed = await self._ask(remains.remove, task_id, place["first"], place["last"])
+        failpoints.reach("scheduler.remains_removed")
+        return len(removed)
 
     async def _forget(self, ids: list[UUID]) -> None:
         for row in await self._ask(sql.FORGET_TASKS, ids, self._forget_after):
