@@ -10,10 +10,19 @@ from litestar import Litestar
 from tocsin_api import execution_fields
 from tocsin_api.app import create_app
 from tocsin_api.docs import openapi
-from tocsin_api.examples import BODIES
+from tocsin_api.errors import Violation
+from tocsin_api.examples import ANSWERS, BODIES
 from tocsin_api.execution_fields import ReplayRequest
+from tocsin_api.execution_rows import Execution
+from tocsin_api.executions import ExecutionDetails, ExecutionList, ManualExecution
 from tocsin_api.inputs import read_body
+from tocsin_api.logs import Log, LogList
+from tocsin_api.pages import PageMeta
+from tocsin_api.problems import Problem
+from tocsin_api.task_details import TaskDetails
 from tocsin_api.task_fields import NewTask, TaskChange
+from tocsin_api.task_lists import TaskList
+from tocsin_api.task_rows import Task
 from tocsin_api.task_rules import change_rule, checks, new_task_rule, parser
 from tocsin_common.settings import ApiSettings
 
@@ -105,6 +114,28 @@ def test_body_that_the_document_shows_is_accepted(
     }
 
     read_body("application/json", msgspec.json.encode(body), kind, *rules[kind])
+
+
+@pytest.mark.parametrize("name", [*ANSWERS, "NewTask", "TaskChange"])
+def test_each_field_has_a_description_and_an_example(name: str) -> None:
+    for field, schema in openapi()["components"]["schemas"][name]["properties"].items():
+        told = json.dumps(schema)
+        assert "description" in told or "$ref" in told, field
+        assert schema["examples"], field
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Task, TaskDetails, TaskList, Execution, ExecutionDetails, ExecutionList, ManualExecution, Log, LogList,
+     PageMeta, Violation, Problem],
+)  # fmt: skip
+def test_answer_that_the_document_shows_is_one(kind: type[msgspec.Struct]) -> None:
+    example = ANSWERS[kind.__name__]
+
+    answer = msgspec.json.decode(msgspec.json.encode(example), type=kind)
+
+    assert list(example) == [field.encode_name for field in msgspec.structs.fields(kind)]
+    assert msgspec.json.decode(msgspec.json.encode(answer)) == example
 
 
 def test_document_shows_bodies_where_they_are_sent() -> None:

@@ -14,7 +14,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from tocsin_api.auth import HEADER
-from tocsin_api.examples import BODIES
+from tocsin_api.examples import ANSWERS, BODIES
 from tocsin_api.execution_fields import ExecutionKeyQuery, ExecutionQuery, ReplayRequest
 from tocsin_api.executions import ExecutionDetails, ExecutionList, ManualExecution
 from tocsin_api.health import Liveness, Readiness
@@ -277,6 +277,7 @@ def openapi() -> dict[str, Any]:
     )
     _, schemas = msgspec.json.schema_components(structs, ref_template=REF)
     del schemas[TaskDetails.__name__]["required"]  # the query says which of them are there
+    _show_examples(schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -293,6 +294,17 @@ def openapi() -> dict[str, Any]:
             "securitySchemes": {"apiKey": {"type": "apiKey", "in": "header", "name": HEADER}},
         },
     }
+
+
+def _show_examples(schemas: dict[str, Any]) -> None:
+    """At each property what the examples have there."""
+    known = {kind.__name__: list(bodies.values()) for kind, bodies in BODIES.items()}
+    known |= {name: [answer] for name, answer in ANSWERS.items()}
+    for name, examples in known.items():
+        for field, schema in schemas[name].get("properties", {}).items():
+            values = [example[field] for example in examples if field in example]
+            if values:
+                schema.setdefault("examples", values[:1])
 
 
 def _describe(operation: Operation) -> dict[str, Any]:
@@ -331,6 +343,8 @@ def _content(description: str, media_type: str, kind: type[msgspec.Struct]) -> d
     content: dict[str, Any] = {"schema": {"$ref": REF.format(name=kind.__name__)}}
     if kind in BODIES:
         content["examples"] = {name: {"value": body} for name, body in BODIES[kind].items()}
+    elif kind.__name__ in ANSWERS and media_type == JSON:  # problems are of too many kinds for one
+        content["example"] = ANSWERS[kind.__name__]
     return {"description": description, "content": {media_type: content}}
 
 

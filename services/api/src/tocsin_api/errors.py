@@ -4,8 +4,10 @@ No text of theirs holds a webhook URL, an API key, a query string or the inside 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from tocsin_common.errors import TocsinError, UnavailableError
 
@@ -16,12 +18,10 @@ CUT = 7  # characters that it repeats of what is longer
 class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that is wrong with one field, and what is allowed there."""
 
-    field: str
-    """Within a payload with the JSON pointer (RFC 6901): `payload/embeds/0/title`."""
-    message: str
-    pointer: str | None = None
-    """Of a field of the body: where it is, as a JSON pointer (RFC 6901). Of one that is not known and has a long
-    name, which may be a secret: where the object is that holds it."""
+    field: Annotated[str, Meta(description="its name, or the way to it: filter.reason, payload/embeds/0/title")]
+    message: Annotated[str, Meta(description="what is wrong with it, and what is allowed")]
+    pointer: Annotated[str | None, Meta(description="where in the body it is: a JSON pointer (RFC 6901)")] = None
+    """Of one that is not known and has a long name, which may be a secret: where the object is that holds it."""
 
 
 def in_body(violations: Iterable[Violation]) -> list[Violation]:

@@ -23,9 +23,9 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One owed occurrence of a task, which is known by `taskId` and `scheduledFor`."""
 
     execution_id: Annotated[UUID, Meta(description="made of the two; receivers but Discord get it as webhook-id")]
-    task_id: UUID
-    task_name: str
-    scheduled_for: datetime
+    task_id: Annotated[UUID, Meta(description="whose run it is")]
+    task_name: Annotated[str, Meta(description="what that task is called by now")]
+    scheduled_for: Annotated[datetime, Meta(description="for when it is owed")]
     kind: Kind
     state: State
     reason: Annotated[str | None, Meta(description="why it ended, where it did not succeed")]
@@ -40,8 +40,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         datetime | None, Meta(description="from when on it may be attempted, or until when the attempt may take")
     ]
     give_up_at: Annotated[datetime | None, Meta(description="when it fails for its age")]
-    created_at: datetime
-    finished_at: datetime | None
+    created_at: Annotated[datetime, Meta(description="when it was recorded")]
+    finished_at: Annotated[datetime | None, Meta(description="when it ended")]
     replayed_at: Annotated[datetime | None, Meta(description="when it was last brought back")]
     missed_from: Annotated[datetime | None, Meta(description="of a missed one: the first instant it stands for")]
     missed_count: Annotated[int | None, Meta(description="how many instants those are; null: too many to count")]

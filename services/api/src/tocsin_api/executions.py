@@ -31,7 +31,7 @@ LOGS = 100  # of an execution: more attempts than that are all waits for a limit
 class ExecutionList(msgspec.Struct, frozen=True):
     """One page of executions."""
 
-    data: list[Execution]
+    data: Annotated[list[Execution], Meta(description="those of the page")]
     meta: PageMeta
 
 
@@ -44,11 +44,11 @@ class ExecutionDetails(Execution, frozen=True, kw_only=True, rename="camel"):
 class ManualExecution(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """An execution that somebody asked for, as it begins."""
 
-    execution_id: UUID
-    task_id: UUID
-    scheduled_for: datetime
-    kind: Literal["manual"] = "manual"
-    state: Literal["due"] = "due"
+    execution_id: Annotated[UUID, Meta(description="made of taskId and scheduledFor")]
+    task_id: Annotated[UUID, Meta(description="whose run it is")]
+    scheduled_for: Annotated[datetime, Meta(description="when it was asked for")]
+    kind: Annotated[Literal["manual"], Meta(description="somebody asked for it")] = "manual"
+    state: Annotated[Literal["due"], Meta(description="no sender has taken it yet")] = "due"
 
 
 @get("/api/executions", opt=READS_QUERY)

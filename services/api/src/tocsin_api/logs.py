@@ -29,19 +29,19 @@ LogStatus = Annotated[
 class Log(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One attempt to post a task's message."""
 
-    id: UUID
-    task_id: UUID
-    execution_time: datetime
+    id: Annotated[UUID, Meta(description="made of its execution's id and the attempt's number")]
+    task_id: Annotated[UUID, Meta(description="whose attempt it was")]
+    execution_time: Annotated[datetime, Meta(description="when it began")]
     status: LogStatus
-    retry_count: int
-    message: str
-    created_at: datetime
+    retry_count: Annotated[int, Meta(description="retries that were spent before it")]
+    message: Annotated[str, Meta(description="what the webhook answered, or why there was no answer")]
+    created_at: Annotated[datetime, Meta(description="when it was recorded")]
 
 
 class LogList(msgspec.Struct, frozen=True):
     """One page of logs."""
 
-    data: list[Log]
+    data: Annotated[list[Log], Meta(description="those of the page")]
     meta: PageMeta
 
 

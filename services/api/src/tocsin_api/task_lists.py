@@ -35,7 +35,7 @@ Sort = Annotated[
 class TaskList(msgspec.Struct, frozen=True):
     """One page of tasks."""
 
-    data: list[Task]
+    data: Annotated[list[Task], Meta(description="those of the page")]
     meta: PageMeta
 
 
