@@ -1,6 +1,8 @@
 """The OpenAPI document against the routes."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -136,6 +138,20 @@ def test_answer_that_the_document_shows_is_one(kind: type[msgspec.Struct]) -> No
 
     assert list(example) == [field.encode_name for field in msgspec.structs.fields(kind)]
     assert msgspec.json.decode(msgspec.json.encode(answer)) == example
+
+
+def test_api_md_lists_the_routes_of_the_document() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    table = text[: text.index("## Tasks")]
+    listed = set(re.findall(r"`([A-Z]+) (/[^`]*)`", table))
+
+    documented = {
+        (method.upper(), re.sub(r"{\w+}", "{id}", path))
+        for path, item in openapi()["paths"].items()
+        for method in item
+    }
+
+    assert listed == documented
 
 
 def test_document_shows_bodies_where_they_are_sent() -> None:

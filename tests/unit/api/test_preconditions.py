@@ -1,9 +1,11 @@
 """ETag and If-Match."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tocsin_api.errors import ChangedMeanwhileError, InvalidInputError
-from tocsin_api.preconditions import check_revision, etag, read_if_match
+from tocsin_api.preconditions import PATTERN, check_revision, etag, read_if_match
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,11 @@ def test_if_match_is_read(headers: list[str], revisions: list[int] | None) -> No
 def test_if_match_that_is_no_list_of_etags_is_refused(header: str) -> None:
     with pytest.raises(InvalidInputError, match=r"^If-Match: must be "):
         read_if_match([header])
+
+
+@given(st.from_regex(PATTERN, fullmatch=True))
+def test_whatever_the_document_allows_is_read(header: str) -> None:
+    assert read_if_match([header.rstrip("\n")]) is None or '"' in header
 
 
 def test_hostile_if_match_is_refused_soon() -> None:

@@ -128,6 +128,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 verifier=verifier,
                 test_wait_s=settings.test_wait_s,
                 waits=asyncio.Semaphore(settings.test_waits),
+                stopping=asyncio.Event(),
             )
             yield
 

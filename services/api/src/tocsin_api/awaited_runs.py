@@ -6,6 +6,7 @@ more publish. No connection is held between two looks, and only so many requests
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -45,13 +46,15 @@ async def test_task(
 
 
 async def _wait(resources: Resources, task_id: UUID, scheduled_for: datetime) -> bool:
-    """Whether the execution has ended, or is gone, in time."""
+    """Whether the execution has ended, or is gone, in time; what is to stop waits no longer."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + resources.test_wait_s
     pause_s = FIRST_LOOK_S
     while await execution_sql.find_state(resources.pool, task_id, scheduled_for) in OPEN:
-        if clock() >= deadline:
+        if clock() >= deadline or resources.stopping.is_set():
             return False
-        await asyncio.sleep(min(pause_s, deadline - clock()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(pause_s, deadline - clock())):
+                await resources.stopping.wait()
         pause_s = min(LOOK_S, pause_s * 1.5)
     return True

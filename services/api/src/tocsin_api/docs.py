@@ -23,6 +23,7 @@ from tocsin_api.idempotency import HEADER as KEY_HEADER
 from tocsin_api.logs import LogList, LogQuery, TaskLogQuery
 from tocsin_api.preconditions import ALLOWED as MATCH_ALLOWED
 from tocsin_api.preconditions import HEADER as MATCH_HEADER
+from tocsin_api.preconditions import PATTERN as MATCH_PATTERN
 from tocsin_api.preview import Preview
 from tocsin_api.problems import MEDIA_TYPE, Problem
 from tocsin_api.replays import Replay
@@ -70,7 +71,7 @@ MATCH_PARAMETERS = (
         "in": "header",
         "required": False,
         "description": f"{MATCH_ALLOWED}: nothing is changed where the task has another ETag by now",
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "pattern": MATCH_PATTERN},
         "example": '"3"',
     },
 )

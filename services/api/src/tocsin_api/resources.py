@@ -35,6 +35,8 @@ class Resources(NamedTuple):
     """So long a request waits for its execution."""
     waits: asyncio.Semaphore
     """Of requests that wait so."""
+    stopping: asyncio.Event
+    """Set where the process is to end: nobody waits any longer."""
 
 
 Injected: TypeAlias = NamedDependency[SkipValidation[Resources]]
