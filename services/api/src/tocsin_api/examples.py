@@ -167,7 +167,7 @@ ANSWERS: Mapping[str, dict[str, Any]] = {
         "instance": "/api/tasks",
         "statusCode": 400,
         "message": "maxRetry: must be a whole number from 0 to 10, got 11",
-        "requestId": "0c1d5a32ddc64c53ae5a5b4c4bb1d9f3",
+        "requestId": "request-of-monday-morning",
         "errors": [_VIOLATION],
     },
 }

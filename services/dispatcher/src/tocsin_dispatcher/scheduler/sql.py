@@ -267,27 +267,34 @@ class Remains(NamedTuple):
     """Removes some between these two. They say which partitions to look at, and a row that is held is left out."""
 
 
-def _remains(table: str, which: str, order: str) -> Remains:
-    is_deleted = "EXISTS (SELECT FROM tasks WHERE id = $1 AND status = 'DELETED')"
-    between = "task_id = $1 AND scheduled_for BETWEEN $2 AND $3"
-    return Remains(
-        place=f"""
-        SELECT min(scheduled_for) AS first, max(scheduled_for) AS last
-        FROM (SELECT scheduled_for FROM {table} WHERE task_id = $1 AND {which}
-              ORDER BY {order} LIMIT {_REMOVED_AT_A_TIME}) AS found
-        """,  # noqa: S608 - built from constants
-        remove=f"""
-        DELETE FROM {table} WHERE {between} AND scheduled_for = ANY (ARRAY(
-            SELECT scheduled_for FROM {table} WHERE {between} AND {which} AND {is_deleted}
-            LIMIT {_REMOVED_AT_A_TIME} FOR UPDATE SKIP LOCKED
-        )) RETURNING true
-        """,  # noqa: S608 - built from constants
-    )
+_PLACE = f"""
+SELECT min(scheduled_for) AS first, max(scheduled_for) AS last
+FROM (SELECT scheduled_for FROM %(table)s WHERE task_id = $1 AND %(which)s
+      ORDER BY %(order)s LIMIT {_REMOVED_AT_A_TIME}) AS found
+"""  # noqa: S608 - built from a constant above
 
+_REMOVE = f"""
+DELETE FROM %(table)s WHERE task_id = $1 AND scheduled_for BETWEEN $2 AND $3 AND scheduled_for = ANY (ARRAY(
+    SELECT scheduled_for FROM %(table)s
+    WHERE task_id = $1 AND scheduled_for BETWEEN $2 AND $3 AND %(which)s
+      AND EXISTS (SELECT FROM tasks WHERE id = $1 AND status = 'DELETED')
+    LIMIT {_REMOVED_AT_A_TIME} FOR UPDATE SKIP LOCKED
+))
+RETURNING true
+"""  # noqa: S608 - built from a constant above
 
 # What has not ended is not removed: a claim or the sweeper ends it soon.
-REMAINING_EXECUTIONS = _remains("executions", "state NOT IN ('due', 'waiting', 'running')", "scheduled_for")
-REMAINING_LOGS = _remains("task_logs", "true", "created_at")
+REMAINING_EXECUTIONS, REMAINING_LOGS = (
+    Remains(*(statement % what for statement in (_PLACE, _REMOVE)))
+    for what in (
+        {
+            "table": "executions",
+            "which": "state NOT IN ('due', 'waiting', 'running')",
+            "order": "scheduled_for",
+        },
+        {"table": "task_logs", "which": "true", "order": "created_at"},
+    )
+)
 
 # The api's own function removes the tasks, once the leader has dealt with their deletion and nothing is left of
 # them. A gap may still owe what they were before it. LIMIT 1: each is looked up by itself, never in a walk through
