@@ -18,6 +18,7 @@ from tocsin_common.failpoints import Failpoint
 from tocsin_common.settings import ApiSettings, load
 from tocsin_local.receiver import Receiver
 from tocsin_local.urls import StackUrls
+from waiting import eventually
 
 API_KEY = "a key of the end to end tests"
 PROCESSES = pytest.StashKey[list[Tocsin]]()
@@ -139,8 +140,14 @@ async def api(start: Start) -> AsyncIterator[httpx.AsyncClient]:
     process = await start("tocsin-api", "serve", PORT=str(port), API_KEY=API_KEY)
     await process.logged("api.started")
     async with client_of(port) as client:
-        assert (await client.get("/health/ready")).status_code == 200
+        await eventually(lambda: _is_connected(client))
         yield client
+
+
+async def _is_connected(client: httpx.AsyncClient) -> bool:
+    """Whether it can announce what is asked for: what it could not, nobody would hear of until a sweep."""
+    ready = await client.get("/health/ready")
+    return ready.status_code == 200 and ready.json()["rabbitmq"] == "connected"
 
 
 def client_of(port: int) -> httpx.AsyncClient:

@@ -32,11 +32,16 @@ def requests(url: str, token: str, task: str, api_key: str) -> Iterator[Request]
     """All are refused, but for what takes any text for a key. `task` is the path of one that exists."""
     yield from _bodies(url, token, task, api_key)
     for text in (url, token, api_key):
-        for query in ("page", "status", "sort", "taskId", "dateFrom", "search", "state", "reason", text):
-            for path in ("/api/tasks", "/api/logs", f"{task}/logs", "/api/executions"):
+        for query in ("page", "status", "sort", "taskId", "dateFrom", "search", "state", "reason", "fields", text):
+            for path in ("/api/tasks", "/api/logs", f"{task}/logs", "/api/executions", task):
                 yield Request("GET", path, {"params": {query: text}})
+        for key in ({"taskId": text}, {"scheduledFor": text}, {text: text}):
+            yield Request("GET", f"/api/executions/{uuid4()}", {"params": key})
+        for etag in (text, f'"{text}"', f'W/"{text}", "{text}"', f'"{text}'):
+            yield Request("PATCH", task, {"headers": {"If-Match": etag}, "json": {"name": "x"}})
+        yield Request("POST", "/api/tasks", {"params": {"verify": text}, "json": {"webhookUrl": url}})
         yield Request("GET", "/api/tasks", {"params": f"{quote(text)}&{quote(text)}&{quote(text)}"})
-        for path in ("/api/tasks/", "/api/", "/", f"{task}/", f"{task}/logs/", "/health/"):
+        for path in ("/api/tasks/", "/api/executions/", "/api/", "/", f"{task}/", f"{task}/logs/", "/health/"):
             yield Request("GET", path + quote(text, safe=""), {})
             yield Request("PUT", path + text, {})
         for idempotency_key in (text, f'"{text}"', f'"{text}', f"{text} {text}"):

@@ -79,6 +79,12 @@ class Stage:
         answer = await self._api.post("/api/tasks", json={**self.new_task(), **fields})
         assert answer.status_code == 201, answer.text
 
+    async def delete_task(self, name: str) -> None:
+        """Delete the one of that name."""
+        task_id = await self.database.fetchval("SELECT id FROM tasks WHERE name = $1", name)
+        answer = await self._api.delete(f"/api/tasks/{task_id}")
+        assert answer.status_code == 200, answer.text
+
     async def stop_tasks(self) -> None:
         """Let all tasks owe nothing from now on."""
         for row in await self.database.fetch("SELECT id FROM tasks"):

@@ -35,6 +35,24 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
     }
 
 
+HISTORY = """
+INSERT INTO executions (scheduled_for, task_id, state, destination, next_at, give_up_at)
+SELECT date_trunc('day', now(), 'UTC') + n * interval '1 ms', id, 'failed', destination, now(), now()
+FROM tasks, generate_series(1, 600) n
+"""
+LEFT = "SELECT count(*) FROM executions e JOIN tasks t ON t.id = e.task_id WHERE t.name = $1"
+
+
+async def left(stage: Stage, name: str) -> int:
+    """How many executions of that task there are."""
+    found: int = await stage.database.fetchval(LEFT, name)
+    return found
+
+
+async def is_gone(stage: Stage, name: str) -> bool:
+    return await left(stage, name) == 0
+
+
 def key(row) -> UUID:
     return execution_id(row["task_id"], row["scheduled_for"])
 
@@ -179,6 +197,23 @@ async def test_what_a_dead_sweeper_had_marked_is_announced_by_the_next(stage: St
     await stage.start("schedule", **SWEEPS_SOON)
     await stage.start("send")
     assert (await stage.settle()).problems() == []
+
+
+async def test_what_a_leader_left_of_a_deleted_task_is_removed_by_the_next(stage: Stage):
+    armed = await stage.start("schedule", dies_at="scheduler.remains_removed")
+    await stage.ready()
+    await stage.create_task(schedule="0 0 0 1 1 *", name="deleted", status="INACTIVE")
+    await stage.create_task(schedule="0 0 0 1 1 *", name="other", status="INACTIVE")
+    await armed.logged("partition.made", count=2)  # today's
+    await stage.database.execute(HISTORY)
+
+    await stage.delete_task("deleted")
+    await armed.died()
+
+    assert 0 < await left(stage, "deleted") < 600
+    await stage.start("schedule")
+    await stage.eventually("nothing of it is left", lambda: is_gone(stage, "deleted"))
+    assert await left(stage, "other") == 600
 
 
 # --- The sender -------------------------------------------------------------------------------------------------

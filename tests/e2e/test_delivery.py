@@ -12,8 +12,15 @@ from tocsin_common.messages import execution_id
 from tocsin_local.limit import Limit
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import LocalWebhook, Script
+from waiting import becomes_true
 
 pytestmark = pytest.mark.usefixtures("scheduler", "sender")
+
+
+NOTHING_LEFT = """
+SELECT NOT EXISTS (SELECT FROM executions WHERE task_id = $1)
+       AND NOT EXISTS (SELECT FROM task_logs WHERE task_id = $1)
+"""
 
 
 def owed_since(task: dict, count: int) -> list[datetime]:
@@ -168,6 +175,21 @@ async def test_a_deleted_task_is_gone_at_once(receiver: Receiver, create_task, a
     assert (await api.get(f"/api/tasks/{task['id']}")).status_code == 404
     ids = {post.execution_id for post in webhook.posts}
     assert ids <= {execution_id(UUID(task["id"]), at) for at in owed_since(task, 100) if at < deleted_at}
+
+
+async def test_what_is_left_of_a_deleted_task_is_removed_and_another_goes_on(
+    receiver: Receiver, create_task, api, database
+):
+    webhook, other = receiver.add(), receiver.add()
+    task, another = await create_task(webhook.url), await create_task(other.url)
+    await receiver.wait_until(has_posts(webhook, 2))
+    await receiver.wait_until(has_posts(other, 1))
+
+    await api.delete(f"/api/tasks/{task['id']}")
+
+    await becomes_true(database, NOTHING_LEFT, UUID(task["id"]), timeout_s=60)
+    assert not await database.fetchval(NOTHING_LEFT, UUID(another["id"]))
+    await receiver.wait_until(has_posts(other, len(other.posts) + 2))
 
 
 async def test_a_changed_schedule_holds_from_the_change_on(receiver: Receiver, create_task, api):

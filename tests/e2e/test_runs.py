@@ -127,3 +127,27 @@ async def test_a_run_by_hand_that_was_not_announced_is_swept(receiver: Receiver,
     assert UUID(task["id"]) == row["task_id"]
     assert posted(webhook) == [execution["executionId"]]
     await scheduler.logged("executions.announced_again")
+
+
+@pytest.mark.usefixtures("scheduler")
+@pytest.mark.parametrize(
+    ("answers", "state", "logs"),
+    [
+        ((), "succeeded", ["SUCCESS"]),
+        ((500,), "succeeded", ["SUCCESS", "RETRYING"]),
+        ((400,), "failed", ["FAILED"]),
+    ],
+)
+async def test_a_test_run_is_answered_with_its_outcome(
+    receiver: Receiver, create_task, api, answers: tuple[int, ...], state: str, logs: list[str]
+):
+    webhook = receiver.add(Script(each=answers))
+    task = await create_task(webhook.url, schedule=NEVER, status="INACTIVE")
+
+    answer = await api.post(f"/api/tasks/{task['id']}/test")
+
+    execution = answer.json()
+    assert (answer.status_code, execution["state"]) == (200, state)
+    assert [log["status"] for log in execution["logs"]] == logs
+    assert posted(webhook) == [execution["executionId"]] * len(logs)
+    assert 0 <= execution["latenessMs"] < 5000

@@ -185,7 +185,8 @@ class WorstDay:
             await client.get(f"/api/tasks/{task_id}")
             await client.get(f"/api/tasks/{task_id}/logs?limit=20")
         await self._around.console.look()
-        await client.delete(f"/api/tasks/{self.ids['200']}")
+        deleted = await self._create(client, "deleted", self._hostile.add(is_silent, SHAPE, self.new_token()))
+        await client.delete(f"/api/tasks/{deleted}")
 
     async def attempts(self) -> dict[str, tuple[str, str]]:
         """Outcome and message of the first attempt of each task, by the failure's name."""

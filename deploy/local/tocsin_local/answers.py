@@ -48,6 +48,11 @@ def success(payload: Mapping[str, Any], *, wait: bool, number: int, webhook_id: 
     )
 
 
+def shown(webhook_id: str) -> Answer:
+    """The webhook itself, as a GET of its URL shows it, but for its token."""
+    return Answer(200, {"id": webhook_id, "type": 1, "name": "Tocsin", "channel_id": webhook_id})
+
+
 def failure(status: int) -> Answer:
     """What Discord says with an error status; a scripted 429 asks for a second's patience."""
     if status == 429:

@@ -41,6 +41,7 @@ class Receiver:
         self._changed = asyncio.Event()
         app = web.Application()
         app.router.add_post(PATH, self._receive)
+        app.router.add_get(PATH, self._show, allow_head=False)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=CLOSE_S)
 
     async def __aenter__(self) -> Self:
@@ -98,6 +99,17 @@ class Receiver:
         if answer.body is None:
             return web.Response(status=answer.status, headers=answer.headers)
         return web.json_response(answer.body, status=answer.status, headers=answer.headers)
+
+    async def _show(self, request: web.Request) -> web.Response:
+        """Whether the webhook is there."""
+        webhook = self._webhooks.get(request.match_info["id"])
+        if webhook is None:
+            answer = answers.failure(404)
+        elif not hmac.compare_digest(webhook.token, request.match_info["token"]):
+            answer = answers.failure(401)
+        else:
+            answer = answers.shown(webhook.webhook_id)
+        return web.json_response(answer.body, status=answer.status)
 
     def _record(self, request: web.Request, arrived_at: datetime, body: bytes) -> Post:
         execution_id = _uuid(request.headers.get("webhook-id", ""))

@@ -37,15 +37,25 @@ async def add_execution(database: asyncpg.Connection, task_id: str, at: datetime
     await database.execute(statement, *values.values())
 
 
-async def add_log(database: asyncpg.Connection, task_id: str, at: datetime, status: str) -> None:
+async def add_log(
+    database: asyncpg.Connection,
+    task_id: str,
+    at: datetime,
+    status: str,
+    *,
+    seq: int = 1,
+    execution_time: datetime | None = None,
+) -> None:
     """An attempt of the execution at that instant."""
     await database.execute(
         """
         INSERT INTO task_logs (scheduled_for, task_id, seq, execution_time, status, outcome, retry_count,
                                duration_ms, message)
-        VALUES ($1, $2, 1, $1, $3, 'succeeded', 0, 12, 'HTTP 204')
+        VALUES ($1, $2, $4, $5, $3, 'succeeded', 0, 12, 'HTTP 204')
         """,
         at,
         UUID(task_id),
         status,
+        seq,
+        execution_time or at,
     )

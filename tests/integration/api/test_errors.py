@@ -21,6 +21,8 @@ PROTECTED = [
     ("DELETE", "/api/tasks/1"),
     ("POST", "/api/tasks/1/toggle"),
     ("POST", "/api/tasks/1/run"),
+    ("POST", "/api/tasks/1/test"),
+    ("GET", "/api/executions/1"),
     ("GET", "/api/scheduler"),
     ("POST", "/api/scheduler/pause"),
     ("POST", "/api/scheduler/resume"),
@@ -221,3 +223,56 @@ async def test_connections_that_the_database_ended_are_replaced(
 
     assert statuses[-1] == 200
     assert set(statuses) <= {200, 503}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/tasks"),
+        ("PATCH", "/api/tasks/{id}"),
+        ("DELETE", "/api/tasks/{id}"),
+        ("POST", "/api/tasks/{id}/toggle"),
+        ("POST", "/api/tasks/{id}/run"),
+        ("POST", "/api/tasks/{id}/test"),
+        ("GET", "/api/scheduler"),
+        ("POST", "/api/scheduler/pause"),
+        ("POST", "/api/scheduler/resume"),
+        ("POST", "/api/executions/replay"),
+    ],
+)
+async def test_query_that_nobody_reads_is_refused_and_nothing_is_done(
+    shared_client: httpx.AsyncClient, shared_task: dict[str, Any], method: str, path: str
+) -> None:
+    answer = await shared_client.request(method, f"{path.format(id=shared_task['id'])}?stauts=ACTIVE", json={})
+
+    assert answer.status_code == 400
+    assert [each["field"] for each in answer.json()["errors"]] == ["stauts"]
+    assert (await shared_client.get(f"/api/tasks/{shared_task['id']}")).json()["status"] == "ACTIVE"
+    assert (await shared_client.get("/api/scheduler")).json()["paused"] is False
+
+
+async def test_probe_may_send_any_query(shared_client: httpx.AsyncClient) -> None:
+    assert (await shared_client.get("/health/live?at=1")).status_code == 200
+
+
+async def test_all_that_is_wrong_with_a_body_is_told_at_once_with_its_place(
+    shared_client: httpx.AsyncClient,
+) -> None:
+    body = {
+        "nmae": "x",
+        "schedule": "@hourly",
+        "maxRetry": 11,
+        "webhookUrl": "https://discord.com/api/webhooks/1/token",
+        "payload": {"tts": 1, "embeds": [{"color": -1}]},
+    }
+
+    answer = await shared_client.post("/api/tasks", json=body)
+
+    assert {each["pointer"] for each in answer.json()["errors"]} == {
+        "/nmae",
+        "/name",
+        "/maxRetry",
+        "/payload/tts",
+        "/payload/embeds/0/color",
+    }
+    assert "near is name" in answer.json()["detail"]

@@ -8,10 +8,11 @@ import asyncpg
 import httpx
 import pytest
 
-from integration.api.owed import DAY, NOON, add_execution, make_partitions
+from integration.api.owed import DAY, NOON, add_execution, add_log, make_partitions
 from integration.api.serving import task_body
 from tocsin_common.messages import execution_id
 
+SOME_ID = "00000000-0000-4000-8000-000000000000"
 MICROSECOND = timedelta(microseconds=1)
 REASONS = ("permanent: HTTP 400: 100% wrong", "retries exhausted: HTTP 500: a_b\\c", "given up: too old")
 
@@ -69,6 +70,8 @@ async def test_execution_is_shown_with_what_became_of_it(
                 "reason": "retries exhausted: HTTP 500",
                 "destination": "discord.com/1",
                 "seq": 4,
+                "attempts": 0,
+                "latenessMs": None,
                 "failures": 4,
                 "nextAt": None,
                 "giveUpAt": None,
@@ -198,3 +201,91 @@ async def test_refused_query_is_named(shared_client: httpx.AsyncClient, query: s
 
     assert answer.status_code == 400
     assert [each["field"] for each in answer.json()["errors"]] == [field]
+
+
+# --- One execution ----------------------------------------------------------------------------------------------
+
+
+def path_of(task_id: str, instant: datetime) -> str:
+    at = instant.isoformat().replace("+00:00", "Z")
+    return f"/api/executions/{execution_id(UUID(task_id), instant)}?taskId={task_id}&scheduledFor={at}"
+
+
+async def add_attempts(database: asyncpg.Connection, task_id: str, at: datetime, began: list[timedelta]) -> None:
+    for seq, after in enumerate(began, 1):
+        await add_log(database, task_id, at, "RETRYING", seq=seq, execution_time=at + after)
+
+
+async def test_execution_is_found_by_its_id_task_and_instant(
+    shared_client: httpx.AsyncClient, tasks: tuple[str, str]
+) -> None:
+    listed_ = (await listed(shared_client, f"taskId={tasks[1]}"))["data"]
+
+    answer = await shared_client.get(path_of(tasks[1], NOON + MICROSECOND))
+
+    assert answer.status_code == 200
+    assert answer.json() == {**listed_[0], "logs": []}
+
+
+async def test_execution_shows_its_attempts_and_how_late_the_first_began(
+    shared_client: httpx.AsyncClient, shared_database: asyncpg.Connection
+) -> None:
+    task_id = await add_task(shared_client, "Late")
+    await add_execution(shared_database, task_id, NOON, jitter_ms=1500)
+    await add_execution(shared_database, task_id, NOON + DAY)
+    await add_attempts(shared_database, task_id, NOON, [timedelta(seconds=n) for n in (2, 5, 9)])
+    await add_attempts(shared_database, task_id, NOON + DAY, [timedelta(microseconds=-300)])
+
+    shown = (await shared_client.get(path_of(task_id, NOON))).json()
+    in_list = (await listed(shared_client, f"taskId={task_id}"))["data"]
+
+    assert (shown["attempts"], shown["latenessMs"]) == (3, 500)
+    assert [log["executionTime"] for log in shown["logs"]] == [
+        f"2026-01-31T12:00:0{second}Z" for second in (9, 5, 2)
+    ]
+    assert [(row["attempts"], row["latenessMs"]) for row in in_list] == [(1, 0), (3, 500)]
+
+
+async def test_execution_of_a_deleted_task_is_gone(
+    client: httpx.AsyncClient, database: asyncpg.Connection
+) -> None:
+    await make_partitions(database)
+    task_id = await add_task(client, "One")
+    await add_execution(database, task_id, NOON)
+    before = await client.get(path_of(task_id, NOON))
+
+    await client.delete(f"/api/tasks/{task_id}")
+
+    assert before.status_code == 200
+    assert (await client.get(path_of(task_id, NOON))).status_code == 404
+
+
+async def test_id_that_the_two_do_not_make_is_404(
+    shared_client: httpx.AsyncClient, tasks: tuple[str, str]
+) -> None:
+    right = path_of(tasks[0], NOON)
+    wrong = right.replace(str(execution_id(UUID(tasks[0]), NOON)), str(uuid4()))
+
+    answer = await shared_client.get(wrong)
+
+    assert (await shared_client.get(right)).status_code == 200
+    assert answer.status_code == 404
+    assert "taskId and scheduledFor" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("id_", "query", "fields"),
+    [
+        (SOME_ID, "", ["taskId", "scheduledFor"]),
+        (SOME_ID, f"taskId={SOME_ID}", ["scheduledFor"]),
+        (SOME_ID, "taskId=1&scheduledFor=2026-01-31", ["taskId", "scheduledFor"]),
+        ("1", f"taskId={SOME_ID}&scheduledFor=2026-01-31T12:00:00Z", ["id"]),
+    ],
+)
+async def test_refused_key_of_an_execution_is_named(
+    shared_client: httpx.AsyncClient, id_: str, query: str, fields: list[str]
+) -> None:
+    answer = await shared_client.get(f"/api/executions/{id_}?{query}")
+
+    assert answer.status_code == 400
+    assert [each["field"] for each in answer.json()["errors"]] == fields

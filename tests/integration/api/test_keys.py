@@ -100,7 +100,8 @@ async def test_a_url_whose_key_is_lost_hinders_nothing_but_its_posts(
     renamed = await without.patch(path, json={"name": "New", "webhookUrl": MASKED_URL})
     toggled = [(await without.post(f"{path}/toggle")).json()["status"] for _ in range(2)]
 
-    assert listed.json()["data"] == [shown.json()] == [task]
+    assert listed.json()["data"] == [task]
+    assert task.items() <= shown.json().items()
     assert (renamed.status_code, renamed.json()["webhookUrl"]) == (200, MASKED_URL)
     assert toggled == ["INACTIVE", "ACTIVE"]
     assert (await read_row(task["id"]))["webhook_url_sealed"] == before["webhook_url_sealed"]

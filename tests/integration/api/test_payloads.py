@@ -11,7 +11,11 @@ import pytest
 from integration.api.serving import MASKED_URL, WEBHOOK_URL, api_settings, serve
 
 LONG_VALUE = {"embeds": [{"fields": [{"name": "n", "value": "v"}] * 3 + [{"name": "n", "value": "v" * 1203}]}]}
-NAMED = {"field": "payload/embeds/0/fields/3/value", "message": "1203 characters, at most 1024"}
+NAMED = {
+    "field": "payload/embeds/0/fields/3/value",
+    "message": "1203 characters, at most 1024",
+    "pointer": "/payload/embeds/0/fields/3/value",
+}
 OTHER_URL = "https://hooks.example.com/in/secret"
 LOCAL_URL = "http://127.0.0.1:8080/api/webhooks/1/secret"
 FORM = {"text": "hi"}

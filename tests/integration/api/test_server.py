@@ -16,8 +16,10 @@ import httpx
 import pytest
 
 from environment import INHERITED
-from integration.api.serving import WEBHOOK_TOKEN
+from integration.api.owed import make_partitions
+from integration.api.serving import WEBHOOK_TOKEN, task_body
 from tocsin_common.settings import ApiSettings
+from waiting import becomes_true
 
 COMMAND = str(Path(sys.executable).parent / "tocsin-api")
 
@@ -75,6 +77,20 @@ async def stop(process: Process) -> list[dict[str, Any]]:
     async with asyncio.timeout(10):
         _, errors = await process.communicate()
     return [json.loads(line) for line in errors.splitlines()]
+
+
+async def test_what_waits_for_an_execution_is_answered_before_the_server_ends(
+    environment: dict[str, str], database: asyncpg.Connection
+) -> None:
+    await make_partitions(database)
+    async with started(environment, "serve") as process, client_of(environment) as client:
+        task = (await client.post("/api/tasks", json=task_body())).json()
+        waiting = asyncio.create_task(client.post(f"/api/tasks/{task['id']}/test"))
+        await becomes_true(database, "SELECT EXISTS (SELECT FROM executions)")
+        log = await stop(process)
+
+    assert (await waiting).status_code == 202
+    assert "api.drain_cut_short" not in {line["event"] for line in log}
 
 
 async def test_server_answers_and_ends_with_0_on_sigterm(environment: dict[str, str]) -> None:

@@ -71,7 +71,7 @@ async def test_created_task_is_shown_again(client: httpx.AsyncClient, task: dict
     answer = await client.get(f"/api/tasks/{task['id']}")
 
     assert answer.status_code == 200
-    assert answer.json() == task
+    assert task.items() <= answer.json().items()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ async def test_patch_changes_what_was_sent_and_nothing_else(
     assert answer.status_code == 200
     assert changed == {**task, **expected, "updatedAt": changed["updatedAt"]}
     assert datetime.fromisoformat(changed["updatedAt"]) > datetime.fromisoformat(task["updatedAt"])
-    assert (await client.get(f"/api/tasks/{task['id']}")).json() == changed
+    assert changed.items() <= (await client.get(f"/api/tasks/{task['id']}")).json().items()
 
 
 async def test_patch_of_the_webhook_url_seals_it_anew(
@@ -253,6 +253,7 @@ async def test_deleted_task_is_answered_once_and_gone_for_every_read(
         await client.delete(path),
         await client.post(f"{path}/toggle"),
         await client.post(f"{path}/run"),
+        await client.post(f"{path}/test"),
         await client.get(f"{path}/logs"),
     ):
         assert gone.status_code == 404
@@ -260,7 +261,15 @@ async def test_deleted_task_is_answered_once_and_gone_for_every_read(
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/toggle"), ("POST", "/run"), ("GET", "/logs")],
+    [
+        ("GET", ""),
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("POST", "/toggle"),
+        ("POST", "/run"),
+        ("POST", "/test"),
+        ("GET", "/logs"),
+    ],
 )
 @pytest.mark.parametrize(("task_id", "status"), [("00000000-0000-4000-8000-000000000000", 404), ("no-uuid", 400)])
 async def test_task_that_is_not_there_is_an_error(

@@ -1,6 +1,8 @@
 """The OpenAPI document against the routes."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,10 +14,19 @@ from tocsin_api.access import NEEDED
 from tocsin_api.api_key_fields import NewApiKey
 from tocsin_api.app import create_app
 from tocsin_api.docs import openapi
-from tocsin_api.examples import BODIES
+from tocsin_api.errors import Violation
+from tocsin_api.examples import ANSWERS, BODIES
 from tocsin_api.execution_fields import ReplayRequest
+from tocsin_api.execution_rows import Execution
+from tocsin_api.executions import ExecutionDetails, ExecutionList, ManualExecution
 from tocsin_api.inputs import read_body
+from tocsin_api.logs import Log, LogList
+from tocsin_api.pages import PageMeta
+from tocsin_api.problems import Problem
+from tocsin_api.task_details import TaskDetails
 from tocsin_api.task_fields import NewTask, TaskChange
+from tocsin_api.task_lists import TaskList
+from tocsin_api.task_rows import Task
 from tocsin_api.task_rules import change_rule, checks, new_task_rule, parser
 from tocsin_common.settings import ApiSettings
 
@@ -138,6 +149,42 @@ def test_body_that_the_document_shows_is_accepted(
     read_body("application/json", msgspec.json.encode(body), kind, *rules[kind])
 
 
+@pytest.mark.parametrize("name", [*ANSWERS, "NewTask", "TaskChange"])
+def test_each_field_has_a_description_and_an_example(name: str) -> None:
+    for field, schema in openapi()["components"]["schemas"][name]["properties"].items():
+        told = json.dumps(schema)
+        assert "description" in told or "$ref" in told, field
+        assert schema["examples"], field
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Task, TaskDetails, TaskList, Execution, ExecutionDetails, ExecutionList, ManualExecution, Log, LogList,
+     PageMeta, Violation, Problem],
+)  # fmt: skip
+def test_answer_that_the_document_shows_is_one(kind: type[msgspec.Struct]) -> None:
+    example = ANSWERS[kind.__name__]
+
+    answer = msgspec.json.decode(msgspec.json.encode(example), type=kind)
+
+    assert list(example) == [field.encode_name for field in msgspec.structs.fields(kind)]
+    assert msgspec.json.decode(msgspec.json.encode(answer)) == example
+
+
+def test_api_md_lists_the_routes_of_the_document() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    table = text[: text.index("## Tasks")]
+    listed = set(re.findall(r"`([A-Z]+) (/[^`]*)`", table))
+
+    documented = {
+        (method.upper(), re.sub(r"{\w+}", "{id}", path))
+        for path, item in openapi()["paths"].items()
+        for method in item
+    }
+
+    assert listed == documented
+
+
 def test_document_shows_bodies_where_they_are_sent() -> None:
     paths = openapi()["paths"]
 
@@ -155,4 +202,4 @@ def test_document_names_the_idempotency_key_where_it_is_read() -> None:
         if "Idempotency-Key" in {parameter["name"] for parameter in item["parameters"]}
     }
 
-    assert taking == {"runTask"}
+    assert taking == {"createTask", "runTask", "testTask"}

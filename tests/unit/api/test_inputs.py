@@ -11,6 +11,7 @@ from tocsin_api.errors import (
     InvalidInputError,
     InvalidValueError,
     UnsupportedMediaTypeError,
+    Violation,
 )
 from tocsin_api.inputs import read_body, read_id, read_query
 
@@ -203,6 +204,65 @@ def test_error_within_an_object_names_the_way_to_its_field(body: bytes, errors: 
     found = [f"{each.field}: {each.message}" for each in caught.value.violations]
     assert len(found) == len(errors)
     assert all(one.startswith(error) for one, error in zip(found, errors, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [
+        ("max_retry", "near is maxRetry; "),
+        ("MAXRETRY", "near is maxRetry; "),
+        ("first-name", "near is firstName; "),
+        ("fristName", "near is firstName; "),
+        ("zzz", ""),
+        ("kind" * 11, ""),
+    ],
+)
+def test_unknown_field_is_refused_with_the_nearest_name(name: str, guess: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read(msgspec.json.encode({"firstName": "x", name: 1}))
+
+    [violation] = caught.value.violations
+    assert violation.message == f"is not known; {guess}allowed are firstName, maxRetry, kind"
+
+
+def test_as_many_unknown_fields_as_a_body_can_hold_are_refused_soon() -> None:
+    body = msgspec.json.encode({f"max{n}": 1 for n in range(80_000)})
+
+    with pytest.raises(InvalidInputError, match=r"and 79951 more$"):
+        read(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        (b'{"one": 1}', ["/one"]),
+        (b'{"one": {}}', ["/one/firstName"]),
+        (b'{"allOfThem": [{"firstName": "x"}, {"firstName": 1, "kind": "C"}]}',
+         ["/allOfThem/1/firstName", "/allOfThem/1/kind"]),
+        (b'{"one": {"firstName": "x", "a/b~c": 1}}', ["/one/a~1b~0c"]),
+        (b'{"one": {"firstName": "x", "somebodys-secret": 1}, "somebodys-secret": 1}', ["", "/one"]),
+        (b'{"allOfThem": []}', ["/allOfThem"]),
+    ],
+)  # fmt: skip
+def test_error_points_at_its_place_in_the_body(body: bytes, pointers: list[str]) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read_outer(body)
+
+    assert [each.pointer for each in caught.value.violations] == pointers
+
+
+def test_error_between_fields_points_at_its_field() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read_body("application/json", b'{"firstName": "x"}', Body, {}, lambda _: [Violation("kind", "is odd")])
+
+    assert [each.pointer for each in caught.value.violations] == ["/kind"]
+
+
+def test_errors_of_a_query_point_nowhere() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read_query(b"maxRetry=11&other=1", Body, {})
+
+    assert [each.pointer for each in caught.value.violations] == [None, None, None]
 
 
 @pytest.mark.parametrize("text", ["", "1", "not-a-uuid", "0190b5a8-0000-7000-8000-00000000000g"])

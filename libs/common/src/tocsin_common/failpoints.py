@@ -17,6 +17,7 @@ Failpoint = Literal[
     "scheduler.gap_frozen",  # a gap's end is decided; none of its rows is committed
     "scheduler.gap_emitted",  # all of a gap's rows are committed; it is not closed
     "scheduler.swept",  # overdue rows are marked as announced again; their job messages are not published
+    "scheduler.remains_removed",  # some of a deleted task's rows are gone; others are not
     "sender.job_received",  # a job message is here; nothing of it is claimed
     "sender.claimed",  # its executions are claimed; it is not acked
     "sender.acked",  # it is acked; no POST has begun

@@ -15,17 +15,20 @@ RIGHTS = {
         "INSERT ON task_revisions",
         "SELECT, UPDATE ON scheduler_pause",
         "SELECT, INSERT, UPDATE, DELETE ON idempotency_keys, api_keys",
-        "SELECT ON scheduler_lease, executions, task_logs, alembic_version",
+        "SELECT ON scheduler_lease, executions, task_logs, task_state, alembic_version",
         "EXECUTE ON FUNCTION add_manual_execution, judge_replays, replay_executions",
     ),
     SCHEDULER: (
         # Neither URLs nor payloads.
         "SELECT (id, schedule, timezone, destination, status, revision, effective_from,"
-        " run_at, starts_at, ends_at, jitter_s, catch_up) ON tasks",
+        " run_at, starts_at, ends_at, jitter_s, catch_up, updated_at) ON tasks",
         "SELECT ON task_revisions, scheduler_pause",
         "SELECT, UPDATE ON scheduler_lease",
-        "SELECT, INSERT, UPDATE ON executions",
-        "EXECUTE ON FUNCTION finish_tasks, disown_revisions, make_partitions, drop_partitions",
+        "SELECT, INSERT, UPDATE, DELETE ON executions",
+        # What is left of deleted tasks. To delete rows that it has locked takes UPDATE.
+        "SELECT (task_id, scheduled_for, created_at), UPDATE, DELETE ON task_logs",
+        "SELECT (task_id), DELETE ON task_state",
+        "EXECUTE ON FUNCTION finish_tasks, disown_revisions, forget_tasks, make_partitions, drop_partitions",
     ),
     SENDER: (
         "SELECT (id, webhook_url_sealed, webhook_url_hash, destination, payload, max_retry,"

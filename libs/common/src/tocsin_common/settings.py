@@ -76,6 +76,14 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """As the scheduler's: so old an execution that was asked for by hand, or replayed, is given up."""
     log_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     """As the scheduler's: what is older is not replayed, since its day may be removed meanwhile."""
+    contact_url: str = "https://tocsin.example"
+    """As the sender's."""
+    verify_timeout_s: Seconds = 5
+    """How long Discord has to say whether a webhook exists."""
+    test_wait_s: Annotated[float, Meta(gt=0, le=300)] = 15
+    """How long a test run of a task is waited for."""
+    test_waits: Count = 20
+    """So many requests may wait for a test run at a time; more are refused."""
     min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 1
     """A schedule that comes more often is refused; those that tasks have already stay."""
     rate_limit_per_minute: Annotated[int, Meta(ge=0)] = 0
@@ -111,6 +119,7 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     def proxies(self) -> tuple[Network, ...]:
         """`trusted_proxies`, apart. Raises ValueError."""
         return tuple(ip_network(each) for each in _apart(self.trusted_proxies))
+
     migrate_on_start: bool = False
     """Migrate the database before serving. Several may do so at a time."""
     migration_database_url: OptionalSecret = ""

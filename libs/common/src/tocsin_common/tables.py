@@ -73,6 +73,7 @@ tasks = sa.Table(
     sa.CheckConstraint("max_retry BETWEEN 0 AND 10", name="max_retry_range"),
     sa.Index("tasks_created_at", "created_at", "id"),
     sa.Index("tasks_webhook_url_hash", "webhook_url_hash"),
+    sa.Index("tasks_deleted", "updated_at", "id", postgresql_where=sa.text("status = 'DELETED'")),
     sa.Index("tasks_run_at", "run_at", postgresql_where=sa.text("status = 'ACTIVE' AND run_at IS NOT NULL")),
 )
 

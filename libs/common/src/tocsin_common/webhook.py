@@ -69,6 +69,11 @@ def with_wait(webhook: Webhook) -> str:
     return urlunsplit(parts._replace(query=urlencode([*query, ("wait", "true")])))
 
 
+def without_query(webhook: Webhook) -> str:
+    """The URL that stands for the webhook itself, whatever it says about posting."""
+    return urlunsplit(urlsplit(webhook.url)._replace(query=""))
+
+
 def with_components(webhook: Webhook) -> Webhook:
     """The same webhook, asked for a message of components; what the URL says about that stays.
 

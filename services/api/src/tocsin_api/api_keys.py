@@ -26,6 +26,7 @@ from tocsin_api.api_key_fields import (
 from tocsin_api.errors import ConflictError, InvalidInputError, NotFoundError, Violation
 from tocsin_api.inputs import read_body, read_id, read_query
 from tocsin_api.pages import describe
+from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected
 from tocsin_common.messages import iso_utc
 
@@ -52,7 +53,7 @@ async def create_key(request: AnyRequest, resources: Injected) -> Response[Creat
     return Response(created, headers={"Cache-Control": "no-store"})
 
 
-@get("/api/keys")
+@get("/api/keys", opt=READS_QUERY)
 async def list_keys(request: AnyRequest, resources: Injected) -> ApiKeyList:
     """List the API keys, the newest first; the one of API_KEY is not among them."""
     query = read_query(request.scope["query_string"], ApiKeyQuery, {})

@@ -1,5 +1,6 @@
 """SHELL. The composition root: builds everything and hands it down; nothing is built at import."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -13,16 +14,20 @@ from litestar.events import BaseEventEmitterBackend
 from tocsin_api import (
     api_keys,
     auth,
+    awaited_runs,
     bodies,
     docs,
     executions,
     health,
     logs,
     problems,
+    queries,
     replays,
     scheduler,
     schedules,
     security_txt,
+    task_details,
+    task_lists,
     task_rules,
     tasks,
 )
@@ -35,6 +40,7 @@ from tocsin_api.limiter import Limiter
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
 from tocsin_api.security_headers import SecurityHeaders
+from tocsin_api.verifier import Verifier
 from tocsin_common import database, keys, migrations
 from tocsin_common.identity import process_name
 from tocsin_common.settings import ApiSettings
@@ -45,13 +51,15 @@ def create_app(settings: ApiSettings) -> Litestar:
     app = Litestar(
         route_handlers=[
             tasks.create_task,
-            tasks.list_tasks,
-            tasks.get_task,
+            task_lists.list_tasks,
+            task_details.get_task,
             tasks.change_task,
             tasks.delete_task,
             tasks.toggle_task,
             executions.run_task,
+            awaited_runs.test_task,
             executions.list_executions,
+            executions.get_execution,
             replays.replay_executions,
             logs.list_logs,
             logs.list_task_logs,
@@ -68,7 +76,7 @@ def create_app(settings: ApiSettings) -> Litestar:
             *docs.handlers(),
         ],
         dependencies={"resources": Provide(_resources, sync_to_thread=False)},
-        guards=[auth.guard, bodies.guard],
+        guards=[auth.guard, bodies.guard, queries.refuse_unread],
         exception_handlers=problems.handlers(),
         lifespan=[_lifespan(settings)],
         event_emitter_backend=_NoEvents,
@@ -126,6 +134,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
             )
             key_ring = await stack.enter_async_context(KeyRing(pool, settings.api_key))
             counts = await stack.enter_async_context(Counts(settings.redis))
+            verifier = await stack.enter_async_context(Verifier.open(settings))
             app.state.resources = Resources(
                 pool,
                 hints,
@@ -137,6 +146,10 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 timedelta(seconds=settings.give_up_after_s),
                 timedelta(days=settings.log_retention_days),
                 min_interval_s=settings.min_interval_s,
+                verifier=verifier,
+                test_wait_s=settings.test_wait_s,
+                waits=asyncio.Semaphore(settings.test_waits),
+                stopping=asyncio.Event(),
             )
             yield
 

@@ -15,21 +15,25 @@ from litestar.handlers import HTTPRouteHandler
 
 from tocsin_api import access
 from tocsin_api.api_key_fields import ApiKey, ApiKeyList, ApiKeyQuery, CreatedApiKey, NewApiKey
-from tocsin_api.examples import BODIES
-from tocsin_api.execution_fields import ExecutionQuery, ReplayRequest
-from tocsin_api.executions import ExecutionList, ManualExecution
+from tocsin_api.examples import ANSWERS, BODIES
+from tocsin_api.execution_fields import ExecutionKeyQuery, ExecutionQuery, ReplayRequest
+from tocsin_api.executions import ExecutionDetails, ExecutionList, ManualExecution
 from tocsin_api.health import Liveness, Readiness
 from tocsin_api.idempotency import ALLOWED
 from tocsin_api.idempotency import HEADER as KEY_HEADER
 from tocsin_api.logs import LogList, LogQuery, TaskLogQuery
+from tocsin_api.preconditions import ALLOWED as MATCH_ALLOWED
+from tocsin_api.preconditions import HEADER as MATCH_HEADER
+from tocsin_api.preconditions import PATTERN as MATCH_PATTERN
 from tocsin_api.preview import Preview
 from tocsin_api.problems import MEDIA_TYPE, Problem
 from tocsin_api.replays import Replay
 from tocsin_api.scheduler import Scheduler
 from tocsin_api.schedules import PreviewQuery
-from tocsin_api.task_fields import NewTask, TaskChange
+from tocsin_api.task_details import TaskDetails, TaskDetailsQuery
+from tocsin_api.task_fields import NewTask, SaveQuery, TaskChange
+from tocsin_api.task_lists import TaskList, TaskQuery
 from tocsin_api.task_rows import Task
-from tocsin_api.tasks import TaskList, TaskQuery
 
 JSON = "application/json"
 REF = "#/components/schemas/{name}"
@@ -43,14 +47,15 @@ ERRORS = {
     400: "The body, the query or the path is invalid; `errors` names each field.",
     401: "The API key is missing, wrong, or has ended.",
     403: "The API key is valid, but does not have the scope that is needed.",
-    404: "There is no such task or API key.",
-    409: "The task's runAt has passed, or there are 1,000 API keys already.",
+    404: "There is no such task, execution or API key.",
+    409: "The runAt has passed, what the Idempotency-Key made was deleted, or there are 1,000 API keys.",
+    412: f"The task has another ETag than {MATCH_HEADER} names: it was changed meanwhile.",
     413: "The body is larger than 1 MB.",
     415: "Content-Type is not application/json.",
     422: f"The {KEY_HEADER} came with another request before.",
     429: "Too many requests in this minute: Retry-After says when to try again.",
     500: "The server failed; its log tells more under the request's id.",
-    503: "PostgreSQL is away for now, or has no place for a run yet; Retry-After says when to try again.",
+    503: "It cannot be done for now; Retry-After says when to try again.",
 }
 KEY_PARAMETERS = (
     {
@@ -81,6 +86,17 @@ SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": access.HEADER, "description": "An API key."},
     "bearer": {"type": "http", "scheme": "bearer", "description": f"The same key, instead of {access.HEADER}."},
 }
+MATCH_PARAMETERS = (
+    {
+        "name": MATCH_HEADER,
+        "in": "header",
+        "required": False,
+        "description": f"{MATCH_ALLOWED}: nothing is changed where the task has another ETag by now",
+        "schema": {"type": "string", "pattern": MATCH_PATTERN},
+        "example": '"3"',
+    },
+)
+ETAG = {"ETag": {"description": "Another one after each change of the task.", "schema": {"type": "string"}}}
 PAGE = b"""<!doctype html>
 <html lang="en">
 <head>
@@ -116,8 +132,14 @@ class Operation(NamedTuple):
     body: type[msgspec.Struct] | None = None
     errors: tuple[int, ...] = ()
     tag: str = "tasks"
+    also: int | None = None
+    """Another status that comes with the same answer."""
     has_key: bool = False
     """Whether it takes an Idempotency-Key."""
+    has_match: bool = False
+    """Whether it takes If-Match."""
+    has_etag: bool = False
+    """Whether its answer has an ETag."""
 
 
 TASK = "/api/tasks/{task_id}"
@@ -127,15 +149,50 @@ KEYS = "/api/keys"
 OPERATIONS = (
     Operation("get", "/api/tasks", "listTasks", "List tasks", TaskList, query=TaskQuery, errors=(400,)),
     Operation(
-        "post", "/api/tasks", "createTask", "Create a task", Task, 201, body=NewTask, errors=(400, 413, 415)
+        "post",
+        "/api/tasks",
+        "createTask",
+        "Create a task",
+        Task,
+        201,
+        query=SaveQuery,
+        body=NewTask,
+        errors=(400, 409, 413, 415, 422),
+        has_key=True,
+        has_etag=True,
     ),
-    Operation("get", TASK, "getTask", "Show a task", Task, errors=(400, 404)),
     Operation(
-        "patch", TASK, "changeTask", "Change a task", Task, body=TaskChange, errors=(400, 404, 409, 413, 415)
+        "get",
+        TASK,
+        "getTask",
+        "Show a task",
+        TaskDetails,
+        query=TaskDetailsQuery,
+        errors=(400, 404),
+        has_etag=True,
     ),
-    Operation("delete", TASK, "deleteTask", "Delete a task", Task, errors=(400, 404)),
     Operation(
-        "post", f"{TASK}/toggle", "toggleTask", "Stop an active task, start another", Task, errors=(400, 404, 409)
+        "patch",
+        TASK,
+        "changeTask",
+        "Change a task",
+        Task,
+        query=SaveQuery,
+        body=TaskChange,
+        errors=(400, 404, 409, 412, 413, 415),
+        has_match=True,
+        has_etag=True,
+    ),
+    Operation("delete", TASK, "deleteTask", "Delete a task", Task, errors=(400, 404, 412), has_match=True),
+    Operation(
+        "post",
+        f"{TASK}/toggle",
+        "toggleTask",
+        "Stop an active task, start another",
+        Task,
+        errors=(400, 404, 409, 412),
+        has_match=True,
+        has_etag=True,
     ),
     Operation(
         "post",
@@ -144,6 +201,16 @@ OPERATIONS = (
         "Run a task once now",
         ManualExecution,
         202,
+        errors=(400, 404, 413, 422),
+        has_key=True,
+    ),
+    Operation(
+        "post",
+        f"{TASK}/test",
+        "testTask",
+        "Run a task once now and wait for the outcome",
+        ExecutionDetails,
+        also=202,
         errors=(400, 404, 413, 422),
         has_key=True,
     ),
@@ -168,6 +235,16 @@ OPERATIONS = (
         ExecutionList,
         query=ExecutionQuery,
         errors=(400,),
+        tag="executions",
+    ),
+    Operation(
+        "get",
+        f"{EXECUTIONS}/{{execution_id}}",
+        "getExecution",
+        "Show an execution with its attempts",
+        ExecutionDetails,
+        query=ExecutionKeyQuery,
+        errors=(400, 404),
         tag="executions",
     ),
     Operation(
@@ -231,10 +308,13 @@ def openapi() -> dict[str, Any]:
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
     structs = (
-        *(NewTask, TaskChange, Task, TaskList, ManualExecution, ExecutionList, ReplayRequest, Replay),
+        *(NewTask, TaskChange, Task, TaskDetails, TaskList),
+        *(ManualExecution, ExecutionDetails, ExecutionList, ReplayRequest, Replay),
         *(LogList, Preview, Scheduler, NewApiKey, CreatedApiKey, ApiKey, ApiKeyList, Problem, Liveness, Readiness),
     )
     _, schemas = msgspec.json.schema_components(structs, ref_template=REF)
+    del schemas[TaskDetails.__name__]["required"]  # the query says which of them are there
+    _show_examples(schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -252,6 +332,17 @@ def openapi() -> dict[str, Any]:
     }
 
 
+def _show_examples(schemas: dict[str, Any]) -> None:
+    """At each property what the examples have there."""
+    known = {kind.__name__: list(bodies.values()) for kind, bodies in BODIES.items()}
+    known |= {name: [answer] for name, answer in ANSWERS.items()}
+    for name, examples in known.items():
+        for field, schema in schemas[name].get("properties", {}).items():
+            values = [example[field] for example in examples if field in example]
+            if values:
+                schema.setdefault("examples", values[:1])
+
+
 def _describe(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
@@ -261,9 +352,14 @@ def _describe(operation: Operation) -> dict[str, Any]:
             *_path_parameters(operation),
             *_query_parameters(operation),
             *(KEY_PARAMETERS if operation.has_key else ()),
+            *(MATCH_PARAMETERS if operation.has_match else ()),
         ],
         "responses": {str(operation.status): _content("The answer.", JSON, operation.answer)},
     }
+    if operation.also is not None:
+        described["responses"][str(operation.also)] = _content("As far as it is.", JSON, operation.answer)
+    if operation.has_etag:
+        described["responses"][str(operation.status)]["headers"] = ETAG
     if operation.body is not None:
         described["requestBody"] = {
             "required": True,
@@ -288,6 +384,8 @@ def _content(description: str, media_type: str, kind: type[msgspec.Struct]) -> d
     content: dict[str, Any] = {"schema": {"$ref": REF.format(name=kind.__name__)}}
     if kind in BODIES:
         content["examples"] = {name: {"value": body} for name, body in BODIES[kind].items()}
+    elif kind.__name__ in ANSWERS and media_type == JSON:  # problems are of too many kinds for one
+        content["example"] = ANSWERS[kind.__name__]
     return {"description": description, "content": {media_type: content}}
 
 
@@ -308,6 +406,9 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
     for name, property_ in schemas[operation.query.__name__]["properties"].items():
         schema = _without_null(property_)
         described = {"description": schema.pop("description"), "schema": schema}
+        if "items" in schema:  # one parameter, with commas
+            schema["type"] = "array"
+            described["explode"] = False
         parameters.append({"name": name, "in": "query", "required": name in required, **described})
     return parameters
 

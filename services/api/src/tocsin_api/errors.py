@@ -3,9 +3,11 @@
 No text of theirs holds a webhook URL, an API key, a query string or the inside of a failure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from tocsin_api.access import BEARER, CHALLENGE, HEADER, Scope
 from tocsin_common.errors import TocsinError, UnavailableError
@@ -14,12 +16,21 @@ MAX_VIOLATIONS = 50  # a body may hold any number of unknown fields, a payload s
 CUT = 7  # characters that it repeats of what is longer
 
 
-class Violation(msgspec.Struct, frozen=True):
+class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that is wrong with one field, and what is allowed there."""
 
-    field: str
-    """Within a payload with the JSON pointer (RFC 6901): `payload/embeds/0/title`."""
-    message: str
+    field: Annotated[str, Meta(description="its name, or the way to it: filter.reason, payload/embeds/0/title")]
+    message: Annotated[str, Meta(description="what is wrong with it, and what is allowed")]
+    pointer: Annotated[str | None, Meta(description="where in the body it is: a JSON pointer (RFC 6901)")] = None
+    """Of one that is not known and has a long name, which may be a secret: where the object is that holds it."""
+
+
+def in_body(violations: Iterable[Violation]) -> list[Violation]:
+    """The same, of fields of the body whose names need no escaping: those without a pointer get theirs."""
+    return [
+        each if each.pointer is not None else msgspec.structs.replace(each, pointer=f"/{each.field}")
+        for each in violations
+    ]
 
 
 class ProblemError(TocsinError):
@@ -96,6 +107,16 @@ class ConflictError(ProblemError):
     status = 409
 
 
+class ChangedMeanwhileError(ProblemError):
+    """The task is not any more as the client has seen it."""
+
+    status = 412
+
+    def __init__(self, etag: str) -> None:
+        self.headers = {"ETag": etag}
+        super().__init__(f"the task was changed meanwhile: its ETag is {etag}; read it anew")
+
+
 class KeyReusedError(ProblemError):
     """The Idempotency-Key came with another request before."""
 
@@ -110,6 +131,16 @@ class TooManyRequestsError(ProblemError):
     def __init__(self, message: str, headers: Mapping[str, str]) -> None:
         self.headers = headers
         super().__init__(message)
+
+
+class TooBusyError(ProblemError):
+    """It can be done, but not now: nothing was written."""
+
+    status = 503
+
+    def __init__(self, why: str, *, retry_after_s: int = 5) -> None:
+        self.headers = {"Retry-After": str(retry_after_s)}
+        super().__init__(f"{why}; try again in {retry_after_s} s")
 
 
 class UnsupportedMediaTypeError(ProblemError):

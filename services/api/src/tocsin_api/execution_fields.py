@@ -48,6 +48,13 @@ class ExecutionKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     scheduled_for: Instant
 
 
+class ExecutionKeyQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What an execution's id is made of. The id says nothing about where its row is, these two say it exactly."""
+
+    task_id: TaskId
+    scheduled_for: Instant
+
+
 class ReplayFilter(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Failed executions as the list finds them; without a field it is all of them."""
 

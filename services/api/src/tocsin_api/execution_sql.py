@@ -1,5 +1,6 @@
 """ADAPTER. The API's statements about executions: those that are shown, and the one that somebody asks for."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -8,6 +9,7 @@ import asyncpg
 
 from tocsin_api import idempotency_sql
 from tocsin_api.errors import NoPartitionError
+from tocsin_api.execution_rows import Found
 from tocsin_api.idempotency import RequestKey
 from tocsin_api.postgresql import Row, acquire, containing
 
@@ -21,6 +23,28 @@ WHICH_EXECUTIONS = """
 MATCHING_EXECUTIONS = f"""
 FROM executions AS e JOIN tasks AS t ON t.id = e.task_id
 WHERE t.status <> 'DELETED' {WHICH_EXECUTIONS}
+"""
+
+_FIND_EXECUTION = """
+SELECT e.*, t.name AS task_name FROM executions AS e JOIN tasks AS t ON t.id = e.task_id
+WHERE e.scheduled_for = $1 AND e.task_id = $2 AND t.status <> 'DELETED'
+"""
+
+_FIND_STATE = "SELECT state FROM executions WHERE scheduled_for = $1 AND task_id = $2"
+
+_FIND_LAST = """
+SELECT e.*, t.name AS task_name FROM executions AS e JOIN tasks AS t ON t.id = e.task_id
+WHERE e.task_id = $1 ORDER BY e.scheduled_for DESC LIMIT 1
+"""
+
+# For the executions of a page: a look-up in the log for each of them.
+_FIND_ATTEMPTS = """
+SELECT w.scheduled_for, w.task_id, a.attempts, a.first_at
+FROM unnest($1::timestamptz[], $2::uuid[]) AS w (scheduled_for, task_id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS attempts, min(l.execution_time) AS first_at FROM task_logs AS l
+    WHERE l.scheduled_for = w.scheduled_for AND l.task_id = w.task_id
+) AS a
 """
 
 # The function is the dispatcher's: the one way in which the api adds an execution.
@@ -48,14 +72,42 @@ class ExecutionFilter(NamedTuple):
 
 async def list_executions(
     pool: asyncpg.Pool, which: ExecutionFilter, *, page: int, limit: int
-) -> tuple[list[Row], int]:
+) -> tuple[list[Found], int]:
     """One page of the executions of living tasks, newest first, and how many there are in all."""
     order = "e.scheduled_for DESC, e.task_id DESC"
     statement = f"SELECT e.*, t.name AS task_name {MATCHING_EXECUTIONS} ORDER BY {order} LIMIT $6 OFFSET $7"
     async with acquire(pool) as connection:
         total = await connection.fetchval(f"SELECT count(*) {MATCHING_EXECUTIONS}", *which.arguments())
         rows = await connection.fetch(statement, *which.arguments(), limit, (page - 1) * limit)
-    return rows, total
+        return await _with_attempts(connection, rows), total
+
+
+async def find_execution(pool: asyncpg.Pool, task_id: UUID, scheduled_for: datetime) -> Found | None:
+    """One execution of a living task."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_FIND_EXECUTION, scheduled_for, task_id)
+        return next(iter(await _with_attempts(connection, rows)), None)
+
+
+async def find_state(pool: asyncpg.Pool, task_id: UUID, scheduled_for: datetime) -> str | None:
+    """The state of one execution; None where there is none."""
+    async with acquire(pool) as connection:
+        state: str | None = await connection.fetchval(_FIND_STATE, scheduled_for, task_id)
+        return state
+
+
+async def find_last(pool: asyncpg.Pool, task_id: UUID) -> Found | None:
+    """The task's execution with the latest instant."""
+    async with acquire(pool) as connection:
+        rows = await connection.fetch(_FIND_LAST, task_id)
+        return next(iter(await _with_attempts(connection, rows)), None)
+
+
+async def _with_attempts(connection: Any, rows: Sequence[Row]) -> list[Found]:
+    keys = [(row["scheduled_for"], row["task_id"]) for row in rows]
+    found = await connection.fetch(_FIND_ATTEMPTS, *map(list, zip(*keys, strict=True))) if keys else []
+    known = {(each["scheduled_for"], each["task_id"]): (each["attempts"], each["first_at"]) for each in found}
+    return [Found(row, *known[key]) for key, row in zip(keys, rows, strict=True)]
 
 
 async def run_task(

@@ -44,7 +44,7 @@ async def take_key(connection: Any, key: RequestKey, task_id: UUID) -> bool:
 
 
 async def find_key(connection: Any, key: RequestKey) -> Row:
-    """What the key is taken by: the `request_hash`, and the execution that came of it."""
+    """What the key is taken by: the `request_hash`, and the task or execution that came of it."""
     return await connection.fetchrow(_FIND_KEY, key.scope, key.key)
 
 
@@ -53,6 +53,6 @@ async def forget_key(connection: Any, key: RequestKey) -> None:
     await connection.execute(_FORGET_KEY, key.scope, key.key)
 
 
-async def keep_key(connection: Any, key: RequestKey, scheduled_for: datetime) -> None:
-    """The execution that came of the request is what the key stands for from now on."""
+async def keep_key(connection: Any, key: RequestKey, scheduled_for: datetime | None) -> None:
+    """What came of the request is what the key stands for from now on: the task, or its execution of then."""
     await connection.execute(_KEEP_KEY, key.scope, key.key, scheduled_for, KEY_KEPT, MAX_OLD_KEYS)

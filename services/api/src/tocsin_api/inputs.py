@@ -3,7 +3,8 @@
 A field's `Meta(description=…)` says what is allowed. It stands in the errors and in the OpenAPI document alike.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
@@ -14,10 +15,12 @@ from msgspec import Meta, Raw
 
 from tocsin_api.errors import (
     CUT,
+    MAX_VIOLATIONS,
     InvalidBodyError,
     InvalidInputError,
     UnsupportedMediaTypeError,
     Violation,
+    in_body,
 )
 from tocsin_common.errors import MAX_ECHO, TocsinError
 
@@ -26,6 +29,8 @@ T = TypeVar("T", str, Raw)
 Checks = Mapping[str, Callable[[Any], Any]]
 """By field, of objects within the body as well: returns the value, perhaps tidied, or raises a TocsinError that
 says what is wrong."""
+
+LONGEST_GUESS = 40  # characters of a name that is looked for among the fields
 
 REFUSED = object()
 """Stands for the value of a field that was given and is refused."""
@@ -54,15 +59,19 @@ def read_query(query: bytes, kind: type[S], checks: Checks) -> S:
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InvalidInputError([Violation(_cut(name), "must be given once only") for name in twice])
-    return _read(given, kind, checks, lambda text, type_: msgspec.convert(text, type_, strict=False))
+    try:
+        return _read(given, kind, checks, lambda text, type_: msgspec.convert(text, type_, strict=False))
+    except InvalidInputError as error:
+        error.violations = [Violation(each.field, each.message) for each in error.violations]
+        raise
 
 
 def read_id(text: str) -> UUID:
-    """A task's id from a path; raises InvalidInputError."""
+    """An id from a path; raises InvalidInputError."""
     try:
         return msgspec.convert(text, UUID)
     except msgspec.ValidationError as error:
-        raise InvalidInputError([Violation("id", f"must be a UUID, got {_shown_text(text)}")]) from error
+        raise InvalidInputError([Violation("id", f"must be a UUID, got {shown_text(text)}")]) from error
 
 
 def _members(body: bytes) -> dict[str, Raw]:
@@ -83,16 +92,12 @@ def _read(
     given: Mapping[str, T], kind: type[S], checks: Checks, convert: Callable[[T, Any], Any], rule: Rule = no_rule
 ) -> S:
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    violations = [
-        Violation(_cut(name), f"is not known; allowed are {', '.join(fields)}")
-        for name in given
-        if name not in fields
-    ]
+    violations = list(_unknown(given, fields))
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in given:
             if field.required:
-                violations.append(Violation(name, f"is missing; it must be {_allowed(field.type)}"))
+                violations += in_body([Violation(name, f"is missing; it must be {_allowed(field.type)}")])
             continue
         values[field.name] = REFUSED
         try:
@@ -100,15 +105,35 @@ def _read(
             values[field.name] = checks[field.name](value) if field.name in checks else value
         except msgspec.DecodeError:
             message = f"must be {_allowed(field.type)}, got {_shown(given[name])}"
-            violations.append(Violation(name, message))
+            violations += in_body([Violation(name, message)])
         except InvalidInputError as error:
             violations += _within(name, error)
         except TocsinError as error:
-            violations.append(Violation(name, str(error)))
-    violations += rule(values)
+            violations += in_body([Violation(name, str(error))])
+    violations += in_body(rule(values))
     if violations:
         raise InvalidInputError(violations)
     return kind(**values)
+
+
+def not_known(name: str, allowed: Collection[str]) -> str:
+    """What is said of a name that is none of those that are allowed: with the one that it is near to."""
+    by_spelling = {_plain(each): each for each in allowed}
+    near = get_close_matches(_plain(name), by_spelling, n=1) if len(name) <= LONGEST_GUESS else []
+    guess = f"near is {by_spelling[near[0]]}; " if near else ""
+    return f"is not known; {guess}" + (f"allowed are {', '.join(allowed)}" if allowed else "none is allowed here")
+
+
+def _unknown(given: Iterable[str], fields: Collection[str]) -> Iterator[Violation]:
+    for place, name in enumerate(name for name in given if name not in fields):
+        # To guess takes a tenth of a millisecond, and a body may hold very many names.
+        message = not_known(name, fields) if place < MAX_VIOLATIONS else "is not known"
+        pointer = "" if len(name) > MAX_ECHO else f"/{name.replace('~', '~0').replace('/', '~1')}"
+        yield Violation(_cut(name), message, pointer)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def _decode(checks: Checks, raw: Raw, kind: Any) -> Any:
@@ -142,8 +167,12 @@ def _object_within(kind: Any) -> tuple[type[msgspec.Struct], bool] | None:
 def _within(name: str, error: InvalidInputError) -> list[Violation]:
     """`filter.reason`, `executions[3].taskId`"""
     return [
-        Violation(f"{name}{'' if each.field.startswith('[') else '.'}{each.field}", each.message)
-        for each in error.violations
+        Violation(
+            f"{name}{'' if each.field.startswith('[') else '.'}{each.field}",
+            each.message,
+            f"/{name.strip('[]')}{each.pointer}",
+        )
+        for each in in_body(error.violations)
     ]
 
 
@@ -159,7 +188,7 @@ def _allowed(kind: Any) -> str:
 
 def _shown(value: str | Raw) -> str:
     if isinstance(value, str):
-        return _shown_text(value)
+        return shown_text(value)
     json = bytes(value).decode()
     kinds = {'"': "a longer text", "{": "an object", "[": "a list"}
     if json[0] in "{[" or len(json) > MAX_ECHO + 2:
@@ -167,7 +196,8 @@ def _shown(value: str | Raw) -> str:
     return json
 
 
-def _shown_text(text: str) -> str:
+def shown_text(text: str) -> str:
+    """A text as an error may repeat it."""
     return repr(text) if len(text) <= MAX_ECHO else "a longer text"
 
 

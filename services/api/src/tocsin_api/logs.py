@@ -15,6 +15,7 @@ from tocsin_api.inputs import read_id, read_query
 from tocsin_api.moments import PERIOD_CHECKS, PeriodQuery, period
 from tocsin_api.pages import PageMeta, describe
 from tocsin_api.postgresql import Row
+from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
 from tocsin_api.task_fields import TaskId
 from tocsin_common.messages import log_id
@@ -28,19 +29,19 @@ LogStatus = Annotated[
 class Log(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One attempt to post a task's message."""
 
-    id: UUID
-    task_id: UUID
-    execution_time: datetime
+    id: Annotated[UUID, Meta(description="made of its execution's id and the attempt's number")]
+    task_id: Annotated[UUID, Meta(description="whose attempt it was")]
+    execution_time: Annotated[datetime, Meta(description="when it began")]
     status: LogStatus
-    retry_count: int
-    message: str
-    created_at: datetime
+    retry_count: Annotated[int, Meta(description="retries that were spent before it")]
+    message: Annotated[str, Meta(description="what the webhook answered, or why there was no answer")]
+    created_at: Annotated[datetime, Meta(description="when it was recorded")]
 
 
 class LogList(msgspec.Struct, frozen=True):
     """One page of logs."""
 
-    data: list[Log]
+    data: Annotated[list[Log], Meta(description="those of the page")]
     meta: PageMeta
 
 
@@ -56,14 +57,14 @@ class LogQuery(TaskLogQuery, frozen=True, rename="camel"):
     task_id: TaskId | None = None
 
 
-@get("/api/logs")
+@get("/api/logs", opt=READS_QUERY)
 async def list_logs(request: Request[Any, Any, Any], resources: Injected) -> LogList:
     """List the attempts of all tasks; those of deleted tasks are not shown."""
     query = read_query(request.scope["query_string"], LogQuery, PERIOD_CHECKS)
     return await _page(resources, query, query.task_id)
 
 
-@get("/api/tasks/{task_id:str}/logs")
+@get("/api/tasks/{task_id:str}/logs", opt=READS_QUERY)
 async def list_task_logs(request: Request[Any, Any, Any], task_id: FromPath[str], resources: Injected) -> LogList:
     """List the attempts of one task."""
     id_ = read_id(task_id)
@@ -76,10 +77,11 @@ async def list_task_logs(request: Request[Any, Any, Any], task_id: FromPath[str]
 async def _page(resources: Resources, query: TaskLogQuery, task_id: UUID | None) -> LogList:
     which = log_sql.LogFilter(task_id, query.status, *period(query.date_from, query.date_to))
     rows, total = await log_sql.list_logs(resources.pool, which, page=query.page, limit=query.limit)
-    return LogList([_shown(row) for row in rows], describe(query.page, query.limit, total))
+    return LogList([shown(row) for row in rows], describe(query.page, query.limit, total))
 
 
-def _shown(row: Row) -> Log:
+def shown(row: Row) -> Log:
+    """The attempt that a row of the table describes."""
     return Log(
         id=log_id(row["task_id"], row["scheduled_for"], row["seq"]),
         task_id=row["task_id"],

@@ -14,10 +14,10 @@ Limit = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 
 class PageMeta(msgspec.Struct, frozen=True, rename="camel"):
     """Which part of the list an answer holds."""
 
-    page: int
-    limit: int
-    total: int
-    total_pages: int
+    page: Annotated[int, Meta(description="which one, from 1 on")]
+    limit: Annotated[int, Meta(description="entries a page")]
+    total: Annotated[int, Meta(description="entries in all")]
+    total_pages: Annotated[int, Meta(description="pages in all; none of an empty list")]
 
 
 def describe(page: int, limit: int, total: int) -> PageMeta:

@@ -6,13 +6,14 @@ No answer holds a webhook URL, an API key, a query string or the inside of a fai
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap, Receive, Scope, Send
+from msgspec import Meta
 
 from tocsin_api.errors import CUT, NoPartitionError, ProblemError, Violation
 from tocsin_common.errors import MAX_ECHO, UnavailableError
@@ -27,19 +28,15 @@ _log = structlog.get_logger(__name__)
 class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Every error's body."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    """The path that was asked for; what is too long in it for an id is cut."""
-    status_code: int
-    """The same as `status`."""
-    message: str
-    """The same as `detail`."""
-    request_id: str
-    """What the server's log calls this request; also in the header X-Request-ID."""
-    errors: Sequence[Violation] = ()
+    type: Annotated[str, Meta(description="about:blank: the status says what kind of problem it is")]
+    title: Annotated[str, Meta(description="the status in words")]
+    status: Annotated[int, Meta(description="the HTTP status")]
+    detail: Annotated[str, Meta(description="what is wrong, for people")]
+    instance: Annotated[str, Meta(description="the path; what is too long in it for an id is cut")]
+    status_code: Annotated[int, Meta(description="the same as status")]
+    message: Annotated[str, Meta(description="the same as detail")]
+    request_id: Annotated[str, Meta(description="what the server's log calls it; also in X-Request-ID")]
+    errors: Annotated[Sequence[Violation], Meta(description="each field that is refused")] = ()
 
 
 def handlers() -> ExceptionHandlersMap:

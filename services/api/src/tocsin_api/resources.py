@@ -1,5 +1,6 @@
 """SHELL. What the composition root built and the handlers work with."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple, TypeAlias
@@ -11,6 +12,7 @@ from litestar.params import SkipValidation
 from tocsin_api.hints import Hints
 from tocsin_api.key_ring import KeyRing
 from tocsin_api.limiter import Limiter
+from tocsin_api.verifier import Verifier
 from tocsin_common.sealing import Sealer
 from tocsin_common.webhook import Webhook
 
@@ -32,6 +34,13 @@ class Resources(NamedTuple):
     """What is older may be removed at any time."""
     min_interval_s: int
     """What a schedule that comes more often is refused by."""
+    verifier: Verifier
+    test_wait_s: float
+    """So long a request waits for its execution."""
+    waits: asyncio.Semaphore
+    """Of requests that wait so."""
+    stopping: asyncio.Event
+    """Set where the process is to end: nobody waits any longer."""
 
 
 Injected: TypeAlias = NamedDependency[SkipValidation[Resources]]

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from tocsin_api.inputs import Checks, read_query
 from tocsin_api.preview import Preview, preview
+from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected
 from tocsin_api.task_fields import Timezone
 from tocsin_api.task_rules import check_schedule
@@ -31,7 +32,7 @@ class PreviewQuery(msgspec.Struct, frozen=True):
     count: Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")] = 5
 
 
-@get("/api/schedules/preview", sync_to_thread=False)
+@get("/api/schedules/preview", opt=READS_QUERY, sync_to_thread=False)
 def preview_schedule(request: Request[Any, Any, Any], resources: Injected) -> Preview:
     """Show the next instants of a schedule that a task could have."""
     checks: Checks = {

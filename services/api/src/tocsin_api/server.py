@@ -42,7 +42,7 @@ async def _run(app: Litestar, settings: ApiSettings) -> None:
     _on_signal(task.cancel)
     async with app.lifespan():
         server = _server(app, settings)
-        _on_signal(server.stop)
+        _on_signal(app.state.resources.stopping.set, server.stop)
         server.on_startup(lambda: _log.info("api.started", host=settings.host, port=settings.port))
         try:
             await server.serve()
@@ -52,9 +52,13 @@ async def _run(app: Litestar, settings: ApiSettings) -> None:
             raise ServerError("the server stopped by itself")
 
 
-def _on_signal(handler: Callable[[], object]) -> None:
+def _on_signal(*handlers: Callable[[], object]) -> None:
+    def handle() -> None:
+        for handler in handlers:
+            handler()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, handler)
+        asyncio.get_running_loop().add_signal_handler(number, handle)
 
 
 def _check_address(settings: ApiSettings) -> None:

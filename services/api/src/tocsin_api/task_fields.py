@@ -90,6 +90,14 @@ WantedStatus = Annotated[
 ]
 
 
+class SaveQuery(msgspec.Struct, frozen=True):
+    """How a task is saved."""
+
+    verify: Annotated[
+        bool, Meta(description="true or false: whether Discord is asked first if the webhook that was sent exists")
+    ] = False
+
+
 class NewTask(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """The body that creates a task, with exactly one of `schedule` and `runAt`."""
 

@@ -21,24 +21,28 @@ Status = Annotated[
 class Task(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A task as answers show it."""
 
-    id: UUID
-    name: str
+    id: Annotated[UUID, Meta(description="given by Tocsin; later ones sort after earlier ones")]
+    name: Annotated[str, Meta(description="what people call it")]
     schedule: Annotated[str | None, Meta(description="null where runAt stands instead of it")]
-    timezone: str
-    run_at: datetime | None
-    starts_at: datetime | None
-    ends_at: datetime | None
+    timezone: Annotated[str, Meta(description="the IANA time zone that the schedule means")]
+    run_at: Annotated[datetime | None, Meta(description="the one instant of a task that runs once")]
+    starts_at: Annotated[datetime | None, Meta(description="before that instant it owes nothing")]
+    ends_at: Annotated[datetime | None, Meta(description="after that instant it owes nothing")]
     webhook_url: Annotated[str, Meta(description="masked: the URL itself is a secret")]
-    payload: Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
-    max_retry: int
-    jitter_seconds: int
+    payload: Annotated[
+        Raw, Meta(description="what is posted, as it was sent", extra_json_schema={"type": "object"})
+    ]
+    max_retry: Annotated[int, Meta(description="so often a failed attempt is repeated")]
+    jitter_seconds: Annotated[int, Meta(description="each run begins up to so many seconds later")]
     catch_up: CatchUp
-    expires_after_seconds: int | None
+    expires_after_seconds: Annotated[
+        int | None, Meta(description="what would begin so much later is not sent; null: it never expires")
+    ]
     overlap: Overlap
     status: Status
     status_reason: Annotated[str | None, Meta(description="why Tocsin stopped the task, where it did")]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Annotated[datetime, Meta(description="when it was created")]
+    updated_at: Annotated[datetime, Meta(description="when it was last changed")]
 
 
 def columns(fields: NewTask | TaskChange) -> dict[str, object]:

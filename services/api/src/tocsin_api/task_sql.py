@@ -11,6 +11,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from tocsin_api import idempotency_sql
+from tocsin_api.idempotency import RequestKey
 from tocsin_api.postgresql import Row, acquire, containing
 
 TASK_ORDERS = {
@@ -54,6 +56,8 @@ FROM (SELECT moment, run_at AS wanted_run_at FROM wanted) AS asked LEFT JOIN add
 
 _TOGGLED = "json_build_object('status', CASE WHEN status = 'ACTIVE' THEN 'INACTIVE' ELSE 'ACTIVE' END)"
 
+_REFUSED = "(r.is_another_revision OR r.window_is_empty OR r.run_at_is_outside OR r.run_at_is_past)"
+
 # What the change does not name stays; what changes nothing appends no revision, nor does what is refused. `old`
 # waits for the row's lock and then holds its newest state. All that follows is computed from `old`: `t` is the row
 # as the statement's snapshot saw it, which may lie before a change that was waited for. A URL that was sent is the
@@ -68,6 +72,7 @@ WITH old AS MATERIALIZED (
     SELECT w.moment, w.run_at AS wanted_run_at, w.starts_at AS wanted_starts_at, w.ends_at AS wanted_ends_at,
            COALESCE(w.starts_at >= w.ends_at, false) AS window_is_empty,
            w.run_at < w.starts_at IS TRUE OR w.run_at > w.ends_at IS TRUE AS run_at_is_outside,
+           COALESCE(old.revision <> ALL($4::bigint[]), false) AS is_another_revision,
            COALESCE(w.run_at <= w.moment AND (w.run_at IS DISTINCT FROM old.run_at
                                               OR (w.status = 'ACTIVE' AND old.status <> 'ACTIVE')),
                     false) AS run_at_is_past
@@ -83,7 +88,7 @@ WITH old AS MATERIALIZED (
                  THEN w.moment ELSE old.effective_from END,
         updated_at = w.moment
     FROM old, wanted AS w, refused AS r
-    WHERE t.id = old.id AND NOT (r.window_is_empty OR r.run_at_is_outside OR r.run_at_is_past)
+    WHERE t.id = old.id AND NOT {_REFUSED}
       AND (w.name, w.schedule, w.timezone, w.run_at, w.starts_at, w.ends_at,
            CASE WHEN old.webhook_url_hash = ANY($3::bytea[]) THEN old.webhook_url_hash ELSE w.webhook_url_hash END,
            w.payload::text, w.max_retry, w.jitter_s, w.catch_up, w.expires_after_s, w.overlap, w.status)
@@ -96,8 +101,7 @@ WITH old AS MATERIALIZED (
     UPDATE tasks AS t SET webhook_url_sealed = w.webhook_url_sealed, webhook_url_hash = w.webhook_url_hash
     FROM old, wanted AS w, refused AS r
     WHERE t.id = old.id AND NOT EXISTS (SELECT FROM changed)
-      AND NOT (r.window_is_empty OR r.run_at_is_outside OR r.run_at_is_past)
-      AND w.webhook_url_sealed <> old.webhook_url_sealed
+      AND NOT {_REFUSED} AND w.webhook_url_sealed <> old.webhook_url_sealed
 ), appended AS (
     {_APPEND_REVISION} FROM changed
 ), shown AS (
@@ -105,10 +109,22 @@ WITH old AS MATERIALIZED (
     UNION ALL
     SELECT {_SHOWN}, NULL FROM old WHERE NOT EXISTS (SELECT FROM changed)
 )
-SELECT shown.*, old.status AS old_status, refused.* FROM shown, old, refused
+SELECT shown.*, old.status AS old_status, old.revision AS old_revision, refused.* FROM shown, old, refused
 """  # noqa: S608 - the columns are constants
 
-_FIND_TASK = f"SELECT {_SHOWN} FROM tasks WHERE id = $1 AND status <> 'DELETED'"  # noqa: S608 - as above
+_FIND_TASK = f"""
+SELECT {_SHOWN}, revision, clock_timestamp() AS now FROM tasks WHERE id = $1 AND status <> 'DELETED'
+"""  # noqa: S608 - as above
+
+# As a sender counts them: a task that was started again, or given another schedule, begins anew. One that was
+# stopped goes on showing how many there were.
+_FIND_TASK_AND_STATE = f"""
+SELECT t.*, CASE WHEN t.status = 'ACTIVE' AND s.last_scheduled_for < t.effective_from THEN 0
+                 ELSE COALESCE(s.failures_in_row, 0) END AS failures_in_row
+FROM (SELECT {_SHOWN}, revision, clock_timestamp() AS now, effective_from FROM tasks
+      WHERE id = $1 AND status <> 'DELETED') AS t
+    LEFT JOIN task_state AS s ON s.task_id = t.id
+"""  # noqa: S608 - as above
 
 _MATCHING_TASKS = """
 FROM tasks
@@ -119,42 +135,62 @@ Columns = Mapping[str, object]
 """Values by column: what is not named stays as it is, None clears."""
 
 
-async def add_task(pool: asyncpg.Pool, columns: Columns) -> Row:
-    """Create the task and its first revision.
+async def add_task(
+    pool: asyncpg.Pool, task_id: UUID, columns: Columns, key: RequestKey | None = None
+) -> tuple[Row, bool]:
+    """Create the task and its first revision; also whether that was done.
 
-    Its `revision` is None where its one instant, `wanted_run_at`, had passed at the `moment` of the attempt.
+    It was not where the key is not free: then it is that request's, with its `request_hash` and `task_id`. Its
+    `revision` is None where its one instant, `wanted_run_at`, had passed at the `moment` of the attempt.
     """
+    values = _json({"id": task_id, **columns})
     async with acquire(pool) as connection:
-        return await connection.fetchrow(_ADD_TASK, _json(columns))
+        if key is None:
+            return await connection.fetchrow(_ADD_TASK, values), True
+        async with connection.transaction():
+            if not await idempotency_sql.take_key(connection, key, task_id):
+                return await idempotency_sql.find_key(connection, key), False
+            row = await connection.fetchrow(_ADD_TASK, values)
+            if row["revision"] is None:
+                await idempotency_sql.forget_key(connection, key)
+            else:
+                await idempotency_sql.keep_key(connection, key, None)
+            return row, True
 
 
 async def change_task(
-    pool: asyncpg.Pool, task_id: UUID, columns: Columns, url_hashes: Sequence[bytes] = ()
+    pool: asyncpg.Pool,
+    task_id: UUID,
+    columns: Columns,
+    url_hashes: Sequence[bytes] = (),
+    *,
+    revisions: Sequence[int] | None = None,
 ) -> Row | None:
     """The task after the change of these columns; None where there is none.
 
-    Its `revision` is None where nothing changed: also where `window_is_empty`, `run_at_is_outside` that window or
-    `run_at_is_past` refuse it. `url_hashes` are those that a URL among the columns may have had.
+    Its `revision` is None where nothing changed, and `old_revision` still holds: also where `is_another_revision`
+    than one of `revisions`, `window_is_empty`, `run_at_is_outside` that window or `run_at_is_past` refuse it.
+    `url_hashes` are those that a URL among the columns may have had.
     """
     async with acquire(pool) as connection:
-        return await connection.fetchrow(_REVISE_TASK, task_id, _json(columns), url_hashes)
+        return await connection.fetchrow(_REVISE_TASK, task_id, _json(columns), url_hashes, revisions)
 
 
-async def toggle_task(pool: asyncpg.Pool, task_id: UUID) -> Row | None:
+async def toggle_task(pool: asyncpg.Pool, task_id: UUID, *, revisions: Sequence[int] | None = None) -> Row | None:
     """ACTIVE becomes INACTIVE, anything else ACTIVE. Answers as `change_task`."""
     async with acquire(pool) as connection:
-        return await connection.fetchrow(_REVISE_TASK, task_id, None, ())
+        return await connection.fetchrow(_REVISE_TASK, task_id, None, (), revisions)
 
 
-async def delete_task(pool: asyncpg.Pool, task_id: UUID) -> Row | None:
+async def delete_task(pool: asyncpg.Pool, task_id: UUID, *, revisions: Sequence[int] | None = None) -> Row | None:
     """The task, gone from here on, and the `old_status` it had. A delete is a status: executions refer to it."""
-    return await change_task(pool, task_id, {"status": "DELETED"})
+    return await change_task(pool, task_id, {"status": "DELETED"}, revisions=revisions)
 
 
-async def find_task(pool: asyncpg.Pool, task_id: UUID) -> Row | None:
-    """One task."""
+async def find_task(pool: asyncpg.Pool, task_id: UUID, *, with_state: bool = False) -> Row | None:
+    """One task, and what time it is; with its state also how many executions have failed in a row."""
     async with acquire(pool) as connection:
-        return await connection.fetchrow(_FIND_TASK, task_id)
+        return await connection.fetchrow(_FIND_TASK_AND_STATE if with_state else _FIND_TASK, task_id)
 
 
 async def list_tasks(

@@ -16,8 +16,8 @@ from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
-from tocsin_dispatcher.loops import until
 from tocsin_dispatcher.health import Health
+from tocsin_dispatcher.loops import until
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler import hints
 from tocsin_dispatcher.scheduler.emitter import BrokenOffError, Emitter
@@ -25,6 +25,7 @@ from tocsin_dispatcher.scheduler.feed import DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
 from tocsin_dispatcher.scheduler.partitions import OutsidePartitionsError, Partitions, Retention
+from tocsin_dispatcher.scheduler.remover import Remover
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
 
 RELEASE_TIMEOUT_S = 1
@@ -91,6 +92,7 @@ async def _build(
         "renewing the lease": lease.keep,
         "sweeping": sweeper.run,
         "making partitions": keep_ahead,
+        "removing deleted tasks": Remover(pool).run,
     }
     return Scheduler(lease, feed, leader, beside, wake, settings)
 

@@ -16,8 +16,8 @@ from tocsin_common.identity import PARKS_RETRIES, TAKES_JOBS, process_name
 from tocsin_common.settings import SenderSettings
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
-from tocsin_dispatcher.loops import until
 from tocsin_dispatcher.health import Health
+from tocsin_dispatcher.loops import until
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import intake
 from tocsin_dispatcher.sender.backoff import Backoff
