@@ -142,8 +142,6 @@ class Partitions:
                 await connection.execute("SET lock_timeout = '2s'")
                 is_alone = await connection.fetchval("SELECT pg_try_advisory_lock($1)", DROP_LOCK_KEY)
                 yield connection if is_alone else None
-                if is_alone:  # for the next one that comes right away: a session takes its time to end
-                    await connection.execute("SELECT pg_advisory_unlock($1)", DROP_LOCK_KEY)
             finally:
                 connection.terminate()
 
