@@ -10,7 +10,7 @@ import sqlalchemy.exc
 
 from tocsin_api import rotation, server
 from tocsin_api.app import create_app
-from tocsin_common import log, migrations
+from tocsin_common import log, metrics, migrations
 from tocsin_common.errors import SettingsError, TocsinError, UnavailableError
 from tocsin_common.settings import ApiSettings, DatabaseSettings, RotationSettings, load
 
@@ -46,7 +46,9 @@ def _parse(arguments: Sequence[str] | None) -> str:
 def _serve() -> None:
     settings = load(ApiSettings, os.environ)
     log.configure(settings, service="api")
-    server.run(create_app(settings), settings)
+    app = create_app(settings)
+    with metrics.served(settings.metrics_host, settings.metrics_port):
+        server.run(app, settings)
 
 
 def _migrate() -> None:

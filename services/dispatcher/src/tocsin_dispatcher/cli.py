@@ -29,6 +29,7 @@ def main() -> None:
 async def _schedule() -> None:
     own = settings.load(settings.SchedulerSettings, os.environ)
     log.configure(own, service="scheduler")
+    metrics.show(metrics.SCHEDULER)
     with metrics.served(own.metrics_host, own.metrics_port):
         await scheduler_app.run(own, _stop_on_signals())
 
@@ -36,6 +37,7 @@ async def _schedule() -> None:
 async def _send() -> None:
     own = settings.load(settings.SenderSettings, os.environ)
     log.configure(own, service="sender")
+    metrics.show(metrics.SENDER)
     with metrics.served(own.metrics_host, own.metrics_port):
         await sender_app.run(own, _stop_on_signals())
 

@@ -17,12 +17,13 @@ from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.scheduler import hints
+from tocsin_dispatcher.scheduler import gauges, hints
 from tocsin_dispatcher.scheduler.emitter import BrokenOffError, Emitter
 from tocsin_dispatcher.scheduler.feed import DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
 from tocsin_dispatcher.scheduler.partitions import OutsidePartitionsError, Partitions, Retention
+from tocsin_dispatcher.scheduler.sampler import Sampler
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
 
 RELEASE_TIMEOUT_S = 1
@@ -83,7 +84,11 @@ async def _build(
     leader = Leader(lease, feed, emitter, publisher, clock, wake, settings)
     sweeper = Sweeper(pool, lease, partitions, publisher, settings)
     keep_ahead = partial(partitions.keep_ahead, clock, settings.partition_days_ahead)
-    return Scheduler(lease, feed, leader, [lease.keep, sweeper.run, keep_ahead], wake, settings)
+    beside: list[Loop] = [lease.keep, sweeper.run, keep_ahead]
+    if settings.metrics_port:
+        beside.append(Sampler(pool, interval_s=settings.metrics_sample_s).run)
+    gauges.show(lease, feed, clock)
+    return Scheduler(lease, feed, leader, beside, wake, settings)
 
 
 class Scheduler:

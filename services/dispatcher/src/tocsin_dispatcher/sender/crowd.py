@@ -56,6 +56,10 @@ class Crowd:
             self._count += 1
             self._let_in(job.destination)
 
+    def waiting(self) -> int:
+        """How many wait here."""
+        return self._count
+
     def take_all(self) -> list[Job]:
         """Take out everybody who waits."""
         jobs = [job for waiting in self._waiting.values() for job in waiting]

@@ -70,6 +70,7 @@ class Recorder:
         self._batch = batch
         self._delay_s = delay_s
         self._queue: asyncio.Queue[_Pending] = asyncio.Queue()
+        self._unrecorded = 0
 
     def record(self, grant: Grant, attempt: Attempt) -> "asyncio.Future[Recorded]":
         """Done once the outcome is committed, however long the database is away."""
@@ -79,7 +80,12 @@ class Recorder:
         )
         pending = _Pending(_row(grant, attempt, following), following, asyncio.get_running_loop().create_future())
         self._queue.put_nowait(pending)
+        self._unrecorded += 1
         return pending.done
+
+    def unrecorded(self) -> int:
+        """How many outcomes are not committed yet."""
+        return self._unrecorded
 
     async def flushed(self) -> None:
         """Returns once nothing is waiting to be recorded."""
@@ -99,6 +105,7 @@ class Recorder:
             await self._write(list(first.values()))
             for _ in first:
                 self._queue.task_done()
+            self._unrecorded -= len(first)
 
     async def _write(self, batch: list[_Pending]) -> None:
         while True:
