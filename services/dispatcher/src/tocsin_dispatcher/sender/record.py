@@ -10,6 +10,7 @@ import asyncpg
 import structlog
 
 from tocsin_common.database import CONNECTION_ERRORS
+from tocsin_common.messages import execution_id
 from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.backoff import Backoff, Next, decide
 from tocsin_dispatcher.sender.claim import Grant
@@ -127,7 +128,13 @@ class Recorder:
             for pending in batch:
                 await self._write([pending])
             return
-        _log.error("outcome.refused", task_id=str(batch[0].row.task_id), error=str(error))
+        row = batch[0].row
+        _log.error(
+            "outcome.refused",
+            execution_id=str(execution_id(row.task_id, row.scheduled_for)),
+            task_id=str(row.task_id),
+            error=str(error),
+        )
         if not batch[0].done.done():
             batch[0].done.set_exception(error)
 
