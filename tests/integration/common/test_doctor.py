@@ -159,6 +159,24 @@ async def test_a_server_that_is_away_is_told(
     assert f"see host and port in {variable}" in found[what].says
 
 
+async def test_servers_that_take_a_connection_and_say_nothing_are_told(environment, servers):
+    open_ones: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: open_ones.append(writer), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    for variable in ("DATABASE_URL", "RABBITMQ_URL"):
+        parts = urlsplit(environment[variable])
+        login = parts.netloc.rpartition("@")[0]
+        environment[variable] = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{port}"))
+
+    found = await findings(environment, servers)
+
+    silent.close()
+    for writer in open_ones:
+        writer.close()
+    for _, what in SERVERS:
+        assert "does not answer within 5 s" in found[what].says
+
+
 async def test_a_database_that_is_not_there_is_told(environment, servers):
     environment["DATABASE_URL"] += "_gone"
 

@@ -164,16 +164,24 @@ def _no_answer(error: BaseException) -> str:
         (socket.gaierror, "the host's name is not known"),
         (ssl.SSLError, "TLS failed"),
     ]
-    return next((words for kind, words in kinds if isinstance(error, kind)), f"no answer ({type(error).__name__})")
+    chain = _chain(error)
+    known = (words for kind, words in kinds if any(isinstance(each, kind) for each in chain))
+    return next(known, f"no answer ({type(chain[-1]).__name__})")
 
 
 def _refused_by_rabbitmq(error: BaseException) -> str:
-    chain = [error]
-    while (cause := chain[-1].__cause__) is not None:
-        chain.append(cause)
+    chain = _chain(error)
     if any(isinstance(each, _LOGIN_ERRORS) for each in chain):
         return "it refuses the login: see user and password in RABBITMQ_URL"
     # What aiormq makes of a server that took the login and then hangs up.
     if any("Connection.Close" in str(each) for each in chain):
         return "it has no such virtual host, or this user may not use it: see the path in RABBITMQ_URL"
-    return f"{_no_answer(chain[-1])}: see host and port in RABBITMQ_URL"
+    return f"{_no_answer(error)}: see host and port in RABBITMQ_URL"
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error and what it came of."""
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    return chain
