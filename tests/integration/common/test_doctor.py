@@ -145,7 +145,9 @@ async def test_a_wrong_password_is_told_and_not_shown(environment, servers, vari
     [("DATABASE_URL", "PostgreSQL"), ("RABBITMQ_URL", "RabbitMQ")],
     ids=["database", "broker"],
 )
-@pytest.mark.parametrize(("host", "says"), [("127.0.0.1", "nothing listens there"), ("nowhere.invalid", "name")])
+@pytest.mark.parametrize(
+    ("host", "says"), [("127.0.0.1", "nothing listens at its address"), ("nowhere.invalid", "name")]
+)
 async def test_a_server_that_is_away_is_told(
     environment, servers, closed_port: int, variable: str, what: str, host: str, says: str
 ):

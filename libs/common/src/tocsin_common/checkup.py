@@ -160,7 +160,7 @@ def _no_answer(error: BaseException) -> str:
     """In words that repeat nothing of an address."""
     kinds: list[tuple[type[BaseException], str]] = [
         (TimeoutError, f"it does not answer within {TIMEOUT_S:g} s"),
-        (ConnectionRefusedError, "nothing listens there"),
+        (ConnectionRefusedError, "nothing listens at its address"),
         (socket.gaierror, "the host's name is not known"),
         (ssl.SSLError, "TLS failed"),
     ]

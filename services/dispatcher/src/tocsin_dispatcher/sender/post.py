@@ -66,11 +66,11 @@ class Poster:
             return Attempt(started_at, 0.0, _refusal(error), None)
         except payload.RefusedPayloadError as error:
             return Attempt(started_at, 0.0, Verdict("permanent", str(error)), None)
-        metrics.POST_LATENESS.observe(grant.lateness_ms(started_at) / 1000, "first" if grant.seq == 1 else "later")
         with metrics.POSTS_IN_FLIGHT.track_inprogress():
             result = await self._send(target, grant)
         duration_s = time.monotonic() - started
         metrics.POST_DURATION.observe(duration_s)
+        metrics.POST_LATENESS.observe(grant.lateness_ms(started_at) / 1000, "first" if grant.seq == 1 else "later")
         verdict = judge(result, limited_in_row)
         if isinstance(result, Failure):
             return Attempt(started_at, duration_s, verdict, None)
