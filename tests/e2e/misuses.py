@@ -115,6 +115,8 @@ def environments(secret: str) -> Iterator[tuple[tuple[str, ...], dict[str, str]]
         ("tocsin-dispatcher", "schedule"): settings.SchedulerSettings,
         ("tocsin-dispatcher", "send"): settings.SenderSettings,
         ("tocsin-api", "rotate-keys"): settings.RotationSettings,
+        ("tocsin-api", "doctor"): settings.ApiSettings,
+        ("tocsin-dispatcher", "doctor"): settings.SenderSettings,
     }
     for command, kind in kinds.items():
         names = [field.encode_name.upper() for field in msgspec.structs.fields(kind)]
@@ -128,13 +130,15 @@ def environments(secret: str) -> Iterator[tuple[tuple[str, ...], dict[str, str]]
 
 def wrong_servers(database_url: str, rabbitmq_url: str) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
     """The same for servers that refuse the login, or that nobody can find."""
-    migrate, send = ("tocsin-api", "migrate"), ("tocsin-dispatcher", "send")
+    migrate, send, doctor = ("tocsin-api", "migrate"), ("tocsin-dispatcher", "send"), ("tocsin-api", "doctor")
     yield migrate, {"DATABASE_URL": _refused(database_url)}
     yield migrate, {"DATABASE_URL": _nowhere(database_url)}
     yield ("tocsin-api", "serve"), {"DATABASE_URL": _refused(database_url)}
     yield ("tocsin-api", "rotate-keys"), {"DATABASE_URL": _refused(database_url)}
     yield send, {"RABBITMQ_URL": _refused(rabbitmq_url), "CONNECT_TIMEOUT_S": "1"}
     yield send, {"RABBITMQ_URL": _nowhere(rabbitmq_url), "CONNECT_TIMEOUT_S": "1"}
+    for spoil in (_refused, _nowhere):
+        yield doctor, {"DATABASE_URL": spoil(database_url), "RABBITMQ_URL": spoil(rabbitmq_url)}
 
 
 def _refused(url: str) -> str:

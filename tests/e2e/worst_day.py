@@ -16,7 +16,7 @@ from e2e.crew import Crew
 from e2e.evidence import Answers, Console, Tap, until
 from e2e.failures import FAILURES, MARK
 from e2e.hostile import Hostile, is_silent, says
-from e2e.processes import free_port
+from e2e.processes import Tocsin, free_port
 from relay import Relay
 from tocsin_common.sealing import KEY_BYTES, Sealer
 
@@ -47,6 +47,9 @@ class WorstDay:
         self._api_url = f"http://127.0.0.1:{self._port}"
         self._api_key = around.crew.environment["API_KEY"]
         self.answers = Answers(self._api_url, {"X-API-KEY": self._api_key, "X-Request-ID": MARK})
+        self._metrics_ports = {command: str(free_port()) for command in ("serve", "schedule", "send")}
+        self.metrics = ""
+        """The pages of all processes."""
         self.tokens: list[str] = []
         self.ids: dict[str, UUID] = {}
         """Of the tasks, by the failure's name."""
@@ -74,9 +77,9 @@ class WorstDay:
     async def begin(self) -> None:
         """Start everything."""
         self._scheduler, self._sender, self._api = await asyncio.gather(
-            self._start("tocsin-dispatcher", "schedule"),
-            self._start("tocsin-dispatcher", "send"),
-            self._start("tocsin-api", "serve", PORT=str(self._port)),
+            self._start_measured("tocsin-dispatcher", "schedule"),
+            self._start_measured("tocsin-dispatcher", "send"),
+            self._start_measured("tocsin-api", "serve", PORT=str(self._port)),
         )
         await self._scheduler.logged("scheduler.leading")
         await self._sender.logged("sender.consuming")
@@ -156,10 +159,11 @@ class WorstDay:
         url = self._hostile.add(is_silent, SHAPE, self.new_token())
         await self._create(client, "killed", url, maxRetry=9)
         await self._hostile.called(url)
+        await self.read_metrics()
         await self._sender.kill()
         await self._scheduler.stop()
-        self._sender = await self._start("tocsin-dispatcher", "send")
-        self._scheduler = await self._start("tocsin-dispatcher", "schedule")
+        self._sender = await self._start_measured("tocsin-dispatcher", "send")
+        self._scheduler = await self._start_measured("tocsin-dispatcher", "schedule")
         await self._scheduler.logged("executions.announced_again")
         await self._sender.logged("attempt.finished")
 
@@ -185,8 +189,19 @@ class WorstDay:
             await client.get(f"/api/tasks/{task_id}")
             await client.get(f"/api/tasks/{task_id}/logs?limit=20")
         await self._around.console.look()
+        await self.read_metrics()
+        for program in ("tocsin-api", "tocsin-dispatcher"):
+            doctor = await self._start(program, "doctor")
+            await doctor.ended()
         deleted = await self._create(client, "deleted", self._hostile.add(is_silent, SHAPE, self.new_token()))
         await client.delete(f"/api/tasks/{deleted}")
+
+    async def read_metrics(self) -> None:
+        """Of every process that runs."""
+        async with httpx.AsyncClient() as client:
+            for port in self._metrics_ports.values():
+                with suppress(httpx.TransportError):
+                    self.metrics += (await client.get(f"http://127.0.0.1:{port}/metrics")).text
 
     async def attempts(self) -> dict[str, tuple[str, str]]:
         """Outcome and message of the first attempt of each task, by the failure's name."""
@@ -201,6 +216,9 @@ class WorstDay:
         """As long as Discord's."""
         self.tokens.append(secrets.token_urlsafe(51))
         return self.tokens[-1]
+
+    async def _start_measured(self, program: str, command: str, **changes: str) -> Tocsin:
+        return await self._start(program, command, METRICS_PORT=self._metrics_ports[command], **changes)
 
     async def _create(self, client: httpx.AsyncClient, name: str, url: str, **fields: Any) -> UUID:
         body = {"name": name, "schedule": "* * * * * *", "webhookUrl": url, "payload": {"content": "x"}}

@@ -31,8 +31,8 @@ def test_files_exist() -> None:
 
 
 def test_the_commands_of_the_programs_are_found() -> None:
-    assert COMMANDS["tocsin-api"] == {"serve", "migrate", "rotate-keys"}
-    assert COMMANDS["tocsin-dispatcher"] == {"schedule", "send"}
+    assert COMMANDS["tocsin-api"] == {"serve", "migrate", "rotate-keys", "doctor"}
+    assert COMMANDS["tocsin-dispatcher"] == {"schedule", "send", "doctor"}
     assert {"up", "down", "stack"} <= COMMANDS["tocsin_local"]
     assert {"help", "check", "test"} <= set(COMMANDS["make"])
 

@@ -43,6 +43,16 @@ except RuntimeError:
     logger.exception("thing.broke")
     library.exception("library broke")
 """
+CRASHER = (
+    SPEAKER.partition("early =")[0]
+    + """
+import warnings
+settings = DatabaseSettings(environment="production", database_url="postgresql://x")
+log.configure(settings, service="crasher")
+warnings.warn("soon gone")
+raise RuntimeError("the end\\nof it all")
+"""
+)
 
 
 def speak(environment: str, *levels: str) -> list[str]:
@@ -140,6 +150,16 @@ def test_a_person_at_a_terminal_reads_plain_lines():
     assert "thing.seen" in text
     assert "RuntimeError: the reason" in text
     assert not any(line.startswith("{") for line in text.splitlines())
+
+
+def test_warnings_and_what_ends_the_process_are_lines_too():
+    done = subprocess.run([sys.executable, "-c", CRASHER], capture_output=True, text=True, timeout=30, check=False)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    warned, crashed = [json.loads(line) for line in done.stderr.splitlines()]
+    assert "soon gone" in warned["event"]
+    assert (crashed["event"], crashed["level"], crashed["service"]) == ("process.crashed", "critical", "crasher")
+    assert crashed["exception"].endswith("RuntimeError: the end\nof it all")
 
 
 @pytest.mark.parametrize("environment", ["development", "production"])

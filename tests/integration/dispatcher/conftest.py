@@ -15,6 +15,7 @@ from tocsin_common import broker, database, topology
 from tocsin_common.messages import Job, decode_jobs
 from tocsin_common.sealing import Sealer
 from tocsin_common.settings import SchedulerSettings
+from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.scheduler.partitions import Partitions
@@ -28,9 +29,18 @@ AddTask = Callable[..., Awaitable[UUID]]
 AddExecution = Callable[..., Awaitable[Job]]
 
 
-def counted(what: str) -> float:
+def counted(what: str, **labels: str) -> float:
     """What this process counts as tocsin_`what`_total."""
-    return REGISTRY.get_sample_value(f"tocsin_{what}_total") or 0.0
+    return shown(f"{what}_total", **labels) or 0.0
+
+
+def shown(what: str, **labels: str) -> float | None:
+    """What this process shows as tocsin_`what`; None where it shows nothing."""
+    values = [
+        registry.get_sample_value(f"tocsin_{what}", labels)
+        for registry in (REGISTRY, metrics.SCHEDULER, metrics.SENDER)
+    ]
+    return next((value for value in values if value is not None), None)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tocsin_common import database
-from tocsin_common.messages import Job, iso_utc
+from tocsin_common.messages import Job, execution_id, iso_utc
 from tocsin_dispatcher.clock import DatabaseClock
 from tocsin_dispatcher.sender.claim import Claims
 from tocsin_dispatcher.sender.turns import Wait
@@ -213,7 +213,7 @@ async def test_what_expires_or_is_skipped_has_ended_and_is_logged(claims, add_ta
     expiring, skipping = await add_task(expires_after_s=60), await add_task(overlap="skip")
     await add_execution(skipping, DAY, state="running", seq=1, next_in_s=20)
     jobs = [await add_execution(expiring, LATER, seq=1), await add_execution(skipping, LATER)]
-    before = counted("executions_expired"), counted("executions_skipped")
+    before = [counted("executions_ended", state=state) for state in ("expired", "skipped")]
 
     with structlog.testing.capture_logs() as logs:
         claimed = await claims.claim(jobs)
@@ -232,10 +232,17 @@ async def test_what_expires_or_is_skipped_has_ended_and_is_logged(claims, add_ta
     ]
     at = iso_utc(LATER)
     assert sorted(logs, key=itemgetter("event")) == [
-        {"event": "execution.expired", "log_level": "info", "task_id": str(expiring), "scheduled_for": at},
-        {"event": "execution.skipped", "log_level": "info", "task_id": str(skipping), "scheduled_for": at},
+        {
+            "event": f"execution.{state}",
+            "log_level": "info",
+            "execution_id": str(execution_id(task_id, LATER)),
+            "task_id": str(task_id),
+            "scheduled_for": at,
+        }
+        for state, task_id in (("expired", expiring), ("skipped", skipping))
     ]
-    assert (counted("executions_expired"), counted("executions_skipped")) == (before[0] + 1, before[1] + 1)
+    after = [counted("executions_ended", state=state) for state in ("expired", "skipped")]
+    assert after == [count + 1 for count in before]
 
 
 @pytest.mark.parametrize(

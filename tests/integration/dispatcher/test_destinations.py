@@ -507,3 +507,14 @@ async def test_what_is_remembered_of_destinations_is_bounded(sender):
 
     kept = [each for each in vars(sender.destinations).values() if isinstance(each, dict)]
     assert max(map(len, kept)) == MOST_REMEMBERED
+
+
+async def test_those_that_are_left_alone_are_counted_by_why(sender, now):
+    await sender.learn(answered(Told(blocked_s=100)))
+    for _ in range(BREAKER.failures):
+        await sender.learn(broken(now), ELSEWHERE)
+    await sender.ask([*sender.jobs(1), *sender.jobs(1, ELSEWHERE), *sender.jobs(1, "discord.com/3")])
+
+    assert sender.destinations.blocked(now) == (1, 1)
+    assert sender.destinations.blocked(now + timedelta(seconds=50)) == (1, 0)
+    assert sender.destinations.blocked(now + timedelta(seconds=200)) == (0, 0)

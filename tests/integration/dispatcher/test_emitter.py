@@ -20,7 +20,7 @@ from tocsin_dispatcher.scheduler.partitions import Partitions
 from tocsin_dispatcher.scheduler.revision import NOWHERE, TICK, Owed, Policy, Position, Revision, Span, When
 from waiting import becomes_true
 
-from .conftest import DAY, announced, counted
+from .conftest import DAY, announced, counted, shown
 
 SAME_KEY = """
 INSERT INTO executions (task_id, scheduled_for, destination, next_at, give_up_at) VALUES ($1, $2, '', $2, $2)
@@ -352,3 +352,33 @@ async def test_a_work_queue_that_an_operator_deleted_is_made_anew_and_gets_the_j
     await asyncio.wait_for(emitter.emit(owed_jobs(2)), 20)
 
     assert len(await announced(connection, 2)) == 2
+
+
+def lateness() -> float:
+    """How many rows were counted so far, by how late they were written."""
+    return shown("emission_lateness_seconds_count") or 0.0
+
+
+async def test_each_new_row_is_counted_by_its_lateness(emitter: Emitter, pool: asyncpg.Pool):
+    owed = owed_jobs(3)
+    await emitter.emit(owed[:1])
+    before, late_s = lateness(), shown("emission_lateness_seconds_sum")
+
+    await emitter.emit(owed)
+
+    assert lateness() == before + 2
+    expected_s = 2 * (await pool.fetchval("SELECT clock_timestamp()") - LATER).total_seconds()
+    assert shown("emission_lateness_seconds_sum") - late_s == pytest.approx(expected_s, abs=60)
+
+
+async def test_rows_of_several_instants_are_counted_each_by_its_own(emitter: Emitter):
+    jobs = [Owed(Job(uuid4(), LATER + timedelta(hours=n), ""), "schedule", 0) for n in range(2)]
+    before, late_s = lateness(), shown("emission_lateness_seconds_sum")
+
+    await emitter.emit(jobs)
+
+    assert lateness() == before + 2
+    one_s = shown("emission_lateness_seconds_sum") - late_s
+    await emitter.emit([jobs[0], Owed(Job(uuid4(), LATER + timedelta(hours=1), ""), "schedule", 0)])
+    assert lateness() == before + 2  # which of them is new cannot be told
+    assert shown("emission_lateness_seconds_sum") - late_s == one_s

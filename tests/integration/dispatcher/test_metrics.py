@@ -1,4 +1,4 @@
-"""The counters over real HTTP: in this process, and in both roles as processes."""
+"""The metrics over real HTTP: in this process, and in every process of Tocsin."""
 
 import asyncio
 import os
@@ -6,9 +6,10 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import asyncpg
 import httpx
@@ -19,11 +20,40 @@ from aio_pika.abc import AbstractRobustConnection
 from tocsin_common import topology
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.metrics import MetricsError, served
+from tocsin_local import ports
 from waiting import WAIT_S, becomes_true, eventually
 
+from .conftest import DAY, AddExecution, AddTask
+
 ARCHITECTURE = Path(__file__).parents[3] / "docs" / "architecture.md"
-NAMED = re.compile(r"^\| `(tocsin_\w+_total)` \| (.+) \|$", re.MULTILINE)
-COMMAND = [sys.executable, "-c", "import sys; from tocsin_dispatcher.cli import main; main()"]
+ROW = re.compile(r"^\| `(tocsin_\w+)` \| (\w+) \| ([\w, ]+) \|(.*?)\| (.+) \|$", re.MULTILINE)
+BIN = Path(sys.executable).parent
+COMMANDS = {
+    "API": ("tocsin-api", "serve"),
+    "scheduler": ("tocsin-dispatcher", "schedule"),
+    "sender": ("tocsin-dispatcher", "send"),
+}
+
+
+def documented(process: str) -> dict[str, tuple[str, str]]:
+    """Kind and description of each metric that the document says this process has."""
+    section = ARCHITECTURE.read_text(encoding="utf-8").partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    return {
+        name: (kind, shows)
+        for name, kind, of, _, shows in ROW.findall(section)
+        if process in of.split(", ") or of == "all"
+    }
+
+
+def shown(text: str) -> dict[str, tuple[str, str]]:
+    """The same of what a process serves."""
+    kinds = dict(re.findall(r"^# TYPE (tocsin_\w+) (\w+)$", text, re.MULTILINE))
+    told = dict(re.findall(r"^# HELP (tocsin_\w+) (.+)$", text, re.MULTILINE))
+    return {name: (kinds[name], _as_in_a_table(told[name])) for name in told}
+
+
+def _as_in_a_table(text: str) -> str:
+    return text if text.startswith("POST") else text[0].lower() + text[1:]
 
 
 @pytest.fixture
@@ -40,36 +70,42 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def fetch(port: int) -> str | None:
+async def fetch(port: int, path: str = "/metrics") -> str | None:
     async with httpx.AsyncClient(trust_env=False) as client:
         try:
-            answer = await client.get(f"http://127.0.0.1:{port}/metrics")
+            answer = await client.get(f"http://127.0.0.1:{port}{path}")
         except httpx.TransportError:
             return None
     return answer.raise_for_status().text
 
 
-async def test_every_documented_counter_is_served_and_no_other_of_ours(port: int):
-    documented = dict(NAMED.findall(metrics.__doc__))
-
-    with served("127.0.0.1", port):
-        text = await fetch(port)
-
-    shown = dict(re.findall(r"^# HELP (tocsin_\w+) (.+)$", text, re.MULTILINE))
-    assert {name: told[0].lower() + told[1:] for name, told in shown.items()} == documented
-    assert re.findall(r"^tocsin_.*[{].*", text, re.MULTILINE) == []  # no label, so no secret in one
-
-
 async def test_a_counter_rises(port: int):
     with served("127.0.0.1", port):
         before = await fetch(port)
-        metrics.STEP_DOWNS.inc()
+        metrics.MESSAGES_UNCONFIRMED.inc()
         after = await fetch(port)
 
     values = [
-        float(re.search(r"^tocsin_step_downs_total (\S+)$", text, re.MULTILINE)[1]) for text in (before, after)
+        float(re.search(r"^tocsin_messages_unconfirmed_total (\S+)$", text, re.MULTILINE)[1])
+        for text in (before, after)
     ]
     assert values[1] == values[0] + 1
+
+
+async def test_others_may_answer_beside_the_metrics(port: int):
+    class Greeter:
+        def beside(self, app: WSGIApplication) -> WSGIApplication:
+            def route(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+                if environ["PATH_INFO"] != "/hello":
+                    return app(environ, start_response)
+                start_response("200 OK", [])
+                return [b"hello"]
+
+            return route
+
+    with served("127.0.0.1", port, Greeter()):
+        assert await fetch(port, "/hello") == "hello"
+        assert "tocsin_messages_unconfirmed_total" in await fetch(port)
 
 
 def test_the_port_is_free_again_afterwards(port: int):
@@ -89,18 +125,15 @@ def test_a_port_that_is_taken_is_named(port: int):
         pass
 
 
-def test_the_document_has_the_same_table():
-    section = ARCHITECTURE.read_text(encoding="utf-8").partition("\n## Counters\n")[2].partition("\n## ")[0]
-
-    assert NAMED.findall(section) == NAMED.findall(metrics.__doc__) != []
-
-
 @asynccontextmanager
 async def running(
-    role: str, port: int, database_url: str, rabbitmq_url: str, sealing_keys: str
+    kind: str, port: int, database_url: str, rabbitmq_url: str, sealing_keys: str, **more: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     env = {**os.environ, "DATABASE_URL": database_url, "RABBITMQ_URL": rabbitmq_url, "SEALING_KEYS": sealing_keys}
-    process = await asyncio.create_subprocess_exec(*COMMAND, role, env={**env, "METRICS_PORT": str(port)})
+    program, command = COMMANDS[kind]
+    process = await asyncio.create_subprocess_exec(
+        BIN / program, command, env={**env, "METRICS_PORT": str(port), **more}
+    )
     try:
         yield process
     finally:
@@ -109,14 +142,15 @@ async def running(
         await process.wait()
 
 
-@pytest.mark.parametrize("role", ["schedule", "send"])
+@pytest.mark.parametrize("kind", COMMANDS)
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-async def test_each_role_serves_its_counters_for_as_long_as_it_runs(
-    port: int, database_url: str, rabbitmq_url: str, sealing_keys: str, role: str, end: signal.Signals
+async def test_each_process_serves_what_the_document_says_for_as_long_as_it_runs(
+    port: int, database_url: str, rabbitmq_url: str, sealing_keys: str, kind: str, end: signal.Signals
 ):
-    async with running(role, port, database_url, rabbitmq_url, sealing_keys) as process:
+    api = {"API_KEY": "the-key-of-this-test", "PORT": str(ports.choose())}
+    async with running(kind, port, database_url, rabbitmq_url, sealing_keys, **api) as process:
         text = await eventually(lambda: fetch(port))
-        assert "tocsin_claims_lost_total 0.0" in text
+        assert shown(text) == documented(kind) != {}
 
         process.send_signal(end)
         async with asyncio.timeout(WAIT_S):
@@ -136,7 +170,7 @@ async def test_a_scheduler_counts_hints_and_terms_that_it_lost(
     async def shows(line: str) -> bool:
         return line in (await fetch(port) or "")
 
-    async with running("schedule", port, database_url, rabbitmq_url, sealing_keys):
+    async with running("scheduler", port, database_url, rabbitmq_url, sealing_keys):
         await becomes_true(pool, "SELECT epoch = 1 FROM scheduler_lease")
 
         exchange = await topology.declare_changes(await connection.channel())
@@ -147,3 +181,31 @@ async def test_a_scheduler_counts_hints_and_terms_that_it_lost(
 
         await eventually(lambda: shows("tocsin_hints_heard_total 1.0"))
         await eventually(lambda: shows("tocsin_step_downs_total 1.0"))
+
+
+async def test_a_leader_shows_that_it_leads_and_how_far_it_is(
+    port: int,
+    database_url: str,
+    rabbitmq_url: str,
+    sealing_keys: str,
+    pool: asyncpg.Pool,
+    add_execution: AddExecution,
+    add_task: AddTask,
+):
+    async def values() -> dict[str, float]:
+        return dict(re.findall(r"^(tocsin_[^ ]+) (\S+)$", await fetch(port) or "", re.MULTILINE))
+
+    async def sampled() -> dict[str, float]:
+        return {name: float(value) for name, value in (await values()).items() if "tocsin_executions_open" in name}
+
+    await add_execution(await add_task(cron=None, run_at=DAY, status="INACTIVE"), state="running", next_in_s=3600)
+    async with running("scheduler", port, database_url, rabbitmq_url, sealing_keys):
+        assert await eventually(sampled) == {
+            'tocsin_executions_open{state="due"}': 0.0,
+            'tocsin_executions_open{state="waiting"}': 0.0,
+            'tocsin_executions_open{state="running"}': 1.0,
+        }
+        leading = {name: float(value) for name, value in (await values()).items()}
+        assert (leading["tocsin_leader"], leading["tocsin_epoch"], leading["tocsin_paused"]) == (1.0, 1.0, 0.0)
+        assert 0.0 <= leading["tocsin_watermark_lag_seconds"] < WAIT_S
+        assert leading["tocsin_database_connections_max"] == 10.0

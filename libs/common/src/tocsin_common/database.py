@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 import structlog
 
+from tocsin_common import metrics
 from tocsin_common.errors import UnavailableError
 
 RETRY_S = 0.5
@@ -54,7 +55,7 @@ async def open_pool(
     deadline = time.monotonic() + timeout_s
     while True:
         try:
-            return await asyncpg.create_pool(
+            pool = await asyncpg.create_pool(
                 plain_url(database_url),
                 min_size=2,
                 max_size=size,
@@ -80,6 +81,9 @@ async def open_pool(
             await asyncio.sleep(RETRY_S)
         except asyncpg.PostgresError as error:  # a login or a database that is not there
             raise UnavailableError(f"PostgreSQL refuses the connection: {error}") from error
+        else:
+            metrics.watch_pool(pool)
+            return pool
 
 
 async def _keep_session(_: asyncpg.Connection) -> None:

@@ -3,12 +3,14 @@
 import json
 import logging
 import sys
+from types import TracebackType
 
 import msgspec
 import structlog
 
 from tocsin_common.settings import DatabaseSettings
 
+_log = structlog.get_logger(__name__)
 _encoder = msgspec.json.Encoder(enc_hook=repr)
 
 
@@ -43,6 +45,16 @@ def configure(settings: DatabaseSettings, *, service: str) -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    if as_json:  # what collects the log reads line by line, and a traceback has many
+        sys.excepthook = _log_crash
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        _log.critical("process.crashed", exc_info=(kind, error, trace))
 
 
 def _as_json(event: structlog.types.EventDict, **_: object) -> str:

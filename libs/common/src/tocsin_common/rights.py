@@ -22,7 +22,7 @@ RIGHTS = {
         # Neither URLs nor payloads.
         "SELECT (id, schedule, timezone, destination, status, revision, effective_from,"
         " run_at, starts_at, ends_at, jitter_s, catch_up, updated_at) ON tasks",
-        "SELECT ON task_revisions, scheduler_pause",
+        "SELECT ON task_revisions, scheduler_pause, alembic_version",
         "SELECT, UPDATE ON scheduler_lease",
         "SELECT, INSERT, UPDATE, DELETE ON executions",
         # What is left of deleted tasks. To delete rows that it has locked takes UPDATE.
@@ -33,6 +33,7 @@ RIGHTS = {
     SENDER: (
         "SELECT (id, webhook_url_sealed, webhook_url_hash, destination, payload, max_retry,"
         " status, effective_from, expires_after_s, overlap) ON tasks",
+        "SELECT ON alembic_version",
         "SELECT, UPDATE ON executions",
         "INSERT ON task_logs",
         "SELECT, INSERT, UPDATE ON task_state, destinations, egress_groups",

@@ -56,6 +56,9 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     """PostgreSQL ends what freezes inside a transaction for so long: it would keep others from its rows."""
     connect_timeout_s: Seconds = 60
     """How long a process that starts waits for PostgreSQL and RabbitMQ before it gives up."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    """Metrics for Prometheus are served here over HTTP; 0 is nowhere. Each process needs a port of its own."""
 
     @property
     def webhook_hosts(self) -> frozenset[str]:
@@ -129,9 +132,6 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
 class DispatcherSettings(Settings, frozen=True, kw_only=True):
     """What both roles of the dispatcher need."""
 
-    metrics_host: str = "127.0.0.1"
-    metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
-    """Counters for Prometheus are served here over HTTP; 0 is nowhere. Each process needs a port of its own."""
     publish_timeout_s: Seconds = 10
 
 
@@ -150,6 +150,8 @@ class SchedulerSettings(DispatcherSettings, frozen=True, kw_only=True):
     """The feed is read this often where no hint came."""
     drift_check_s: Seconds = 600
     """How often the tasks in memory are compared with the table."""
+    metrics_sample_s: Seconds = 15
+    """How often the leader looks how many executions are open, where its metrics are served."""
     catch_up_grace_s: Annotated[float, Meta(ge=5)] = 60
     """After an outage instants up to this old all fire; of older ones what each task's policy says."""
     catch_up_limit: Count = 100

@@ -1,6 +1,7 @@
-"""SHELL. The command `tocsin-api`: it serves the API, brings the database up to date, and changes sealing keys."""
+"""SHELL. The command `tocsin-api`: it serves, migrates the database, changes sealing keys, says what is wrong."""
 
 import argparse
+import asyncio
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ import structlog
 
 from tocsin_api import rotation, server
 from tocsin_api.app import create_app
-from tocsin_common import log, migrations
+from tocsin_common import doctor, log, metrics, migrations
 from tocsin_common.database import CONNECTION_ERRORS, RETRY_S
 from tocsin_common.errors import SettingsError, TocsinError, UnavailableError
 from tocsin_common.settings import ApiSettings, DatabaseSettings, RotationSettings, load
@@ -26,8 +27,10 @@ _log = structlog.get_logger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 2 where the settings are wrong."""
-    command = _parse(arguments)
+    command, management_url = _parse(arguments)
     try:
+        if command == "doctor":
+            return _examine(management_url)
         _COMMANDS[command]()
     except SettingsError as error:
         print(f"tocsin-api: {error}", file=sys.stderr)
@@ -38,14 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parse(arguments: Sequence[str] | None) -> str:
+def _parse(arguments: Sequence[str] | None) -> tuple[str, str]:
     parser = argparse.ArgumentParser(prog="tocsin-api", description="Tocsin's REST API.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("serve", help="serve the API until SIGTERM")
     commands.add_parser("migrate", help="create or upgrade the tables, then exit")
     commands.add_parser("rotate-keys", help="seal all webhook URLs with the first of SEALING_KEYS, then exit")
-    command: str = parser.parse_args(arguments).command
-    return command
+    doctor_parser = commands.add_parser("doctor", help="say what is wrong around an API, and what to do about it")
+    doctor_parser.add_argument("--management-url", default="", help=doctor.MANAGEMENT_HELP)
+    parsed = parser.parse_args(arguments)
+    return parsed.command, getattr(parsed, "management_url", "")
 
 
 def _serve() -> None:
@@ -54,7 +59,8 @@ def _serve() -> None:
     app = create_app(settings)
     if settings.migrate_on_start:
         _upgrade(settings.migration_database_url or settings.database_url, wait_s=settings.connect_timeout_s)
-    server.run(app, settings)
+    with metrics.served(settings.metrics_host, settings.metrics_port):
+        server.run(app, settings)
 
 
 def _migrate() -> None:
@@ -80,6 +86,10 @@ def _rotate_keys() -> None:
     settings = load(RotationSettings, os.environ)
     log.configure(settings, service="rotate-keys")
     rotation.run(settings)
+
+
+def _examine(management_url: str) -> int:
+    return asyncio.run(doctor.run({"an API": ApiSettings}, os.environ, management_url=management_url))
 
 
 _COMMANDS = {"serve": _serve, "migrate": _migrate, "rotate-keys": _rotate_keys}

@@ -17,6 +17,7 @@ import structlog
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobustConnection
 
+from tocsin_api import metrics
 from tocsin_common import broker, topology
 from tocsin_common.errors import UnavailableError
 from tocsin_common.identity import ANNOUNCES_CHANGES, process_name
@@ -166,4 +167,5 @@ def _message(body: bytes) -> Message:
 
 
 def _log_loss(hint: _Hint, reason: str) -> None:
+    metrics.HINTS_LOST.inc()
     _log.warning("hint.lost", **hint.facts, reason=reason)

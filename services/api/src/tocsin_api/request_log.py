@@ -11,6 +11,8 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from tocsin_api import metrics
+
 HEADER = b"x-request-id"
 _SANE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
@@ -44,13 +46,16 @@ class RequestLog:
             try:
                 await self._app(scope, receive, send_with_id)
             finally:
+                duration_s = time.perf_counter() - started
+                route = scope.get("path_template") or "unknown"
+                metrics.count_request(str(scope.get("method")), route, status, duration_s)
                 _log.info(
                     "request.finished",
                     method=scope.get("method"),
-                    path=scope.get("path_template") or "unknown",
+                    path=route,
                     status=status,
                     api_key=getattr(scope["state"].get("caller"), "name", None),
-                    duration_ms=round((time.perf_counter() - started) * 1000, 2),
+                    duration_ms=round(duration_s * 1000, 2),
                 )
 
 

@@ -12,6 +12,7 @@ from aio_pika.abc import AbstractExchange, AbstractRobustChannel, AbstractRobust
 from tocsin_common import broker, topology
 from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.messages import Job, JobMessage, encode, execution_id, iso_utc
+from tocsin_dispatcher import metrics
 
 RETRY_S = 0.2
 PATIENT_RETRY_S = 2  # nobody waits for it
@@ -139,6 +140,7 @@ class Publisher:
             async with broker.call(self._timeout_s):
                 await self._exchange.publish(message, routing_key=queue, mandatory=True)
         except BROKER_ERRORS as error:
+            metrics.MESSAGES_UNCONFIRMED.inc()
             _log.debug("publish.failed", queue=queue, error=repr(error))
             return False
         else:

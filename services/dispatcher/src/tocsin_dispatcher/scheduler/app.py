@@ -19,13 +19,14 @@ from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.health import Health
 from tocsin_dispatcher.loops import until
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.scheduler import hints
+from tocsin_dispatcher.scheduler import gauges, hints
 from tocsin_dispatcher.scheduler.emitter import BrokenOffError, Emitter
 from tocsin_dispatcher.scheduler.feed import DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
 from tocsin_dispatcher.scheduler.partitions import OutsidePartitionsError, Partitions, Retention
 from tocsin_dispatcher.scheduler.remover import Remover
+from tocsin_dispatcher.scheduler.sampler import Sampler
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
 
 RELEASE_TIMEOUT_S = 1
@@ -94,6 +95,9 @@ async def _build(
         "making partitions": keep_ahead,
         "removing deleted tasks": Remover(pool).run,
     }
+    if settings.metrics_port:
+        beside["sampling metrics"] = Sampler(pool, interval_s=settings.metrics_sample_s).run
+    gauges.show(lease, feed, clock)
     return Scheduler(lease, feed, leader, beside, wake, settings)
 
 

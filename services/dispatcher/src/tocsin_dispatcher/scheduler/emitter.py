@@ -5,7 +5,7 @@ announcement leaves a `due` row, which the sweeper announces. While a chunk is a
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -207,7 +207,19 @@ class Emitter:
         if not row["held"]:
             raise LeaseLostError("another scheduler took the lease")
         metrics.EXECUTIONS_EMITTED.inc(row["emitted"])
+        _count_lateness(chunk, row["emitted"], row["now"])
         return not row["is_paused"]
+
+
+def _count_lateness(chunk: list[Owed], emitted: int, now: datetime) -> None:
+    """Of the rows that are new: where some were there before, that is known only if all are of one instant."""
+    rows = Counter(owed.job.scheduled_for for owed in chunk)
+    if len(rows) == 1:
+        rows = Counter(dict.fromkeys(rows, emitted))
+    elif emitted < len(chunk):
+        return
+    for instant, number in rows.items():
+        metrics.EMISSION_LATENESS.observe((now - instant) / timedelta(seconds=1), times=number)
 
 
 def _queue(owed: Owed, now: datetime) -> str:

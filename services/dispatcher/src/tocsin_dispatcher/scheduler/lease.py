@@ -83,13 +83,18 @@ class Lease:
         self._held_until = sent + self._hold_s
         return Standing(*(row[field] for field in Standing._fields))
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this process leads, judged by its own clock."""
+        return boottime() < self._held_until
+
     def show(self, *, tasks: int, schedules: int) -> None:
         """Say with the next renewals how much this leader holds."""
         self._holding = (tasks, schedules)
 
     def check(self) -> None:
         """Raise LeaseLostError where the lease may have expired, judged by this process's own clock."""
-        if boottime() >= self._held_until:
+        if not self.is_held:
             raise LeaseLostError("the lease was not renewed in time")
 
     async def keep(self) -> None:

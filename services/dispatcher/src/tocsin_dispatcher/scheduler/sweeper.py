@@ -8,7 +8,7 @@ import structlog
 
 from tocsin_common import failpoints, topology
 from tocsin_common.broker import BROKER_ERRORS
-from tocsin_common.messages import Job, JobMessage, pack
+from tocsin_common.messages import Job, JobMessage, execution_id, pack
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.publisher import Publisher
@@ -60,7 +60,12 @@ class Sweeper:
         )
         metrics.EXECUTIONS_GIVEN_UP.inc(len(rows))
         for row in rows:
-            _log.error("execution.given_up", task_id=str(row["task_id"]), reason=row["reason"])
+            _log.error(
+                "execution.given_up",
+                execution_id=str(execution_id(row["task_id"], row["scheduled_for"])),
+                task_id=str(row["task_id"]),
+                reason=row["reason"],
+            )
             await self._publisher.publish_dead(_job(row), row["reason"], failures=row["failures"])
         return len(rows)
 

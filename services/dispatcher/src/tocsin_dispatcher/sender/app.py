@@ -19,7 +19,7 @@ from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.health import Health
 from tocsin_dispatcher.loops import until
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.sender import intake
+from tocsin_dispatcher.sender import gauges, intake
 from tocsin_dispatcher.sender.backoff import Backoff
 from tocsin_dispatcher.sender.budget import Rules
 from tocsin_dispatcher.sender.claim import Claims
@@ -103,14 +103,16 @@ async def _deliver(
     )
     waits = Waits(inbox, publisher, most_in_memory=settings.memory_waits, briefly_s=settings.memory_wait_s)
     crowd = _crowd(settings, inbox)
+    slots, destinations = Slots(settings.post_slots), Destinations(pool, breaker=_breaker(settings))
     gate = Gate(
-        Slots(settings.post_slots),
+        slots,
         crowd,
-        Destinations(pool, breaker=_breaker(settings)),
+        destinations,
         _egress(settings, pool),
         Claims(pool, clock, sender=name, ttl_s=settings.claim_ttl_s),
     )
     recorder = _recorder(settings, pool)
+    gauges.show(slots, crowd, waits, recorder, destinations, clock)
     starts = Starts()
     deliveries = Deliveries(
         pool, gate, starts, poster, recorder, waits, publisher, auto_disable_after=settings.auto_disable_after

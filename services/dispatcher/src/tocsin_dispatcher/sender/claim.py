@@ -9,16 +9,11 @@ import asyncpg
 import structlog
 
 from tocsin_common.database import CONNECTION_ERRORS
-from tocsin_common.messages import Job, iso_utc
+from tocsin_common.messages import Job, execution_id, iso_utc
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.turns import Wait
-
-_ENDED = {
-    "expired": ("execution.expired", metrics.EXECUTIONS_EXPIRED),
-    "skipped": ("execution.skipped", metrics.EXECUTIONS_SKIPPED),
-}
 
 AGAIN_S = 1.0  # for those of which it could not be asked what they are
 
@@ -140,6 +135,7 @@ class Claims:
         }
         not_due = [(job, max(0.0, waits[job.key])) for job in jobs if job.key in waits]
         if len(jobs) > len(not_due):
+            metrics.JOBS_DROPPED.inc(len(jobs) - len(not_due))
             _log.info("jobs.dropped", jobs=len(jobs) - len(not_due), reason="done, or another sender has them")
         return not_due
 
@@ -159,10 +155,14 @@ def _tell(rows: Iterable[asyncpg.Record]) -> None:
     for row in rows:
         if row["state"] == "running" and row["was_lost"]:
             metrics.CLAIMS_LOST.inc()
-        if row["state"] in _ENDED:
-            event, counter = _ENDED[row["state"]]
-            counter.inc()
-            _log.info(event, task_id=str(row["task_id"]), scheduled_for=iso_utc(row["scheduled_for"]))
+        if row["state"] in metrics.ENDS:
+            metrics.EXECUTIONS_ENDED.labels(row["state"]).inc()
+            _log.info(
+                f"execution.{row['state']}",
+                execution_id=str(execution_id(row["task_id"], row["scheduled_for"])),
+                task_id=str(row["task_id"]),
+                scheduled_for=iso_utc(row["scheduled_for"]),
+            )
 
 
 def _job(row: asyncpg.Record) -> Job:

@@ -68,6 +68,10 @@ class Crowd:
                 jobs.append(self._take_first(destination))
         return jobs
 
+    def waiting(self) -> int:
+        """How many wait here."""
+        return len(self._here)
+
     def take_all(self) -> list[Job]:
         """Take out everybody who waits."""
         return self.take_out(list(self._waiting), len(self._here))

@@ -8,6 +8,7 @@ import structlog
 from tocsin_common import failpoints
 from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
 from tocsin_common.messages import execution_id, iso_utc
+from tocsin_dispatcher import metrics
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.claim import Grant
@@ -45,7 +46,11 @@ class Deliveries:
         self._auto_disable_after = auto_disable_after
 
     async def deliver(self, grant: Grant) -> None:
-        """All that a grant entails. If the database goes, the claim runs out, and the sweeper brings it back."""
+        """All that a grant entails. If the database goes, the claim runs out, and the sweeper brings it back.
+
+        Runs in a task of its own: whatever is logged in it names the execution.
+        """
+        _name(grant)
         try:
             done = await self.post_and_record(grant)
         except (asyncpg.PostgresError, *DATA_ERRORS, *CONNECTION_ERRORS) as error:
@@ -59,6 +64,7 @@ class Deliveries:
 
     async def turn_back(self, grant: Grant) -> None:
         """Its POST is not begun, for this sender stops."""
+        _name(grant)
         try:
             await self._gate.leave(grant)
             await self._give_back(grant, 0.0)
@@ -82,6 +88,7 @@ class Deliveries:
             return None
         recorded = await recording
         failpoints.reach("sender.recorded")
+        _count(attempt, recorded)
         _report(grant, attempt, recorded)
         return attempt, recorded
 
@@ -133,12 +140,22 @@ class Deliveries:
             _log.warning("tasks.failed", tasks=[str(row["id"]) for row in stopped], reason=reason)
 
 
+def _name(grant: Grant) -> None:
+    job = grant.job
+    structlog.contextvars.bind_contextvars(execution_id=str(execution_id(job.task_id, job.scheduled_for)))
+
+
+def _count(attempt: Attempt, recorded: Recorded) -> None:
+    metrics.ATTEMPTS.labels(attempt.verdict.outcome).inc()
+    if recorded.counts and recorded.next.state in metrics.ENDS:
+        metrics.EXECUTIONS_ENDED.labels(recorded.next.state).inc()
+
+
 def _report(grant: Grant, attempt: Attempt, recorded: Recorded) -> None:
     """The one canonical line of an attempt."""
     job = grant.job
     _log.info(
         "attempt.finished",
-        execution_id=str(execution_id(job.task_id, job.scheduled_for)),
         task_id=str(job.task_id),
         scheduled_for=iso_utc(job.scheduled_for),
         destination=job.destination,

@@ -79,6 +79,13 @@ class Destinations:
         """A POST to `destination` begins that did not have to ask."""
         _remember(self._entered_at, destination, boottime())
 
+    def blocked(self, now: datetime) -> tuple[int, int]:
+        """How many of those that it knows are left alone: they asked for it, or they broke down."""
+        known = list(self._known.values())  # at once: the thread that asks is not the event loop's
+        told = sum(each.blocked_until > now for each in known)
+        broken = sum(each.broken_until > now for each in known)
+        return told, broken
+
     def refusals(self, destination: str) -> int:
         """How many times in a row it refused, and did not say for how long."""
         return self._known.get(destination, NOTHING).guesses

@@ -14,6 +14,7 @@ from tocsin_common.errors import InvalidWebhookUrlError, MissingKeyError, Sealin
 from tocsin_common.http import ForbiddenAddressError, is_connected, read_some
 from tocsin_common.messages import execution_id
 from tocsin_common.sealing import Sealer
+from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.sender import echo, payload
 from tocsin_dispatcher.sender.claim import Grant
@@ -87,10 +88,13 @@ class Poster:
             return Attempt(started_at, 0.0, _refusal(error), None)
         except payload.RefusedPayloadError as error:
             return Attempt(started_at, 0.0, Verdict("permanent", str(error)), None)
-        result = await self._send(target, grant)
+        with metrics.POSTS_IN_FLIGHT.track_inprogress():
+            result = await self._send(target, grant)
         if isinstance(result, NotPosted):
             return result
         duration_s = time.monotonic() - started
+        metrics.POST_DURATION.observe(duration_s)
+        metrics.POST_LATENESS.observe(grant.lateness_ms(started_at) / 1000, "first" if grant.seq == 1 else "later")
         verdict = judge(result, limited_in_row, is_at_discord=webhook.is_at_discord(target.destination))
         if isinstance(result, Failure):
             return Attempt(started_at, duration_s, verdict, None)

@@ -11,6 +11,7 @@ import structlog
 
 from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
 from tocsin_common.errors import TocsinError
+from tocsin_common.messages import execution_id
 from tocsin_dispatcher.sender import sql
 from tocsin_dispatcher.sender.backoff import Backoff, Next, decide
 from tocsin_dispatcher.sender.claim import Grant
@@ -75,6 +76,7 @@ class Recorder:
         self._batch = batch
         self._delay_s = delay_s
         self._queue: asyncio.Queue[_Pending] = asyncio.Queue()
+        self._unrecorded = 0
 
     def record(self, grant: Grant, attempt: Attempt) -> "asyncio.Future[Recorded]":
         """Done once the outcome is committed, however long the database is away; or RefusedOutcomeError."""
@@ -84,7 +86,12 @@ class Recorder:
         )
         pending = _Pending(_row(grant, attempt, following), following, asyncio.get_running_loop().create_future())
         self._queue.put_nowait(pending)
+        self._unrecorded += 1
         return pending.done
+
+    def unrecorded(self) -> int:
+        """How many outcomes are not committed yet."""
+        return self._unrecorded
 
     async def flushed(self) -> None:
         """Returns once nothing is waiting to be recorded."""
@@ -104,6 +111,7 @@ class Recorder:
             await self._write(list(first.values()))
             for _ in first:
                 self._queue.task_done()
+            self._unrecorded -= len(first)
 
     async def _write(self, batch: list[_Pending]) -> None:
         while True:
@@ -127,8 +135,14 @@ class Recorder:
             for pending in batch:
                 await self._write([pending])
             return
-        kind, sqlstate = type(error).__name__, getattr(error, "sqlstate", None)  # its text may hold the values
-        _log.error("outcome.refused", task_id=str(batch[0].row.task_id), error=kind, sqlstate=sqlstate)
+        row, kind, sqlstate = batch[0].row, type(error).__name__, getattr(error, "sqlstate", None)
+        _log.error(
+            "outcome.refused",
+            execution_id=str(execution_id(row.task_id, row.scheduled_for)),
+            task_id=str(row.task_id),
+            error=kind,  # its text may hold the values
+            sqlstate=sqlstate,
+        )
         if not batch[0].done.done():
             batch[0].done.set_exception(RefusedOutcomeError(f"{kind}, SQLSTATE {sqlstate}"))
 

@@ -7,9 +7,15 @@ class Slots:
     """A semaphore that is taken several at a time, first come, first served."""
 
     def __init__(self, total: int) -> None:
+        self.total = total
         self._free = total
         self._turn = asyncio.Lock()
         self._given = asyncio.Event()
+
+    @property
+    def taken(self) -> int:
+        """How many are in use."""
+        return self.total - self._free
 
     async def take(self, number: int) -> None:
         """Wait until `number` slots are free, and take them."""

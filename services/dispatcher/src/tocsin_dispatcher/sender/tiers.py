@@ -40,6 +40,10 @@ class Waits:
             await self._publisher.publish_all(pack(jobs), topology.tier_queue(tier))
             failpoints.reach("sender.in_tier")
 
+    def in_memory(self) -> int:
+        """How many wait here, in memory."""
+        return len(self._timers)
+
     async def hand_over(self, others: Iterable[Job] = ()) -> None:
         """At shutdown: give what waits in memory or came back to a closed inbox, and `others`, to a tier."""
         jobs = [*self._timers.values(), *self._inbox.take_waited(), *others]
