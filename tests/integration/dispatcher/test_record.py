@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from tocsin_common.messages import Job
+from tocsin_common.messages import Job, execution_id
 from tocsin_dispatcher.sender.claim import Claims, Grant
 from tocsin_dispatcher.sender.outcome import Verdict
 from tocsin_dispatcher.sender.post import Attempt
@@ -209,6 +209,7 @@ async def test_an_outcome_that_the_database_refuses_does_not_take_its_neighbours
         {
             "event": "outcome.refused",
             "log_level": "error",
+            "execution_id": str(execution_id(bad.job.task_id, bad.job.scheduled_for)),
             "task_id": str(bad.job.task_id),
             "error": kind,
             "sqlstate": sqlstate,
