@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from integration.api.serving import send_without_key, serve
 from relay import Relay
-from tocsin_api.counts import PREFIX, Counts
+from tocsin_api.counts import PREFIX, Counts, look_at
 from tocsin_common.settings import ApiSettings
 from waiting import eventually
 
@@ -148,3 +148,28 @@ async def test_apis_limit_together(settings: ApiSettings, redis_url: str) -> Non
         ]
 
     assert statuses == [401, 401, 401, 429, 429]
+
+
+async def test_the_doctor_finds_that_redis_is_well(redis_url: str) -> None:
+    found = await look_at(redis_url)
+
+    assert (found.what, found.state) == ("Redis", "ok")
+
+
+async def test_the_doctor_names_a_login_that_redis_refuses(redis_url: str) -> None:
+    url = redis_url.replace("redis://", "redis://nobody:a-password-that-nobody-may-see@")
+
+    found = await look_at(url)
+
+    assert found.state == "WRONG"
+    assert found.says.startswith("it refuses the login")
+    assert "nobody" not in found.says
+
+
+async def test_the_doctor_says_that_redis_is_away(relay: Relay) -> None:
+    await relay.cut()
+
+    found = await look_at(relay.url)
+
+    assert found.state == "WRONG"
+    assert found.says.startswith("it does not answer (ConnectionError)")

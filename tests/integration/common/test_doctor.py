@@ -263,6 +263,22 @@ async def test_the_command_says_so_and_exits_with_0(
     assert status == 0
 
 
+async def test_an_apis_doctor_looks_at_redis_where_it_is_to_be(
+    environment, servers, topology_is_there, closed_port: int
+):
+    await topology_is_there()
+    command = ("tocsin-api", "doctor", "--management-url", servers.management_url)
+
+    without = await call(*command, environment=environment)
+    environment["REDIS_URL"] = f"redis://127.0.0.1:{closed_port}"
+    status, output = await call(*command, environment=environment)
+
+    assert without[0] == 0
+    assert "Redis" not in without[1]
+    assert status == 1
+    assert "Redis: it does not answer" in output
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_the_command_shows_no_secret_however_wrong_all_is(
     command: tuple[str, str], environment, servers, closed_port: int

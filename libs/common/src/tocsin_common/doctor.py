@@ -1,7 +1,7 @@
 """SHELL. Whether Tocsin can run where this is called: settings, servers, tables, queues, clocks; for people."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -17,14 +17,22 @@ MANAGEMENT_HELP = "where RabbitMQ's management API is (default: port 15672, or 1
 Kinds = Mapping[str, type[DatabaseSettings]]
 """The settings to look at, by whose they are."""
 
+Look = Callable[[Mapping[str, str]], AsyncIterator[Finding]]
+"""At what one service alone has, by its environment."""
+
 
 async def run(
-    kinds: Kinds, environ: Mapping[str, str], *, management_url: str = "", now: checkup.Now | None = None
+    kinds: Kinds,
+    environ: Mapping[str, str],
+    *,
+    management_url: str = "",
+    now: checkup.Now | None = None,
+    beside: Look | None = None,
 ) -> int:
     """Print each finding as soon as it is there; the exit code."""
     _silence()
     well = True
-    async for finding in examine(kinds, environ, management_url=management_url, now=now or _now):
+    async for finding in examine(kinds, environ, management_url=management_url, now=now or _now, beside=beside):
         print(diagnosis.show([finding]), flush=True)
         well = well and diagnosis.is_well([finding])
     print("nothing is wrong" if well else "what begins with WRONG is to be mended", flush=True)
@@ -32,7 +40,12 @@ async def run(
 
 
 async def examine(
-    kinds: Kinds, environ: Mapping[str, str], *, management_url: str, now: checkup.Now
+    kinds: Kinds,
+    environ: Mapping[str, str],
+    *,
+    management_url: str,
+    now: checkup.Now,
+    beside: Look | None = None,
 ) -> AsyncIterator[Finding]:
     """All findings. Servers are looked at even if a setting is wrong that has nothing to do with them."""
     for whose, kind in kinds.items():
@@ -45,6 +58,9 @@ async def examine(
         yield finding
     async for finding in checkup.look_at_rabbitmq(common.rabbitmq_url, management_url, now):
         yield finding
+    if beside is not None:
+        async for finding in beside(environ):
+            yield finding
 
 
 def _settings(whose: str, kind: type[DatabaseSettings], environ: Mapping[str, str]) -> Finding:

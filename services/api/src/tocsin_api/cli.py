@@ -5,16 +5,18 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 
 import asyncpg
 import sqlalchemy.exc
 import structlog
 
-from tocsin_api import rotation, server
+from tocsin_api import counts, rotation, server
 from tocsin_api.app import create_app
 from tocsin_common import doctor, log, metrics, migrations
 from tocsin_common.database import CONNECTION_ERRORS, RETRY_S
+from tocsin_common.diagnosis import Finding
 from tocsin_common.errors import SettingsError, TocsinError, UnavailableError
 from tocsin_common.settings import ApiSettings, DatabaseSettings, RotationSettings, load
 
@@ -89,7 +91,15 @@ def _rotate_keys() -> None:
 
 
 def _examine(management_url: str) -> int:
-    return asyncio.run(doctor.run({"an API": ApiSettings}, os.environ, management_url=management_url))
+    kinds = {"an API": ApiSettings}
+    return asyncio.run(doctor.run(kinds, os.environ, management_url=management_url, beside=_look_at_redis))
+
+
+async def _look_at_redis(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
+    """Where there is to be one, and all settings are right: what is wrong with those was said already."""
+    with suppress(SettingsError):
+        if redis_url := load(ApiSettings, environ).redis:
+            yield await counts.look_at(redis_url)
 
 
 _COMMANDS = {"serve": _serve, "migrate": _migrate, "rotate-keys": _rotate_keys}

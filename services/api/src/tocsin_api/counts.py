@@ -12,10 +12,11 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 from tocsin_api.rate_limits import WINDOW_S, Tally, Windows
+from tocsin_common.diagnosis import Finding
 from tocsin_common.identity import process_name
 
 MAX_CONNECTIONS = 10
@@ -76,6 +77,19 @@ class Counts:
             self._is_away = True
             # Its text may repeat what a server said, and the address, never the password.
             _log.warning("redis.unavailable", error=repr(error), hint="requests are counted by each API alone")
+
+
+async def look_at(redis_url: str) -> Finding:
+    """For the doctor: whether requests could be counted there. Nothing is."""
+    async with _client(redis_url) as redis:
+        try:
+            await redis.ping()
+        except (AuthenticationError, ResponseError):
+            return Finding("Redis", "WRONG", "it refuses the login: see all that REDIS_URL says")
+        except (RedisError, OSError) as error:
+            says = f"it does not answer ({type(error).__name__}), and each API counts requests alone"
+            return Finding("Redis", "WRONG", f"{says}: see host and port in the API's settings of Redis")
+    return Finding("Redis", "ok", "answers, and takes the login")
 
 
 def _client(url: str) -> Redis:
