@@ -46,7 +46,7 @@ def read_body(content_type: str | None, body: bytes, kind: type[S], checks: Chec
     return _read(_members(body), kind, checks, partial(_decode, checks), rule)
 
 
-def read_query(query: bytes, kind: type[S], checks: Checks) -> S:
+def read_query(query: bytes, kind: type[S], checks: Checks, rule: Rule = no_rule) -> S:
     """A query string as `kind`; raises InvalidInputError."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     given = dict(pairs)
@@ -54,7 +54,7 @@ def read_query(query: bytes, kind: type[S], checks: Checks) -> S:
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InvalidInputError([Violation(_cut(name), "must be given once only") for name in twice])
-    return _read(given, kind, checks, lambda text, type_: msgspec.convert(text, type_, strict=False))
+    return _read(given, kind, checks, lambda text, type_: msgspec.convert(text, type_, strict=False), rule)
 
 
 def read_id(text: str) -> UUID:

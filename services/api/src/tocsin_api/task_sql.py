@@ -11,7 +11,9 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from tocsin_api.postgresql import Row, acquire, containing
+from tocsin_api.pages import Total
+from tocsin_api.postgresql import Row, acquire, containing, given
+from tocsin_api.total_sql import find_total
 
 TASK_ORDERS = {
     "createdAt": "created_at, id",
@@ -110,11 +112,6 @@ SELECT shown.*, old.status AS old_status, refused.* FROM shown, old, refused
 
 _FIND_TASK = f"SELECT {_SHOWN} FROM tasks WHERE id = $1 AND status <> 'DELETED'"  # noqa: S608 - as above
 
-_MATCHING_TASKS = """
-FROM tasks
-WHERE status <> 'DELETED' AND ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR name ILIKE $2)
-"""
-
 Columns = Mapping[str, object]
 """Values by column: what is not named stays as it is, None clears."""
 
@@ -159,13 +156,17 @@ async def find_task(pool: asyncpg.Pool, task_id: UUID) -> Row | None:
 
 async def list_tasks(
     pool: asyncpg.Pool, *, status: str | None, search: str | None, sort: str, page: int, limit: int
-) -> tuple[list[Row], int]:
+) -> tuple[list[Row], Total]:
     """One page of tasks, and how many there are in all."""
-    pattern = containing(search)
-    statement = f"SELECT {_SHOWN} {_MATCHING_TASKS} ORDER BY {TASK_ORDERS[sort]} LIMIT $3 OFFSET $4"
+    conditions, arguments = given(("status = $", status), ("name ILIKE $", containing(search)))
+    matching = f"FROM tasks WHERE status <> 'DELETED' AND {conditions}"
+    place = len(arguments)
+    statement = f"""
+        SELECT {_SHOWN} {matching} ORDER BY {TASK_ORDERS[sort]} LIMIT ${place + 1} OFFSET ${place + 2}
+    """
     async with acquire(pool) as connection:
-        total = await connection.fetchval(f"SELECT count(*) {_MATCHING_TASKS}", status, pattern)
-        rows = await connection.fetch(statement, status, pattern, limit, (page - 1) * limit)
+        total = await find_total(connection, matching, *arguments)
+        rows = await connection.fetch(statement, *arguments, limit, (page - 1) * limit)
     return rows, total
 
 
