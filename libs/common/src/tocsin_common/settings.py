@@ -68,6 +68,8 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """As the scheduler's: so old an execution that was asked for by hand, or replayed, is given up."""
     log_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     """As the scheduler's: what is older is not replayed, since its day may be removed meanwhile."""
+    stats_cache_s: Seconds = 5
+    """For so long all who ask for the dashboard's figures are shown the same."""
     min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 1
     """A schedule that comes more often is refused; those that tasks have already stay."""
 

@@ -134,7 +134,7 @@ idempotency_keys = sa.Table(
 # then is being caught up with, and whoever leads next decides on it as of the same instant, and on the tasks as
 # `gap_snapshot` shows them: a database and its transactions. `feed_xid` is of the database that `database_id`
 # names, and of no copy of it; of what has it or a later one, `feed_snapshot` says what is settled all the same.
-# `reboot_at`: when scheduling last started anew.
+# `reboot_at`: when scheduling last started anew. `next_due_at`: when a schedule comes next, for people to see.
 scheduler_lease = sa.Table(
     "scheduler_lease",
     metadata,
@@ -151,6 +151,7 @@ scheduler_lease = sa.Table(
     sa.Column("tasks", sa.Integer, nullable=False, server_default="0"),
     sa.Column("schedules", sa.Integer, nullable=False, server_default="0"),
     sa.Column("feed_snapshot", sa.Text),
+    sa.Column("next_due_at", _timestamp),
     sa.CheckConstraint("id", name="one_row"),
 )
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, Self
 
 from litestar import Litestar
@@ -12,6 +13,7 @@ from litestar.events import BaseEventEmitterBackend
 
 from tocsin_api import (
     auth,
+    dashboard,
     docs,
     executions,
     health,
@@ -20,9 +22,11 @@ from tocsin_api import (
     replays,
     scheduler,
     schedules,
+    stats_sql,
     task_rules,
     tasks,
 )
+from tocsin_api.cached import Cached
 from tocsin_api.hints import Hints
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
@@ -43,6 +47,7 @@ def create_app(settings: ApiSettings) -> Litestar:
             tasks.change_task,
             tasks.delete_task,
             tasks.toggle_task,
+            dashboard.show_stats,
             executions.run_task,
             executions.list_executions,
             replays.replay_executions,
@@ -116,6 +121,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 timedelta(seconds=settings.give_up_after_s),
                 timedelta(days=settings.log_retention_days),
                 min_interval_s=settings.min_interval_s,
+                stats=Cached(partial(stats_sql.find_stats, pool), keep_s=settings.stats_cache_s),
             )
             yield
 

@@ -25,6 +25,7 @@ from tocsin_api.problems import MEDIA_TYPE, Problem
 from tocsin_api.replays import Replay
 from tocsin_api.scheduler import Scheduler
 from tocsin_api.schedules import PreviewQuery
+from tocsin_api.stats import Stats
 from tocsin_api.task_fields import NewTask, TaskChange
 from tocsin_api.task_rows import Task
 from tocsin_api.tasks import TaskList, TaskQuery
@@ -100,6 +101,7 @@ class Operation(NamedTuple):
 
 
 TASK = "/api/tasks/{task_id}"
+STATS = "/api/tasks/dashboard/stats"
 EXECUTIONS = "/api/executions"
 SCHEDULER = "/api/scheduler"
 OPERATIONS = (
@@ -107,6 +109,7 @@ OPERATIONS = (
     Operation(
         "post", "/api/tasks", "createTask", "Create a task", Task, 201, body=NewTask, errors=(400, 413, 415)
     ),
+    Operation("get", STATS, "showStats", "All tasks and executions at a glance", Stats),
     Operation("get", TASK, "getTask", "Show a task", Task, errors=(400, 404)),
     Operation(
         "patch", TASK, "changeTask", "Change a task", Task, body=TaskChange, errors=(400, 404, 409, 413, 415)
@@ -194,7 +197,7 @@ def openapi() -> dict[str, Any]:
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
     structs = (
-        *(NewTask, TaskChange, Task, TaskList, ManualExecution, ExecutionList, ReplayRequest, Replay),
+        *(NewTask, TaskChange, Task, TaskList, Stats, ManualExecution, ExecutionList, ReplayRequest, Replay),
         *(LogList, Preview, Scheduler, Problem, Liveness, Readiness),
     )
     _, schemas = msgspec.json.schema_components(structs, ref_template=REF)

@@ -8,7 +8,9 @@ import asyncpg
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from tocsin_api.cached import Cached
 from tocsin_api.hints import Hints
+from tocsin_api.stats import Stats
 from tocsin_common.sealing import Sealer
 from tocsin_common.webhook import Webhook
 
@@ -28,6 +30,7 @@ class Resources(NamedTuple):
     """What is older may be removed at any time."""
     min_interval_s: int
     """What a schedule that comes more often is refused by."""
+    stats: Cached[Stats]
 
 
 Injected: TypeAlias = NamedDependency[SkipValidation[Resources]]

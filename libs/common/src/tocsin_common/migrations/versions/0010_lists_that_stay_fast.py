@@ -1,4 +1,4 @@
-"""Indexes for lists of a million tasks and ten million logs."""
+"""Indexes for lists of a million tasks and ten million logs, and what the dashboard shows of the scheduler."""
 
 from alembic import op
 
@@ -24,14 +24,17 @@ INDEXES = (
 
 
 def upgrade() -> None:
-    """Add them. A partition that is attached later gets them too."""
+    """Add them. A partition that is attached later gets the indexes too."""
     op.execute(EXTENSION)
     for index in INDEXES:
         op.execute(index)
+    # Last: a leader cannot renew its lease from here until the end. One of before goes on without it.
+    op.execute("ALTER TABLE scheduler_lease ADD COLUMN next_due_at timestamptz")
 
 
 def downgrade() -> None:
     """Take them away."""
+    op.execute("ALTER TABLE scheduler_lease DROP COLUMN next_due_at")
     op.execute("DROP INDEX task_logs_unsuccessful")
     op.execute("DROP INDEX tasks_status")
     op.execute("DROP INDEX tasks_name")
