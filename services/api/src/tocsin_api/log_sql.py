@@ -26,10 +26,6 @@ _WITH_STATUS = {
     "RETRYING": "AND l.status = 'RETRYING'",
 }
 
-# Nothing is attempted before its instant, so the partitions of later days need not be looked at. A day more, for
-# clocks that were set back.
-_NOT_LATER = "l.scheduled_for < $::timestamptz + interval '1 day'"
-
 
 class LogFilter(NamedTuple):
     """Which logs are asked for; None asks for all."""
@@ -61,6 +57,6 @@ def _matching(which: LogFilter) -> tuple[str, list[object]]:
     conditions, arguments = given(
         ("l.task_id = $", which.task_id),
         ("l.created_at >= $", which.since),
-        (f"l.created_at < $::timestamptz AND {_NOT_LATER}", which.until),
+        ("l.created_at < $", which.until),
     )
     return f"FROM task_logs AS l WHERE {conditions} {_WITH_STATUS[which.status]}", arguments

@@ -28,7 +28,7 @@ async def acquire(pool: asyncpg.Pool) -> AsyncIterator[Any]:
 def given(*conditions: tuple[str, object]) -> tuple[str, list[object]]:
     """All of `conditions` whose value is not None, as one, and these values as `$1`, `$2` and so on.
 
-    In a condition each `$` stands for its value's place. What is not asked for is not in the statement: so each
+    In a condition `$` stands for its value's place. What is not asked for is not in the statement: so each
     combination has a plan of its own, which uses an index for what is.
     """
     asked = [(condition, value) for condition, value in conditions if value is not None]
