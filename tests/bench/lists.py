@@ -4,14 +4,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
+from typing import NamedTuple
 
 import asyncpg
 
-from bench import asking, history, load
+from bench import asking, history, load, usage
 from bench.asking import Asker, Size
 from bench.figures import Bound, at_most, row
-from bench.load import Target
-from bench.plans import read_without_index
+from bench.load import Answered, Target
+from bench.plans import read_unchosen
 from bench.recorded import recording
 from bench.stage import Stage
 from tocsin_common import settings
@@ -21,7 +22,7 @@ from tocsin_local.report import Row
 from tocsin_local.summary import percentile
 
 SIZE = Size(tasks=1_000_000, executions_a_day=104_700, days=90)  # 10 million logs
-LARGE = 100_000  # rows of a table or partition that are not read without an index
+LARGE = 100_000  # rows of a table or partition that are not read unless an index chose them
 RUNS = 3
 WARM_UP = 40  # requests: connections and caches
 REQUESTS = 200  # a run
@@ -33,8 +34,18 @@ SEED = 1
 ROWS = "SELECT (SELECT count(*) FROM tasks) AS tasks, (SELECT count(*) FROM task_logs) AS logs"
 
 
+class List(NamedTuple):
+    """What is asked for, and how long it may take."""
+
+    name: str
+    path: Callable[[], str]
+    requests: int
+    """A run."""
+    bound: Bound
+
+
 async def measure(stage: Stage) -> list[Row]:
-    """One request at a time; StackError where a plan reads a large partition without an index."""
+    """One request at a time; StackError where a plan reads much that no index chose."""
     now = datetime.now(UTC)
     async with asyncpg.create_pool(stage.stack.urls.database_url, min_size=1, max_size=1) as pool:
         await history.write(pool, SIZE, now)
@@ -42,28 +53,41 @@ async def measure(stage: Stage) -> list[Row]:
     asker = Asker(Random(SEED), SIZE, now.date())  # noqa: S311 - no secret
     await check_plans(settings.load(ApiSettings, stage.services.environment()), asker, most_rows=LARGE)
     stage.services.start(["api"])
-    target = Target(stage.services.port, (("X-API-KEY", stage.services.api_key),))
+    lists = [List(ask.__name__, partial(ask, asker), REQUESTS, at_most(50)) for ask in asking.LISTS]
     rows = [row("tasks", [written["tasks"]], "rows"), row("logs", [written["logs"]], "rows")]
-    for ask in asking.LISTS:
-        rows += await _measure(target, partial(ask, asker), ask.__name__, REQUESTS, at_most(50))
-    return [*rows, *await _measure(target, lambda: STATS, "stats", STATS_REQUESTS, at_most(250))]
+    for each in (*lists, List("stats", lambda: STATS, STATS_REQUESTS, at_most(250))):
+        rows += await _measure(stage, each)
+    return rows
 
 
 async def check_plans(api_settings: ApiSettings, asker: Asker, *, most_rows: float) -> None:
-    """StackError where a list reads more rows than that of a table or partition without an index."""
+    """StackError where a list reads more rows than that of a table or partition which no index chose."""
     async with recording(api_settings) as recorder:
         for ask in asking.LISTS:
             for path in (ask(asker) for _ in range(PLANNED)):
                 for statement in await recorder.statements(path):
                     plan = await recorder.plan(statement)
-                    if found := read_without_index(plan, most_rows=most_rows):
-                        raise StackError(f"{path} reads {', '.join(found)} without an index: {statement.text}")
+                    if found := read_unchosen(plan, most_rows=most_rows):
+                        raise StackError(f"{path} reads all of {', '.join(found)}: {statement.text}")
 
 
-async def _measure(target: Target, path: Callable[[], str], name: str, requests: int, bound: Bound) -> list[Row]:
-    await load.send(target, [target.get(path()) for _ in range(WARM_UP)])
-    runs = [await load.send(target, [target.get(path()) for _ in range(requests)]) for _ in range(RUNS)]
+async def _measure(stage: Stage, list_: List) -> list[Row]:
+    target = Target(stage.services.port, (("X-API-KEY", stage.services.api_key),))
+
+    async def ask(requests: int) -> Answered:
+        return await load.send(target, [target.get(list_.path()) for _ in range(requests)])
+
+    await ask(WARM_UP)
+    before_s = _cpu_s(stage)
+    runs = [await ask(list_.requests) for _ in range(RUNS)]
+    cpu_ms = (_cpu_s(stage) - before_s) * 1000 / (RUNS * list_.requests)
     return [
-        row(f"{name}_p95", [percentile(run.times_ms, 95) for run in runs], "ms", bound),
-        row(f"{name}_p50", [percentile(run.times_ms, 50) for run in runs], "ms"),
+        row(f"{list_.name}_p95", [percentile(run.times_ms, 95) for run in runs], "ms", list_.bound),
+        row(f"{list_.name}_p50", [percentile(run.times_ms, 50) for run in runs], "ms"),
+        row(f"{list_.name}_cpu", [cpu_ms], "ms"),
     ]
+
+
+def _cpu_s(stage: Stage) -> float:
+    """Of the API and of all PostgreSQL processes."""
+    return usage.cpu_s(stage.pid("api")) + usage.tree_cpu_s(stage.stack.pids()["postgres"])

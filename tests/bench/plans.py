@@ -1,20 +1,21 @@
-"""PURE. What PostgreSQL read without an index, by its plans."""
+"""PURE. What PostgreSQL read without an index that chose it, by its plans."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def read_without_index(plan: Mapping[str, Any], *, most_rows: float) -> list[str]:
-    """The tables and partitions that an analysed plan has read more than `most_rows` of without an index, by name.
+def read_unchosen(plan: Mapping[str, Any], *, most_rows: float) -> list[str]:
+    """Names of the tables and partitions of which an analysed plan has read more rows that no index chose.
 
-    What stops early does not count as more than it has read: the count of a long list takes what comes first.
+    Those are all rows of a sequential scan, and of any other those that a filter threw away. What stops early does
+    not count as more than it has read: the count of a long list takes what comes first.
     """
     rows: Counter[str] = Counter()
     for node in _nodes(plan):
-        if node["Node Type"] == "Seq Scan":
-            a_loop = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-            rows[node["Relation Name"]] += a_loop * node["Actual Loops"]
+        if "Relation Name" in node:
+            kept = node["Actual Rows"] if node["Node Type"] == "Seq Scan" else 0
+            rows[node["Relation Name"]] += (kept + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
     return sorted(name for name, read in rows.items() if read > most_rows)
 
 
