@@ -1,8 +1,10 @@
 """ADAPTER. The API's statements about all tasks and executions at a glance: each reads an index, or one day."""
 
+import asyncio
+
 import asyncpg
 
-from tocsin_api.postgresql import acquire
+from tocsin_api.postgresql import Row, acquire
 from tocsin_api.stats import MAX_SAMPLE, Stats, stats
 from tocsin_api.total_sql import OF_LIVING_TASKS
 
@@ -41,12 +43,19 @@ FROM (
 
 
 async def find_stats(pool: asyncpg.Pool) -> Stats:
-    """All tasks and executions at a glance."""
+    """All tasks and executions at a glance. Tasks are counted beside the rest, which takes about as long."""
+    tasks, (now, today, lateness) = await asyncio.gather(_tasks(pool), _executions(pool))
+    return stats(now, tasks, today, lateness)
+
+
+async def _tasks(pool: asyncpg.Pool) -> list[Row]:
+    async with acquire(pool) as connection:
+        rows: list[Row] = await connection.fetch(_TASKS)
+        return rows
+
+
+async def _executions(pool: asyncpg.Pool) -> tuple[Row, list[Row], Row]:
     async with acquire(pool) as connection:
         now = await connection.fetchrow(_NOW)
-        return stats(
-            now,
-            await connection.fetch(_TASKS),
-            await connection.fetch(_TODAY, now["today"]),
-            await connection.fetchrow(_LATENESS, now["today"]),
-        )
+        today = await connection.fetch(_TODAY, now["today"])
+        return now, today, await connection.fetchrow(_LATENESS, now["today"])
