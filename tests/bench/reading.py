@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import repeat
 from random import Random
+from typing import NamedTuple
 
 import msgspec
 
-from bench import asking, load, schedules
+from bench import asking, load, schedules, usage
 from bench.asking import Asker, Size
 from bench.bare import READY
 from bench.figures import at_least, row
-from bench.load import Target
+from bench.load import Answered, Target
 from bench.recorded import recording
 from bench.stage import Stage
 from tocsin_common import settings
@@ -32,41 +33,58 @@ READY_TIMEOUT_S = 30.0
 SEED = 1
 
 
+class Server(NamedTuple):
+    """What answers."""
+
+    target: Target
+    pid: int
+
+
+class Run(NamedTuple):
+    """One load of a server."""
+
+    answered: Answered
+    cpu_ms: float
+    """The server's processor time for one answer; PostgreSQL's is the same for both."""
+
+
 async def measure(stage: Stage) -> list[Row]:
     """In turn, on the same cores: the API, and a bare handler that runs the same statements."""
     await stage.prepare(TASKS, schedules.far_off(1000, datetime.now(UTC)))
     asker = Asker(Random(SEED), Size(TASKS, 0, 0), datetime.now(UTC).date())  # noqa: S311 - no secret
     statements = await _statements(stage, asking.task_alone(asker))
     stage.services.start(["api"])
-    port = _start_bare(stage, statements)
+    record = stage.stack.instance.record(BARE)
     try:
-        targets = {
-            "api": Target(stage.services.port, (("X-API-KEY", stage.services.api_key),)),
-            BARE: Target(port),
-        }
-        return await _compare(targets, asker)
+        bare = Target(_start_bare(stage, statements))
+        api = Target(stage.services.port, (("X-API-KEY", stage.services.api_key),))
+        return await _compare(Server(api, stage.pid("api")), Server(bare, process.pid(record) or 0), asker)
     finally:
-        process.stop(stage.stack.instance.record(BARE))
+        process.stop(record)
 
 
-async def _compare(targets: dict[str, Target], asker: Asker) -> list[Row]:
-    for target in targets.values():
-        await load.send(target, load.for_seconds(_requests(target, asker), WARM_UP_S), CONNECTIONS)
-    runs = [
-        {
-            name: await load.send(target, load.for_seconds(_requests(target, asker), RUN_S), CONNECTIONS)
-            for name, target in targets.items()
-        }
-        for _ in range(RUNS)
-    ]
-    rates = {name: [run[name].rate for run in runs] for name in targets}
-    shares = [api / bare for api, bare in zip(rates["api"], rates[BARE], strict=True)]
+async def _compare(api: Server, bare: Server, asker: Asker) -> list[Row]:
+    for server in (api, bare):
+        await _run(server, asker, WARM_UP_S)
+    runs = [(await _run(api, asker, RUN_S), await _run(bare, asker, RUN_S)) for _ in range(RUNS)]
+    shares = [ours.answered.rate / least.answered.rate for ours, least in runs]
+    ours, least = zip(*runs, strict=True)
     return [
         row("get_task_share_of_bare", shares, "×", at_least(0.6)),  # noqa: RUF001 - as in the other benches
-        row("get_task", rates["api"], "requests/s"),
-        row("get_task_p99", [percentile(run["api"].times_ms, 99) for run in runs], "ms"),
-        row("get_task_bare", rates[BARE], "requests/s"),
+        row("get_task", [run.answered.rate for run in ours], "requests/s"),
+        row("get_task_p99", [percentile(run.answered.times_ms, 99) for run in ours], "ms"),
+        row("get_task_cpu", [run.cpu_ms for run in ours], "ms"),
+        row("get_task_bare", [run.answered.rate for run in least], "requests/s"),
+        row("get_task_bare_cpu", [run.cpu_ms for run in least], "ms"),
     ]
+
+
+async def _run(server: Server, asker: Asker, seconds: float) -> Run:
+    before_s = usage.cpu_s(server.pid)
+    answered = await load.send(
+        server.target, load.for_seconds(_requests(server.target, asker), seconds), CONNECTIONS
+    )
+    return Run(answered, (usage.cpu_s(server.pid) - before_s) * 1000 / len(answered.times_ms))
 
 
 def _requests(target: Target, asker: Asker) -> Iterator[bytes]:
