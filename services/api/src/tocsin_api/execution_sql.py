@@ -11,7 +11,7 @@ from tocsin_api.errors import NoPartitionError
 from tocsin_api.idempotency import RequestKey
 from tocsin_api.pages import Total
 from tocsin_api.postgresql import Row, acquire, containing, given
-from tocsin_api.total_sql import OF_LIVING_TASKS, find_total
+from tocsin_api.total_sql import OF_LIVING_TASKS, OF_NO_DELETED_TASKS, find_total
 
 # Which executions `e` are asked for, to be replayed; what is listed is asked for in the same words, see _matching.
 WHICH_EXECUTIONS = """
@@ -65,7 +65,7 @@ async def list_executions(
         ORDER BY {_NEWEST_FIRST}
     """  # noqa: S608 - the parts are constants
     async with acquire(pool) as connection:
-        total = await find_total(connection, matching, *arguments, but=OF_LIVING_TASKS)
+        total = await find_total(connection, matching, *arguments, but=OF_NO_DELETED_TASKS)
         rows = await connection.fetch(statement, *arguments, limit, (page - 1) * limit)
     return rows, total
 

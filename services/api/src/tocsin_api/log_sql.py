@@ -8,7 +8,7 @@ import asyncpg
 
 from tocsin_api.pages import Total
 from tocsin_api.postgresql import Row, acquire, given
-from tocsin_api.total_sql import OF_LIVING_TASKS, find_total
+from tocsin_api.total_sql import OF_LIVING_TASKS, OF_NO_DELETED_TASKS, find_total
 
 # By created_at, which is indexed; it follows the attempt by less than the attempt took.
 LOG_ORDERS = {
@@ -48,7 +48,7 @@ async def list_logs(
         ORDER BY {LOG_ORDERS[sort]} LIMIT ${place + 1} OFFSET ${place + 2}
     """
     async with acquire(pool) as connection:
-        total = await find_total(connection, matching, *arguments, but=OF_LIVING_TASKS)
+        total = await find_total(connection, matching, *arguments, but=OF_NO_DELETED_TASKS)
         rows = await connection.fetch(statement, *arguments, limit, (page - 1) * limit)
     return rows, total
 

@@ -6,13 +6,13 @@ import asyncpg
 
 from tocsin_api.postgresql import Row, acquire
 from tocsin_api.stats import MAX_SAMPLE, Stats, stats
-from tocsin_api.total_sql import OF_LIVING_TASKS
+from tocsin_api.total_sql import OF_NO_DELETED_TASKS
 
 # `today` is where the day begins in UTC. Waiting and failed executions have indexes of their own.
 _NOW = f"""
 SELECT clock_timestamp() AS as_of, date_trunc('day', clock_timestamp(), 'UTC') AS today,
-       (SELECT count(*) FROM executions WHERE state = 'waiting' AND {OF_LIVING_TASKS}) AS waiting,
-       (SELECT count(*) FROM executions WHERE state = 'failed' AND {OF_LIVING_TASKS}) AS failed_executions,
+       (SELECT count(*) FROM executions WHERE state = 'waiting' AND {OF_NO_DELETED_TASKS}) AS waiting,
+       (SELECT count(*) FROM executions WHERE state = 'failed' AND {OF_NO_DELETED_TASKS}) AS failed_executions,
        (SELECT next_due_at FROM scheduler_lease, scheduler_pause
         WHERE expires_at > clock_timestamp() AND paused_at IS NULL) AS next_due
 """  # noqa: S608 - built from a constant
@@ -22,7 +22,7 @@ _TASKS = "SELECT status, count(*) AS tasks FROM tasks GROUP BY status"
 _OF_TODAY = "scheduled_for >= $1::timestamptz AND scheduled_for < $1 + interval '1 day'"
 
 _TODAY = f"""
-SELECT state, count(*) AS executions FROM executions WHERE {_OF_TODAY} AND {OF_LIVING_TASKS} GROUP BY state
+SELECT state, count(*) AS executions FROM executions WHERE {_OF_TODAY} AND {OF_NO_DELETED_TASKS} GROUP BY state
 """  # noqa: S608 - as above
 
 # When an execution began is in the first line of its log.
