@@ -102,13 +102,20 @@ def holds(database: Database, holder: str, epoch: int) -> bool:
 
 
 def _renew_lease(  # noqa: PLR0913, RUF100 - as many as the statement has
-    database: Database, _: Table, holder: str, epoch: int, ttl: timedelta, tasks: int, schedules: int
+    database: Database,
+    _: Table,
+    holder: str,
+    epoch: int,
+    ttl: timedelta,
+    tasks: int,
+    schedules: int,
+    next_due_at: datetime | None,
 ) -> list[Row]:
     if not holds(database, holder, epoch):
         return []
     database.write()
     lease, now = database.lease, database.clock()
-    lease.expires_at, lease.tasks, lease.schedules = now + ttl, tasks, schedules
+    lease.expires_at, lease.tasks, lease.schedules, lease.next_due_at = now + ttl, tasks, schedules, next_due_at
     return [Row(_NOW, (now,))]
 
 
