@@ -414,6 +414,11 @@ def _daily_partitions(database: Database, _: Table, __: Sequence[str]) -> list[R
     return [Row(_DAY, (day,)) for day in sorted({name[-8:] for name in _all(database)})]
 
 
+def _deleted_tasks(_: Database, __: Table, *___: object) -> list[Row]:
+    """No world lasts until one is forgotten, and what is left of one until then is looked at."""
+    return []
+
+
 def _all(database: Database) -> list[str]:
     return [name for names in database.partitions.values() for name in names]
 
@@ -439,6 +444,7 @@ def known() -> dict[str, tuple[str, Statement]]:
         "FINISH_ONCE": _finish_once,
         "MAKE_PARTITIONS": _make_partitions,
         "DAILY_PARTITIONS": _daily_partitions,
+        "DELETED_TASKS": _deleted_tasks,
     }
     statements = {getattr(sql, name): (name, statement) for name, statement in named.items()}
     statements[sql.SNAPSHOT_BY_XID.changes] = ("CHANGES", changes(_by_xid))

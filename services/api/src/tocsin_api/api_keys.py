@@ -25,7 +25,7 @@ from tocsin_api.api_key_fields import (
 )
 from tocsin_api.errors import ConflictError, InvalidInputError, NotFoundError, Violation
 from tocsin_api.inputs import read_body, read_id, read_query
-from tocsin_api.pages import describe, Total
+from tocsin_api.pages import Total, describe
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected
 from tocsin_common.messages import iso_utc

@@ -133,7 +133,7 @@ _LOG = {
     "message": "HTTP 500",
     "createdAt": "2026-11-23T08:00:07.551200Z",
 }
-_META = {"page": 1, "limit": 20, "total": 1, "totalPages": 1, "totalIsEstimate": False}
+_META = {"page": 1, "limit": 20, "total": 1, "totalPages": 1}
 _VIOLATION = {
     "field": "maxRetry",
     "message": "must be a whole number from 0 to 10, got 11",
