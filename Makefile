@@ -82,7 +82,7 @@ coverage: install ## all tests, with what they leave untouched; processes that t
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report
 
-bench: setup ## measure real processes: BENCH=scheduler or sender; SLOW=1 for all figures, ONLY=name,name for some
+bench: setup ## measure real processes: BENCH=scheduler, sender or api; SLOW=1 for all figures, ONLY=name,name for some
 	@PYTHONPATH=$(PYTHONPATH):tests $(PY) -m bench $(BENCH)
 
 install: setup ## install the servers' Debian packages where they are missing

@@ -59,7 +59,9 @@ FROM (
     SELECT 'TABLE', oid::regclass::text, relowner FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
     UNION ALL
-    SELECT 'FUNCTION', oid::regprocedure::text, proowner FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    SELECT 'FUNCTION', oid::regprocedure::text, proowner FROM pg_proc
+    WHERE pronamespace = 'public'::regnamespace
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = pg_proc.oid AND d.deptype = 'e') -- of an extension
 ) AS owned (kind, name, owner)
 WHERE owner <> 'tocsin_owner'::regrole \gexec
 

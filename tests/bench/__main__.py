@@ -7,7 +7,7 @@ import sys
 
 import structlog
 
-from bench import figures, scheduler, sender
+from bench import api, figures, scheduler, sender
 from tocsin_local import machine, report
 from tocsin_local.environment import caller_environment
 from tocsin_local.errors import StackError
@@ -16,7 +16,7 @@ from tocsin_local.report import Machine, Row
 from tocsin_local.stack import Stack
 
 INSTANCE = "bench"
-BENCHES = {"scheduler": scheduler.measure, "sender": sender.measure}
+BENCHES = {"api": api.measure, "scheduler": scheduler.measure, "sender": sender.measure}
 # A commit's own time is what the lateness of emission is measured by.
 POSTGRES_SETTINGS = {"track_commit_timestamp": "on"}
 OK, BROKEN, INTERRUPTED = 0, 1, 130

@@ -68,6 +68,7 @@ class Lease:
     reboot_at: datetime | None = None
     tasks: int = 0
     schedules: int = 0
+    next_due_at: datetime | None = None
 
 
 @dataclass(slots=True)

@@ -102,13 +102,20 @@ def holds(database: Database, holder: str, epoch: int) -> bool:
 
 
 def _renew_lease(  # noqa: PLR0913, RUF100 - as many as the statement has
-    database: Database, _: Table, holder: str, epoch: int, ttl: timedelta, tasks: int, schedules: int
+    database: Database,
+    _: Table,
+    holder: str,
+    epoch: int,
+    ttl: timedelta,
+    tasks: int,
+    schedules: int,
+    next_due_at: datetime | None,
 ) -> list[Row]:
     if not holds(database, holder, epoch):
         return []
     database.write()
     lease, now = database.lease, database.clock()
-    lease.expires_at, lease.tasks, lease.schedules = now + ttl, tasks, schedules
+    lease.expires_at, lease.tasks, lease.schedules, lease.next_due_at = now + ttl, tasks, schedules, next_due_at
     return [Row(_NOW, (now,))]
 
 
@@ -407,6 +414,11 @@ def _daily_partitions(database: Database, _: Table, __: Sequence[str]) -> list[R
     return [Row(_DAY, (day,)) for day in sorted({name[-8:] for name in _all(database)})]
 
 
+def _deleted_tasks(_: Database, __: Table, *___: object) -> list[Row]:
+    """No world lasts until one is forgotten, and what is left of one until then is looked at."""
+    return []
+
+
 def _all(database: Database) -> list[str]:
     return [name for names in database.partitions.values() for name in names]
 
@@ -432,6 +444,7 @@ def known() -> dict[str, tuple[str, Statement]]:
         "FINISH_ONCE": _finish_once,
         "MAKE_PARTITIONS": _make_partitions,
         "DAILY_PARTITIONS": _daily_partitions,
+        "DELETED_TASKS": _deleted_tasks,
     }
     statements = {getattr(sql, name): (name, statement) for name, statement in named.items()}
     statements[sql.SNAPSHOT_BY_XID.changes] = ("CHANGES", changes(_by_xid))

@@ -11,6 +11,12 @@ from integration.api.serving import task_body
 from tocsin_common.messages import log_id
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+MANY_LOGS = """
+INSERT INTO task_logs (scheduled_for, task_id, seq, execution_time, status, outcome, retry_count, duration_ms,
+                       message)
+SELECT $1::timestamptz, $2, seq, $1, 'SUCCESS', 'succeeded', 0, 12, 'HTTP 204'
+FROM generate_series($3::integer, $4::integer) AS seq
+"""
 STATUSES = ("RETRYING", "RETRYING", "SUCCESS", "FAILED")
 
 
@@ -90,6 +96,9 @@ async def test_log_shows_one_attempt(shared_client: httpx.AsyncClient, tasks: tu
         ("dateTo=2026-01-30T12:59:59%2B01:00", [29, 28]),
         ("limit=3", [31, 30, 29]),
         ("limit=3&page=2", [28]),
+        ("sort=-createdAt", [31, 30, 29, 28]),
+        ("sort=createdAt", [28, 29, 30, 31]),
+        ("sort=createdAt&limit=3&page=2&dateTo=2026-01-31", [31]),
     ],
 )
 async def test_logs_of_a_task_are_filtered_and_newest_first(
@@ -132,6 +141,23 @@ async def test_logs_of_an_unknown_task_are_an_empty_list(shared_client: httpx.As
     assert answer.json() == {"data": [], "meta": {"page": 1, "limit": 20, "total": 0, "totalPages": 0}}
 
 
+async def test_total_is_exact_up_to_ten_thousand_and_then_an_estimate(
+    client: httpx.AsyncClient, database: asyncpg.Connection
+) -> None:
+    task_id = UUID(await add_task(client))
+    await database.execute("CREATE TABLE all_logs PARTITION OF task_logs DEFAULT")
+    await database.execute(MANY_LOGS, NOON, task_id, 1, 10_000)
+
+    counted = (await client.get("/api/logs?limit=100")).json()["meta"]
+    await database.execute(MANY_LOGS, NOON, task_id, 10_001, 40_000)
+    await database.execute("ANALYZE tasks, task_logs")
+    estimated = (await client.get("/api/logs?limit=100")).json()["meta"]
+
+    assert counted == {"page": 1, "limit": 100, "total": 10_000, "totalPages": 100}
+    assert estimated["totalIsEstimate"] is True
+    assert 36_000 < estimated["total"] < 44_000
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -147,6 +173,8 @@ async def test_logs_of_an_unknown_task_are_an_empty_list(shared_client: httpx.As
         ("limit=101", "limit"),
         ("page=0", "page"),
         ("sort=name", "sort"),
+        ("page=5001", "page"),
+        ("page=1001&limit=100&dateFrom=2026-01-01", "page"),
     ],
 )
 async def test_refused_query_is_named(shared_client: httpx.AsyncClient, query: str, field: str) -> None:

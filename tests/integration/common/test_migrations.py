@@ -25,7 +25,7 @@ from waiting import WAIT_S, eventually
 LOCK_KEY = int.from_bytes(b"tocsin")
 UPGRADE = "import os; from tocsin_common import migrations; migrations.upgrade(os.environ['DATABASE_URL'])"
 
-# Everything that makes up a schema, as PostgreSQL itself spells it.
+# Everything that makes up a schema, as PostgreSQL itself spells it, but for what an extension brings along.
 CATALOGUE = """
     SELECT 'table' AS kind, relname::text AS owner, relkind::text AS name,
            COALESCE(pg_get_partkeydef(oid), '') AS definition
@@ -46,6 +46,7 @@ CATALOGUE = """
     UNION ALL
     SELECT 'function', proname, pg_get_function_identity_arguments(oid), ''
     FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
     UNION ALL
     SELECT 'type', typname, typtype::text, ''
     FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd')

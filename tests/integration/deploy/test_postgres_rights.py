@@ -160,7 +160,8 @@ async def test_public_may_call_no_function_and_those_with_the_owners_rights_look
         rows = await owner.fetch(
             """
             SELECT proname, prosecdef, proconfig, has_function_privilege('public', oid, 'EXECUTE') AS is_public
-            FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+            FROM pg_proc f WHERE pronamespace = 'public'::regnamespace
+                AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = f.oid AND d.deptype = 'e')
             """
         )
 

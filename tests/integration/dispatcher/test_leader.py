@@ -112,6 +112,18 @@ async def test_a_one_off_is_emitted_at_its_instant_and_once(leading, pool: async
     assert [(row["kind"], row["state"], row["scheduled_for"]) for row in rows] == [("once", "due", run_at)]
 
 
+async def test_the_leader_says_when_something_is_due_next(
+    leading, lease: Lease, pool: asyncpg.Pool, add_task, now
+):
+    run_at = now + timedelta(hours=1)
+    await add_task(cron=None, run_at=run_at, effective_from=now)
+
+    async with leading():
+        keeping = asyncio.create_task(lease.keep())
+        await becomes_true(pool, "SELECT next_due_at = $1 FROM scheduler_lease", run_at)
+        keeping.cancel()
+
+
 async def test_a_reboot_fires_when_scheduling_starts_and_not_for_the_next_leader(
     leading, pool: asyncpg.Pool, add_task, now
 ):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -155,9 +156,10 @@ async def test_a_restart_by_the_book_does_not_start_scheduling_anew(new_lease: N
 async def test_each_renewal_shows_what_the_leader_holds(new_lease: NewLease, pool: asyncpg.Pool):
     lease = new_lease("holder")
     await lease.take()
-    lease.show(tasks=7, schedules=3)
+    due_at = datetime(2030, 1, 31, 9, tzinfo=UTC)
+    lease.show(tasks=7, schedules=3, next_due_at=due_at)
     keeping = asyncio.create_task(lease.keep())
 
-    await becomes_true(pool, "SELECT (tasks, schedules) = (7, 3) FROM scheduler_lease")
+    await becomes_true(pool, "SELECT (tasks, schedules, next_due_at) = (7, 3, $1) FROM scheduler_lease", due_at)
 
     keeping.cancel()

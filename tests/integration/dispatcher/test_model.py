@@ -45,7 +45,8 @@ SELECT scheduled_for, task_id, kind, destination, next_at, give_up_at, state, re
 FROM executions ORDER BY scheduled_for, task_id
 """
 LEASE = """
-SELECT watermark, holder, epoch, expires_at, gap_until, gap_snapshot, database_id, reboot_at, tasks, schedules
+SELECT watermark, holder, epoch, expires_at, gap_until, gap_snapshot, database_id, reboot_at, tasks, schedules,
+       next_due_at
 FROM scheduler_lease
 """
 ATTACHED = "SELECT array_agg(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = $1::text::regclass"
@@ -162,7 +163,7 @@ async def take(pair: Pair) -> None:
 
 
 async def renew(pair: Pair) -> None:
-    await pair.ask(sql.RENEW_LEASE, *_leader(pair), pair.random.choice((HOUR, HOUR, -HOUR)), 5, 3)
+    await pair.ask(sql.RENEW_LEASE, *_leader(pair), pair.random.choice((HOUR, HOUR, -HOUR)), 5, 3, DAY)
 
 
 async def release(pair: Pair) -> None:
@@ -351,7 +352,7 @@ async def pair_of(pool: asyncpg.Pool, partitions: Partitions) -> Callable[[int],
         await pool.execute(
             "UPDATE scheduler_lease SET watermark = $1, holder = NULL, epoch = 0, expires_at = '-infinity',"
             " feed_xid = '0', gap_until = NULL, gap_snapshot = NULL, database_id = NULL, reboot_at = NULL,"
-            " tasks = 0, schedules = 0",
+            " tasks = 0, schedules = 0, next_due_at = NULL",
             DAY,
         )
         model = Database(lambda: datetime.now(UTC), Lease(DAY))

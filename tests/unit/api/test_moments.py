@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tocsin_api.errors import InvalidInputError, InvalidValueError
-from tocsin_api.moments import check_moment, period
+from tocsin_api.inputs import read_query
+from tocsin_api.moments import PERIOD_CHECKS, PeriodQuery, check_moment, depth_rule, period
 
 
 def at(day: int, hour: int = 0, microsecond: int = 0) -> datetime:
@@ -49,3 +50,19 @@ def test_moment_that_is_none_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["2026-01-31", "2026-01-31T12:00:00Z", "2026-01-31T12:00:00.5-08:00"])
 def test_moment_stays_as_it_was_spelled(text: str) -> None:
     assert check_moment(text) == text
+
+
+@pytest.mark.parametrize("query", [b"", b"page=5000", b"page=1000&limit=100", b"page=100000&limit=1"])
+def test_list_is_turned_over_for_a_hundred_thousand_rows(query: bytes) -> None:
+    read_query(query, PeriodQuery, PERIOD_CHECKS, depth_rule)
+
+
+@pytest.mark.parametrize("query", [b"page=5001", b"page=1001&limit=100", b"page=100001&limit=1", b"page=1000000"])
+def test_page_beyond_that_is_refused_and_the_dates_are_named(query: bytes) -> None:
+    with pytest.raises(InvalidInputError, match=r"^page: .* at most 100000: .* by dateFrom and dateTo"):
+        read_query(query, PeriodQuery, PERIOD_CHECKS, depth_rule)
+
+
+def test_page_that_is_no_number_is_refused_as_that_alone() -> None:
+    with pytest.raises(InvalidInputError, match=r"^page: must be a whole number from 1 to 1000000, got 'last'$"):
+        read_query(b"page=last&limit=100", PeriodQuery, PERIOD_CHECKS, depth_rule)

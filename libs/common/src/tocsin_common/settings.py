@@ -87,6 +87,8 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """How long a test run of a task is waited for."""
     test_waits: Count = 20
     """So many requests may wait for a test run at a time; more are refused."""
+    stats_cache_s: Seconds = 5
+    """For so long all who ask for the dashboard's figures are shown the same."""
     min_interval_s: Annotated[int, Meta(ge=1, le=86_400)] = 1
     """A schedule that comes more often is refused; those that tasks have already stay."""
     rate_limit_per_minute: Annotated[int, Meta(ge=0)] = 0

@@ -30,6 +30,8 @@ class Xid8(UserDefinedType[int]):
 
 
 metadata = sa.MetaData()
+_extension = sa.DDL("CREATE EXTENSION IF NOT EXISTS pg_trgm")  # type: ignore[no-untyped-call]  # SQLAlchemy's
+sa.event.listen(metadata, "before_create", _extension)
 
 _timestamp = TIMESTAMP(timezone=True)
 _now = sa.text("clock_timestamp()")
@@ -72,6 +74,14 @@ tasks = sa.Table(
     sa.CheckConstraint("(schedule IS NULL) <> (run_at IS NULL)", name="schedule_or_run_at"),
     sa.CheckConstraint("max_retry BETWEEN 0 AND 10", name="max_retry_range"),
     sa.Index("tasks_created_at", "created_at", "id"),
+    sa.Index("tasks_status", "status", "created_at", "id"),
+    sa.Index(
+        "tasks_name",
+        "name",
+        postgresql_using="gin",
+        postgresql_ops={"name": "gin_trgm_ops"},
+        postgresql_with={"fastupdate": "off"},
+    ),
     sa.Index("tasks_webhook_url_hash", "webhook_url_hash"),
     sa.Index("tasks_deleted", "updated_at", "id", postgresql_where=sa.text("status = 'DELETED'")),
     sa.Index("tasks_run_at", "run_at", postgresql_where=sa.text("status = 'ACTIVE' AND run_at IS NOT NULL")),
@@ -143,7 +153,7 @@ api_keys = sa.Table(
 # then is being caught up with, and whoever leads next decides on it as of the same instant, and on the tasks as
 # `gap_snapshot` shows them: a database and its transactions. `feed_xid` is of the database that `database_id`
 # names, and of no copy of it; of what has it or a later one, `feed_snapshot` says what is settled all the same.
-# `reboot_at`: when scheduling last started anew.
+# `reboot_at`: when scheduling last started anew. `next_due_at`: when a schedule comes next, for people to see.
 scheduler_lease = sa.Table(
     "scheduler_lease",
     metadata,
@@ -160,6 +170,7 @@ scheduler_lease = sa.Table(
     sa.Column("tasks", sa.Integer, nullable=False, server_default="0"),
     sa.Column("schedules", sa.Integer, nullable=False, server_default="0"),
     sa.Column("feed_snapshot", sa.Text),
+    sa.Column("next_due_at", _timestamp),
     sa.CheckConstraint("id", name="one_row"),
 )
 
@@ -225,6 +236,12 @@ task_logs = sa.Table(
     _one_of("outcome", OUTCOMES),
     sa.Index("task_logs_task", "task_id", "created_at"),
     sa.Index("task_logs_created_at", "created_at"),
+    sa.Index(
+        "task_logs_unsuccessful",
+        "status",
+        "created_at",
+        postgresql_where=sa.text("status IN ('FAILED', 'RETRYING')"),
+    ),
     postgresql_partition_by="RANGE (scheduled_for)",
 )
 

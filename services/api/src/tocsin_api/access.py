@@ -18,6 +18,7 @@ _TOKEN = re.compile(rb"bearer +(.*)", re.IGNORECASE)
 NEEDED: Mapping[tuple[str, str], Scope | None] = {
     ("GET", "/api/tasks"): "read",
     ("POST", "/api/tasks"): "write",
+    ("GET", "/api/tasks/dashboard/stats"): "read",
     ("GET", "/api/tasks/{task_id}"): "read",
     ("PATCH", "/api/tasks/{task_id}"): "write",
     ("DELETE", "/api/tasks/{task_id}"): "write",

@@ -25,7 +25,7 @@ from tocsin_api.api_key_fields import (
 )
 from tocsin_api.errors import ConflictError, InvalidInputError, NotFoundError, Violation
 from tocsin_api.inputs import read_body, read_id, read_query
-from tocsin_api.pages import describe
+from tocsin_api.pages import Total, describe
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected
 from tocsin_common.messages import iso_utc
@@ -58,7 +58,7 @@ async def list_keys(request: AnyRequest, resources: Injected) -> ApiKeyList:
     """List the API keys, the newest first; the one of API_KEY is not among them."""
     query = read_query(request.scope["query_string"], ApiKeyQuery, {})
     rows, total = await api_key_sql.list_keys(resources.pool, page=query.page, limit=query.limit)
-    return ApiKeyList([shown(row) for row in rows], describe(query.page, query.limit, total))
+    return ApiKeyList([shown(row) for row in rows], describe(query.page, query.limit, Total(total)))
 
 
 @delete("/api/keys/{key_id:str}", status_code=200)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, Self
 
 from litestar import Litestar
@@ -16,6 +17,7 @@ from tocsin_api import (
     auth,
     awaited_runs,
     bodies,
+    dashboard,
     docs,
     executions,
     health,
@@ -26,11 +28,13 @@ from tocsin_api import (
     scheduler,
     schedules,
     security_txt,
+    stats_sql,
     task_details,
     task_lists,
     task_rules,
     tasks,
 )
+from tocsin_api.cached import Cached
 from tocsin_api.cors import Cors
 from tocsin_api.counts import Counts
 from tocsin_api.gate import Gate
@@ -56,6 +60,7 @@ def create_app(settings: ApiSettings) -> Litestar:
             tasks.change_task,
             tasks.delete_task,
             tasks.toggle_task,
+            dashboard.show_stats,
             executions.run_task,
             awaited_runs.test_task,
             executions.list_executions,
@@ -150,6 +155,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 test_wait_s=settings.test_wait_s,
                 waits=asyncio.Semaphore(settings.test_waits),
                 stopping=asyncio.Event(),
+                stats=Cached(partial(stats_sql.find_stats, pool), keep_s=settings.stats_cache_s),
             )
             yield
 

@@ -9,7 +9,7 @@ from tocsin_api import access
 from tocsin_api.errors import ForbiddenError, UnauthorizedError
 
 
-def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Raises UnauthorizedError without a valid key, ForbiddenError where its scopes do not do. See Gate."""
     scope: Any = connection.scope  # of HTTP: there are no others
     wanted = access.needed(scope["method"], scope["path_template"])

@@ -13,7 +13,7 @@ from tocsin_api.errors import BodyTooLargeError
 MAX_BYTES = 1_000_000
 
 
-def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Raises BodyTooLargeError."""
     length = connection.headers.get("content-length", "")
     if length.isdecimal() and int(length) > MAX_BYTES:

@@ -30,6 +30,7 @@ from tocsin_api.problems import MEDIA_TYPE, Problem
 from tocsin_api.replays import Replay
 from tocsin_api.scheduler import Scheduler
 from tocsin_api.schedules import PreviewQuery
+from tocsin_api.stats import Stats
 from tocsin_api.task_details import TaskDetails, TaskDetailsQuery
 from tocsin_api.task_fields import NewTask, SaveQuery, TaskChange
 from tocsin_api.task_lists import TaskList, TaskQuery
@@ -143,6 +144,7 @@ class Operation(NamedTuple):
 
 
 TASK = "/api/tasks/{task_id}"
+STATS = "/api/tasks/dashboard/stats"
 EXECUTIONS = "/api/executions"
 SCHEDULER = "/api/scheduler"
 KEYS = "/api/keys"
@@ -161,6 +163,7 @@ OPERATIONS = (
         has_key=True,
         has_etag=True,
     ),
+    Operation("get", STATS, "showStats", "All tasks and executions at a glance", Stats),
     Operation(
         "get",
         TASK,
@@ -308,7 +311,7 @@ def openapi() -> dict[str, Any]:
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
     structs = (
-        *(NewTask, TaskChange, Task, TaskDetails, TaskList),
+        *(NewTask, TaskChange, Task, TaskDetails, TaskList, Stats),
         *(ManualExecution, ExecutionDetails, ExecutionList, ReplayRequest, Replay),
         *(LogList, Preview, Scheduler, NewApiKey, CreatedApiKey, ApiKey, ApiKeyList, Problem, Liveness, Readiness),
     )

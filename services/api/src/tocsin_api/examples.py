@@ -162,7 +162,7 @@ ANSWERS: Mapping[str, dict[str, Any]] = {
     },
     "Log": _LOG,
     "LogList": {"data": [_LOG], "meta": _META},
-    "PageMeta": _META,
+    "PageMeta": {"page": 1, "limit": 20, "total": 48213, "totalPages": 2411, "totalIsEstimate": True},
     "Violation": _VIOLATION,
     "Problem": {
         "type": "about:blank",

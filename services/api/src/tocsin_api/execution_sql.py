@@ -11,9 +11,11 @@ from tocsin_api import idempotency_sql
 from tocsin_api.errors import NoPartitionError
 from tocsin_api.execution_rows import Found
 from tocsin_api.idempotency import RequestKey
-from tocsin_api.postgresql import Row, acquire, containing
+from tocsin_api.pages import Total
+from tocsin_api.postgresql import Row, acquire, containing, given
+from tocsin_api.total_sql import OF_LIVING_TASKS, OF_NO_DELETED_TASKS, find_total
 
-# Which executions `e` are asked for: the same for what is listed and for what is replayed.
+# Which executions `e` are asked for, to be replayed; what is listed is asked for in the same words, see _matching.
 WHICH_EXECUTIONS = """
   AND ($1::uuid IS NULL OR e.task_id = $1) AND ($2::text IS NULL OR e.state = $2)
   AND ($3::text IS NULL OR e.reason ILIKE $3)
@@ -46,6 +48,7 @@ CROSS JOIN LATERAL (
     WHERE l.scheduled_for = w.scheduled_for AND l.task_id = w.task_id
 ) AS a
 """
+_NEWEST_FIRST = "e.scheduled_for DESC, e.task_id DESC"
 
 # The function is the dispatcher's: the one way in which the api adds an execution.
 _RUN_TASK = """
@@ -72,13 +75,21 @@ class ExecutionFilter(NamedTuple):
 
 async def list_executions(
     pool: asyncpg.Pool, which: ExecutionFilter, *, page: int, limit: int
-) -> tuple[list[Found], int]:
+) -> tuple[list[Found], Total]:
     """One page of the executions of living tasks, newest first, and how many there are in all."""
-    order = "e.scheduled_for DESC, e.task_id DESC"
-    statement = f"SELECT e.*, t.name AS task_name {MATCHING_EXECUTIONS} ORDER BY {order} LIMIT $6 OFFSET $7"
+    matching, arguments = _matching(which)
+    place = len(arguments)
+    statement = f"""
+        SELECT e.*, t.name AS task_name
+        FROM (
+            SELECT e.* {matching} AND {OF_LIVING_TASKS}
+            ORDER BY {_NEWEST_FIRST} LIMIT ${place + 1} OFFSET ${place + 2}
+        ) AS e JOIN tasks AS t ON t.id = e.task_id
+        ORDER BY {_NEWEST_FIRST}
+    """  # noqa: S608 - the parts are constants
     async with acquire(pool) as connection:
-        total = await connection.fetchval(f"SELECT count(*) {MATCHING_EXECUTIONS}", *which.arguments())
-        rows = await connection.fetch(statement, *which.arguments(), limit, (page - 1) * limit)
+        total = await find_total(connection, matching, *arguments, but=OF_NO_DELETED_TASKS)
+        rows = await connection.fetch(statement, *arguments, limit, (page - 1) * limit)
         return await _with_attempts(connection, rows), total
 
 
@@ -108,6 +119,19 @@ async def _with_attempts(connection: Any, rows: Sequence[Row]) -> list[Found]:
     found = await connection.fetch(_FIND_ATTEMPTS, *map(list, zip(*keys, strict=True))) if keys else []
     known = {(each["scheduled_for"], each["task_id"]): (each["attempts"], each["first_at"]) for each in found}
     return [Found(row, *known[key]) for key, row in zip(keys, rows, strict=True)]
+
+
+def _matching(which: ExecutionFilter) -> tuple[str, list[object]]:
+    """'failed' is said as it is, since the index of those serves only a plan that knows the state."""
+    conditions, arguments = given(
+        ("e.task_id = $", which.task_id),
+        ("e.state = $", which.state),
+        ("e.reason ILIKE $", containing(which.reason)),
+        ("e.scheduled_for >= $", which.since),
+        ("e.scheduled_for < $", which.until),
+    )
+    failed = "AND e.state = 'failed'" if which.state == "failed" else ""
+    return f"FROM executions AS e WHERE {conditions} {failed}", arguments
 
 
 async def run_task(

@@ -17,7 +17,7 @@ from tocsin_api.idempotency import HEADER, check_same_request, read_key
 from tocsin_api.inputs import read_id, read_query
 from tocsin_api.logs import Log
 from tocsin_api.logs import shown as shown_log
-from tocsin_api.moments import period
+from tocsin_api.moments import depth_rule, period
 from tocsin_api.pages import PageMeta, describe
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
@@ -54,7 +54,7 @@ class ManualExecution(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 @get("/api/executions", opt=READS_QUERY)
 async def list_executions(request: Request[Any, Any, Any], resources: Injected) -> ExecutionList:
     """List what tasks owe and have owed; that of deleted tasks is not shown."""
-    query = read_query(request.scope["query_string"], ExecutionQuery, CHECKS)
+    query = read_query(request.scope["query_string"], ExecutionQuery, CHECKS, depth_rule)
     between = period(query.date_from, query.date_to)
     which = execution_sql.ExecutionFilter(query.task_id, query.state, query.reason, *between)
     rows, total = await execution_sql.list_executions(resources.pool, which, page=query.page, limit=query.limit)

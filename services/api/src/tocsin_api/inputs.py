@@ -51,7 +51,7 @@ def read_body(content_type: str | None, body: bytes, kind: type[S], checks: Chec
     return _read(_members(body), kind, checks, partial(_decode, checks), rule)
 
 
-def read_query(query: bytes, kind: type[S], checks: Checks) -> S:
+def read_query(query: bytes, kind: type[S], checks: Checks, rule: Rule = no_rule) -> S:
     """A query string as `kind`; raises InvalidInputError."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     given = dict(pairs)
@@ -60,7 +60,7 @@ def read_query(query: bytes, kind: type[S], checks: Checks) -> S:
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InvalidInputError([Violation(_cut(name), "must be given once only") for name in twice])
     try:
-        return _read(given, kind, checks, lambda text, type_: msgspec.convert(text, type_, strict=False))
+        return _read(given, kind, checks, lambda text, type_: msgspec.convert(text, type_, strict=False), rule)
     except InvalidInputError as error:
         error.violations = [Violation(each.field, each.message) for each in error.violations]
         raise

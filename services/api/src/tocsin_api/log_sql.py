@@ -6,15 +6,25 @@ from uuid import UUID
 
 import asyncpg
 
-from tocsin_api.postgresql import Row, acquire
+from tocsin_api.pages import Total
+from tocsin_api.postgresql import Row, acquire, given
+from tocsin_api.total_sql import OF_LIVING_TASKS, OF_NO_DELETED_TASKS, find_total
 
 # By created_at, which is indexed; it follows the attempt by less than the attempt took.
-_MATCHING_LOGS = """
-FROM task_logs AS l JOIN tasks AS t ON t.id = l.task_id
-WHERE t.status <> 'DELETED'
-  AND ($1::uuid IS NULL OR l.task_id = $1) AND ($2::text IS NULL OR l.status = $2)
-  AND ($3::timestamptz IS NULL OR l.created_at >= $3) AND ($4::timestamptz IS NULL OR l.created_at < $4)
-"""
+LOG_ORDERS = {
+    "createdAt": "l.created_at, l.scheduled_for, l.task_id DESC, l.seq",
+    "-createdAt": "l.created_at DESC, l.scheduled_for DESC, l.task_id, l.seq DESC",
+}
+
+_SHOWN = "l.task_id, l.scheduled_for, l.seq, l.execution_time, l.status, l.retry_count, l.message, l.created_at"
+
+# Said as it is: the index of attempts that were no success serves only a plan that knows the status.
+_WITH_STATUS = {
+    None: "",
+    "SUCCESS": "AND l.status = 'SUCCESS'",
+    "FAILED": "AND l.status = 'FAILED'",
+    "RETRYING": "AND l.status = 'RETRYING'",
+}
 
 
 _COLUMNS = "task_id, scheduled_for, seq, execution_time, status, retry_count, message, created_at"
@@ -39,16 +49,19 @@ class LogFilter(NamedTuple):
     """Exclusive."""
 
 
-async def list_logs(pool: asyncpg.Pool, which: LogFilter, *, page: int, limit: int) -> tuple[list[Row], int]:
-    """One page of the attempts of living tasks, newest first, and how many there are in all."""
-    columns = (
-        "l.task_id, l.scheduled_for, l.seq, l.execution_time, l.status, l.retry_count, l.message, l.created_at"
-    )
-    order = "l.created_at DESC, l.scheduled_for DESC, l.task_id, l.seq DESC"
-    statement = f"SELECT {columns} {_MATCHING_LOGS} ORDER BY {order} LIMIT $5 OFFSET $6"
+async def list_logs(
+    pool: asyncpg.Pool, which: LogFilter, *, sort: str, page: int, limit: int
+) -> tuple[list[Row], Total]:
+    """One page of the attempts of living tasks, and how many there are in all."""
+    matching, arguments = _matching(which)
+    place = len(arguments)
+    statement = f"""
+        SELECT {_SHOWN} {matching} AND {OF_LIVING_TASKS}
+        ORDER BY {LOG_ORDERS[sort]} LIMIT ${place + 1} OFFSET ${place + 2}
+    """
     async with acquire(pool) as connection:
-        total = await connection.fetchval(f"SELECT count(*) {_MATCHING_LOGS}", *which)
-        rows = await connection.fetch(statement, *which, limit, (page - 1) * limit)
+        total = await find_total(connection, matching, *arguments, but=OF_NO_DELETED_TASKS)
+        rows = await connection.fetch(statement, *arguments, limit, (page - 1) * limit)
     return rows, total
 
 
@@ -64,3 +77,12 @@ async def logs_of_execution(pool: asyncpg.Pool, task_id: UUID, scheduled_for: da
     async with acquire(pool) as connection:
         rows: list[Row] = await connection.fetch(_LOGS_OF_EXECUTION, scheduled_for, task_id, limit)
         return rows
+
+
+def _matching(which: LogFilter) -> tuple[str, list[object]]:
+    conditions, arguments = given(
+        ("l.task_id = $", which.task_id),
+        ("l.created_at >= $", which.since),
+        ("l.created_at < $", which.until),
+    )
+    return f"FROM task_logs AS l WHERE {conditions} {_WITH_STATUS[which.status]}", arguments

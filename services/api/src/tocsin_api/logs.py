@@ -12,7 +12,7 @@ from msgspec import Meta
 from tocsin_api import log_sql, task_sql
 from tocsin_api.errors import NotFoundError
 from tocsin_api.inputs import read_id, read_query
-from tocsin_api.moments import PERIOD_CHECKS, PeriodQuery, period
+from tocsin_api.moments import PERIOD_CHECKS, PeriodQuery, depth_rule, period
 from tocsin_api.pages import PageMeta, describe
 from tocsin_api.postgresql import Row
 from tocsin_api.queries import READS_QUERY
@@ -23,6 +23,10 @@ from tocsin_common.messages import log_id
 LogStatus = Annotated[
     Literal["SUCCESS", "FAILED", "RETRYING"],
     Meta(description="SUCCESS, FAILED or RETRYING", extra_json_schema={"type": "string"}),
+]
+LogSort = Annotated[
+    Literal["createdAt", "-createdAt"],
+    Meta(description="createdAt, or -createdAt for the newest first", extra_json_schema={"type": "string"}),
 ]
 
 
@@ -49,6 +53,7 @@ class TaskLogQuery(PeriodQuery, frozen=True, rename="camel"):
     """What the logs of one task may be asked for. The two dates hold for `createdAt`."""
 
     status: LogStatus | None = None
+    sort: LogSort = "-createdAt"
 
 
 class LogQuery(TaskLogQuery, frozen=True, rename="camel"):
@@ -60,7 +65,7 @@ class LogQuery(TaskLogQuery, frozen=True, rename="camel"):
 @get("/api/logs", opt=READS_QUERY)
 async def list_logs(request: Request[Any, Any, Any], resources: Injected) -> LogList:
     """List the attempts of all tasks; those of deleted tasks are not shown."""
-    query = read_query(request.scope["query_string"], LogQuery, PERIOD_CHECKS)
+    query = read_query(request.scope["query_string"], LogQuery, PERIOD_CHECKS, depth_rule)
     return await _page(resources, query, query.task_id)
 
 
@@ -68,7 +73,7 @@ async def list_logs(request: Request[Any, Any, Any], resources: Injected) -> Log
 async def list_task_logs(request: Request[Any, Any, Any], task_id: FromPath[str], resources: Injected) -> LogList:
     """List the attempts of one task."""
     id_ = read_id(task_id)
-    query = read_query(request.scope["query_string"], TaskLogQuery, PERIOD_CHECKS)
+    query = read_query(request.scope["query_string"], TaskLogQuery, PERIOD_CHECKS, depth_rule)
     if await task_sql.find_task(resources.pool, id_) is None:
         raise NotFoundError("there is no task with this id")
     return await _page(resources, query, id_)
@@ -76,7 +81,9 @@ async def list_task_logs(request: Request[Any, Any, Any], task_id: FromPath[str]
 
 async def _page(resources: Resources, query: TaskLogQuery, task_id: UUID | None) -> LogList:
     which = log_sql.LogFilter(task_id, query.status, *period(query.date_from, query.date_to))
-    rows, total = await log_sql.list_logs(resources.pool, which, page=query.page, limit=query.limit)
+    rows, total = await log_sql.list_logs(
+        resources.pool, which, sort=query.sort, page=query.page, limit=query.limit
+    )
     return LogList([shown(row) for row in rows], describe(query.page, query.limit, total))
 
 

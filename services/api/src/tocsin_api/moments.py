@@ -1,13 +1,14 @@
 """PURE. The days and times that lists are narrowed by, and the query that has them."""
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from tocsin_api.errors import InvalidInputError, InvalidValueError, Violation
-from tocsin_api.inputs import Checks
+from tocsin_api.inputs import REFUSED, Checks
 from tocsin_api.pages import Limit, PageNumber
 
 Moment = Annotated[
@@ -18,6 +19,8 @@ Moment = Annotated[
     ),
 ]
 DAY_LENGTH = len("2026-01-31")
+MAX_DEPTH = 100_000
+"""So many rows a list is turned over: each page has to pass all that come before it."""
 
 
 class PeriodQuery(msgspec.Struct, frozen=True, rename="camel"):
@@ -27,6 +30,9 @@ class PeriodQuery(msgspec.Struct, frozen=True, rename="camel"):
     limit: Limit = 20
     date_from: Moment | None = None
     date_to: Moment | None = None
+
+
+DEFAULTS = PeriodQuery()
 
 
 class Period(NamedTuple):
@@ -50,6 +56,14 @@ def check_moment(text: str) -> str:
 
 PERIOD_CHECKS: Checks = {"date_from": check_moment, "date_to": check_moment}
 """Of PeriodQuery, and of whatever else names two moments so."""
+
+
+def depth_rule(given: Mapping[str, Any]) -> Iterator[Violation]:
+    """What must hold between the fields of a PeriodQuery."""
+    page, limit = (given.get(name, getattr(DEFAULTS, name)) for name in ("page", "limit"))
+    if REFUSED not in (page, limit) and page * limit > MAX_DEPTH:
+        message = f"times limit must be at most {MAX_DEPTH}: narrow the list by dateFrom and dateTo instead"
+        yield Violation("page", message)
 
 
 def period(date_from: str | None, date_to: str | None) -> Period:

@@ -25,6 +25,17 @@ async def acquire(pool: asyncpg.Pool) -> AsyncIterator[Any]:
         raise UnavailableError(f"PostgreSQL does not answer: {type(error).__name__}") from error
 
 
+def given(*conditions: tuple[str, object]) -> tuple[str, list[object]]:
+    """All of `conditions` whose value is not None, as one, and these values as `$1`, `$2` and so on.
+
+    In a condition `$` stands for its value's place. What is not asked for is not in the statement: so each
+    combination has a plan of its own, which uses an index for what is.
+    """
+    asked = [(condition, value) for condition, value in conditions if value is not None]
+    numbered = [condition.replace("$", f"${place}") for place, (condition, _) in enumerate(asked, start=1)]
+    return " AND ".join(["true", *numbered]), [value for _, value in asked]
+
+
 def containing(text: str | None) -> str | None:
     """What LIKE takes to find it anywhere; None stays None."""
     if text is None:

@@ -16,7 +16,7 @@ class _NoQuery(msgspec.Struct):
     """What may stand in a query that nobody reads."""
 
 
-def refuse_unread(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def refuse_unread(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """A guard; raises InvalidInputError. Documents and health are open: probes may add what they like."""
     path = connection.scope["path"]
     if path.startswith("/api/") and not path.startswith("/api/docs") and not handler.opt.get("reads_query"):

@@ -9,9 +9,11 @@ import asyncpg
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from tocsin_api.cached import Cached
 from tocsin_api.hints import Hints
 from tocsin_api.key_ring import KeyRing
 from tocsin_api.limiter import Limiter
+from tocsin_api.stats import Stats
 from tocsin_api.verifier import Verifier
 from tocsin_common.sealing import Sealer
 from tocsin_common.webhook import Webhook
@@ -41,6 +43,7 @@ class Resources(NamedTuple):
     """Of requests that wait so."""
     stopping: asyncio.Event
     """Set where the process is to end: nobody waits any longer."""
+    stats: Cached[Stats]
 
 
 Injected: TypeAlias = NamedDependency[SkipValidation[Resources]]

@@ -13,7 +13,9 @@ import msgspec
 
 from tocsin_api import idempotency_sql
 from tocsin_api.idempotency import RequestKey
-from tocsin_api.postgresql import Row, acquire, containing
+from tocsin_api.pages import Total
+from tocsin_api.postgresql import Row, acquire, containing, given
+from tocsin_api.total_sql import find_total
 
 TASK_ORDERS = {
     "createdAt": "created_at, id",
@@ -126,11 +128,6 @@ FROM (SELECT {_SHOWN}, revision, clock_timestamp() AS now, effective_from FROM t
     LEFT JOIN task_state AS s ON s.task_id = t.id
 """  # noqa: S608 - as above
 
-_MATCHING_TASKS = """
-FROM tasks
-WHERE status <> 'DELETED' AND ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR name ILIKE $2)
-"""
-
 Columns = Mapping[str, object]
 """Values by column: what is not named stays as it is, None clears."""
 
@@ -195,13 +192,21 @@ async def find_task(pool: asyncpg.Pool, task_id: UUID, *, with_state: bool = Fal
 
 async def list_tasks(
     pool: asyncpg.Pool, *, status: str | None, search: str | None, sort: str, page: int, limit: int
-) -> tuple[list[Row], int]:
+) -> tuple[list[Row], Total]:
     """One page of tasks, and how many there are in all."""
-    pattern = containing(search)
-    statement = f"SELECT {_SHOWN} {_MATCHING_TASKS} ORDER BY {TASK_ORDERS[sort]} LIMIT $3 OFFSET $4"
+    conditions, arguments = given(("status = $", status), ("name ILIKE $", containing(search)))
+    matching = f"FROM tasks WHERE status <> 'DELETED' AND {conditions}"
     async with acquire(pool) as connection:
-        total = await connection.fetchval(f"SELECT count(*) {_MATCHING_TASKS}", status, pattern)
-        rows = await connection.fetch(statement, status, pattern, limit, (page - 1) * limit)
+        total = await find_total(connection, matching, *arguments)
+        # Where few names match, the index finds all of them before they are put in order. Left to itself
+        # PostgreSQL may go through all tasks in that order, and where names count up the last ones may match.
+        fence = "" if search is None or total.is_estimate else "OFFSET 0"
+        place = len(arguments)
+        statement = f"""
+            SELECT * FROM (SELECT {_SHOWN} {matching} {fence}) AS found
+            ORDER BY {TASK_ORDERS[sort]} LIMIT ${place + 1} OFFSET ${place + 2}
+        """  # noqa: S608 - the parts are constants
+        rows = await connection.fetch(statement, *arguments, limit, (page - 1) * limit)
     return rows, total
 
 

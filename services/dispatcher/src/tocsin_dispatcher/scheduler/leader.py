@@ -87,7 +87,6 @@ class Leader:
         if boottime() >= self._check_next:
             self._check_next = boottime() + self._settings.drift_check_s
             await self._feed.find_drift()
-        self._lease.show(tasks=len(heap), schedules=heap.schedules)
 
     async def _read(self) -> None:
         self._wake.clear()
@@ -183,8 +182,9 @@ class Leader:
 
     async def _sleep(self, heap: Heap) -> None:
         """Until something is due, a hint comes or it is time to look."""
-        wait_s = min(self._read_next - boottime(), self._mark_every.total_seconds())
         head = None if self._feed.is_paused else heap.head()
+        self._lease.show(tasks=len(heap), schedules=heap.schedules, next_due_at=head)
+        wait_s = min(self._read_next - boottime(), self._mark_every.total_seconds())
         if head is not None:
             wait_s = min(wait_s, (head - self._clock.now()).total_seconds())
         try:

@@ -69,7 +69,7 @@ class Lease:
         self._renew_s = renew_s
         self._hold_s = hold_s
         self._reboot_after = timedelta(seconds=reboot_after_s)
-        self._holding = (0, 0)
+        self._holding: tuple[int, int, datetime | None] = (0, 0, None)
         self._held_until = 0.0
 
     async def take(self) -> Standing | None:
@@ -88,9 +88,9 @@ class Lease:
         """Whether this process leads, judged by its own clock."""
         return boottime() < self._held_until
 
-    def show(self, *, tasks: int, schedules: int) -> None:
-        """Say with the next renewals how much this leader holds."""
-        self._holding = (tasks, schedules)
+    def show(self, *, tasks: int, schedules: int, next_due_at: datetime | None = None) -> None:
+        """Say with the next renewals how much this leader holds, and when something of it is due."""
+        self._holding = (tasks, schedules, next_due_at)
 
     def check(self) -> None:
         """Raise LeaseLostError where the lease may have expired, judged by this process's own clock."""

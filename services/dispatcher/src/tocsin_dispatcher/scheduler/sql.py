@@ -28,7 +28,8 @@ RETURNING epoch, watermark, feed_xid, feed_snapshot, database_id, gap_until, gap
 """  # noqa: S608 - built from a constant above
 
 RENEW_LEASE = """
-UPDATE scheduler_lease SET expires_at = clock_timestamp() + $3::interval, tasks = $4, schedules = $5
+UPDATE scheduler_lease
+SET expires_at = clock_timestamp() + $3::interval, tasks = $4, schedules = $5, next_due_at = $6
 WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp()
 RETURNING clock_timestamp() AS now
 """

@@ -1,0 +1,90 @@
+"""PURE. What the dashboard shows of all tasks and executions, from the rows that tell it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+MAX_SAMPLE = 10_000
+"""Of so many executions the lateness is looked at: of more it would take longer, and tell no more."""
+
+
+class ExecutionsToday(msgspec.Struct, frozen=True, kw_only=True):
+    """Executions that are scheduled for today, by the state that they are in."""
+
+    due: int = 0
+    waiting: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    missed: int = 0
+    skipped: int = 0
+    expired: int = 0
+    cancelled: int = 0
+
+
+class Lateness(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How long after their instant, and their jitter, today's executions began."""
+
+    p50_ms: Annotated[float | None, Meta(description="null where none has been posted")]
+    p99_ms: Annotated[float | None, Meta(description="null where none has been posted")]
+    executions: Annotated[int, Meta(description=f"so many were looked at: the newest, at most {MAX_SAMPLE}")]
+    is_sample: Annotated[bool, Meta(description="whether there may be more")]
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """All tasks and executions at a glance. Today is the day in UTC; what is deleted does not count."""
+
+    total: Annotated[int, Meta(description="all tasks")]
+    active: int
+    inactive: int
+    failed: Annotated[int, Meta(description="tasks that Tocsin has stopped")]
+    executions_today: ExecutionsToday
+    success_rate: Annotated[
+        float | None, Meta(description="of today's executions that succeeded or failed: 0 to 1; null: none has")
+    ]
+    lateness: Lateness
+    waiting: Annotated[int, Meta(description="executions that wait, of whatever day")]
+    failed_executions: Annotated[int, Meta(description="executions that have failed, of whatever day")]
+    next_due: Annotated[
+        datetime | None,
+        Meta(
+            description="when a schedule comes next, as the leading scheduler said seconds ago; null: nothing "
+            "will be due, none leads, or all are paused"
+        ),
+    ]
+    as_of: Annotated[datetime, Meta(description="when all this was read")]
+
+
+Row = Mapping[str, Any]
+
+
+def stats(now: Row, tasks: Iterable[Row], today: Iterable[Row], lateness: Row) -> Stats:
+    """From the answers to the statements of `stats_sql`."""
+    by_status = {row["status"]: row["tasks"] for row in tasks if row["status"] != "DELETED"}
+    executions = ExecutionsToday(**{row["state"]: row["executions"] for row in today})
+    p50, p99 = lateness["percentiles"] or (None, None)
+    return Stats(
+        total=sum(by_status.values()),
+        active=by_status.get("ACTIVE", 0),
+        inactive=by_status.get("INACTIVE", 0),
+        failed=by_status.get("FAILED", 0),
+        executions_today=executions,
+        success_rate=_share(executions.succeeded, executions.failed),
+        lateness=Lateness(
+            p50_ms=p50,
+            p99_ms=p99,
+            executions=lateness["executions"],
+            is_sample=lateness["executions"] == MAX_SAMPLE,
+        ),
+        waiting=now["waiting"],
+        failed_executions=now["failed_executions"],
+        next_due=now["next_due"],
+        as_of=now["as_of"],
+    )
+
+
+def _share(succeeded: int, failed: int) -> float | None:
+    return round(succeeded / (succeeded + failed), 4) if succeeded + failed else None
