@@ -5,6 +5,7 @@ Messages are hints: none carries anything that a row does not have, and none hol
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Annotated, Literal
 from uuid import UUID, uuid5
@@ -81,6 +82,7 @@ def iso_utc(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=1000)  # one execution is named several times while its attempt is under way
 def execution_id(task_id: UUID, scheduled_for: datetime) -> UUID:
     """The id of the one execution that `task_id` owes at `scheduled_for`."""
     return uuid5(task_id, iso_utc(scheduled_for))
