@@ -75,7 +75,7 @@ async def deliver(
                 Claims(pool, clock, sender="sender-1", ttl_s=30),
             )
             waits: Any = NoWaits()
-            parts = (gate, Starts(), poster, recorder, waits, publisher)
+            parts = (gate, Starts(Slots(50)), poster, recorder, waits, publisher)
             return Deliveries(pool, *parts, auto_disable_after=auto_disable_after)
 
         yield build

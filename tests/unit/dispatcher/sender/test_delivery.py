@@ -16,6 +16,7 @@ from tocsin_dispatcher.sender.limits import Told
 from tocsin_dispatcher.sender.outcome import Verdict
 from tocsin_dispatcher.sender.post import Attempt, NotPosted
 from tocsin_dispatcher.sender.record import Recorded
+from tocsin_dispatcher.sender.slots import Slots
 from tocsin_dispatcher.sender.starts import Starts
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -32,7 +33,7 @@ class Stage:
 
     def __init__(self, attempt: Attempt | NotPosted, recorded: Recorded | Exception = DONE) -> None:
         self.asked: list[Any] = []
-        self.starts = Starts()
+        self.starts = Starts(Slots(50))
         self._attempt = attempt
         self._recorded = recorded
         part: Any = self

@@ -13,6 +13,7 @@ from tocsin_dispatcher.sender.claim import Grant
 from tocsin_dispatcher.sender.gate import Passed
 from tocsin_dispatcher.sender.inbox import Delivery, Inbox
 from tocsin_dispatcher.sender.intake import Intake
+from tocsin_dispatcher.sender.slots import Slots
 from tocsin_dispatcher.sender.starts import Starts
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -32,7 +33,7 @@ class Stage:
         self._admit = admit
         part: Any = self
         self.intake = Intake(
-            part, part, self.inbox, part, Starts(), part, part, part, part, consumer_tag="sender-1"
+            part, part, self.inbox, part, Starts(Slots(50)), part, part, part, part, consumer_tag="sender-1"
         )
 
     async def run(self) -> None:

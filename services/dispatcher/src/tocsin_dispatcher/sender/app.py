@@ -113,7 +113,7 @@ async def _deliver(
     )
     recorder = _recorder(settings, pool)
     gauges.show(slots, crowd, waits, recorder, destinations, clock)
-    starts = Starts()
+    starts = Starts(slots)
     deliveries = Deliveries(
         pool, gate, starts, poster, recorder, waits, publisher, auto_disable_after=settings.auto_disable_after
     )

@@ -76,7 +76,7 @@ class Deliveries:
         job = grant.job
         try:
             attempt = await self._poster.post(grant, limited_in_row=self._gate.refusals(job.destination))
-            await self._starts.all_begun()
+            await self._starts.few_left()
             if not isinstance(attempt, NotPosted):
                 failpoints.reach("sender.answered")
                 recording = self._recorder.record(grant, attempt)

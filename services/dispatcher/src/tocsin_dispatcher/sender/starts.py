@@ -1,7 +1,8 @@
 """SHELL. Where many POSTs begin together, all begin first, and then their answers are attended to.
 
 What follows an answer takes about as long as a POST takes to begin. Where both took turns, the last of 200 POSTs
-of one instant began only when the first ones had been recorded.
+of one instant began only when the first ones had been recorded. Where POSTs begin without end it is no use: that
+all begin first then cost a sixth of the throughput.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from tocsin_dispatcher.sender.claim import Grant
+from tocsin_dispatcher.sender.slots import Slots
 
 AT_A_TIME = 3
 """POSTs that begin before the event loop looks at its sockets again: those that have begun have to go out."""
@@ -17,7 +19,8 @@ AT_A_TIME = 3
 class Starts:
     """The grants whose POSTs have not begun."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
         self._grants: deque[Grant] = deque()
         self._filled = asyncio.Event()
         self._all_begun = asyncio.Event()
@@ -42,3 +45,8 @@ class Starts:
     async def all_begun(self) -> None:
         """Returns once nothing waits to begin."""
         await self._all_begun.wait()
+
+    async def few_left(self) -> None:
+        """The same, but returns at once while most POST slots are in use: others will begin when these are free."""
+        if 2 * self._slots.taken < self._slots.total:
+            await self._all_begun.wait()
