@@ -47,6 +47,6 @@ class Starts:
         await self._all_begun.wait()
 
     async def few_left(self) -> None:
-        """The same, but returns at once while most POST slots are in use: others will begin when these are free."""
+        """The same, but at once while most POST slots are in use: others begin when these are free."""
         if 2 * self._slots.taken < self._slots.total:
             await self._all_begun.wait()
