@@ -23,3 +23,13 @@ async def becomes_true(
 ) -> None:
     """Return as soon as the database answers `question` with true; TimeoutError after `timeout_s`."""
     await eventually(lambda: database.fetchval(question, *arguments), timeout_s=timeout_s)
+
+
+def catch_up(loop: asyncio.AbstractEventLoop) -> None:
+    """Let a loop that stood still do what it was asked meanwhile, to the end."""
+
+    async def others() -> None:
+        await asyncio.sleep(0)  # what was asked of it becomes tasks
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+
+    loop.run_until_complete(others())

@@ -11,6 +11,7 @@ from e2e.processes import free_port
 from environment import INHERITED
 from tocsin_dispatcher.health import Health
 from tocsin_dispatcher.metrics import served
+from waiting import catch_up
 
 SCRIPT = Path(__file__).parents[3] / "deploy" / "images" / "healthcheck.py"
 
@@ -40,6 +41,6 @@ async def test_it_fails_where_the_process_is_stuck():
     with closing(asyncio.new_event_loop()) as idle:
         with served("127.0.0.1", port, Health(idle, turn_timeout_s=0.2)):
             status = await check(TOCSIN_SERVICE="dispatcher", METRICS_PORT=str(port))
-        await asyncio.to_thread(idle.run_until_complete, asyncio.sleep(0.01))  # it forgets what it was asked
+        await asyncio.to_thread(catch_up, idle)
 
     assert status == 1

@@ -28,6 +28,10 @@ from .conftest import DAY
 
 HERE, THERE, ELSEWHERE = "discord.com/1", "discord.com/2", "https://hooks.example.org"
 SLOTS = 20
+NO_UPDATE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON executions FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
 BREAKER = Breaker(failures=1, first_s=10, most_s=35, probe_s=12)
 
 
@@ -37,9 +41,10 @@ class Stage:
     def __init__(self, pool: asyncpg.Pool, *, most_waiting: int = 100, posts_per_s: int = 50) -> None:
         self.back: list[Job] = []
         self.slots = Slots(SLOTS)
+        self.crowd = Crowd(most_each=5, most_waiting=most_waiting, bring_back=self.back.append)
         self.gate = Gate(
             self.slots,
-            Crowd(most_each=5, most_waiting=most_waiting, bring_back=self.back.append),
+            self.crowd,
             Destinations(pool, breaker=BREAKER),
             Egress(pool, group="one", rules=Rules(posts_per_s, 10_000)),
             Claims(pool, DatabaseClock(), sender="sender-1", ttl_s=30),
@@ -230,6 +235,30 @@ async def test_those_behind_that_find_room_of_their_own_go_on_waiting_in_memory(
 
     assert (len(passed.grants), len(passed.waits)) == (1, 4)
     assert await pool.fetchval("SELECT count(*) FROM executions WHERE state = 'due'") == 1 + 3
+
+
+async def test_room_of_those_behind_that_the_address_refuses_is_others_again(stage, some_jobs, pool):
+    here = stage(posts_per_s=2)
+    await here.gate.learn((await some_jobs(1, HERE))[0], answered(Told(window=Window(8, 20.0))))
+
+    passed = await here.gate.admit(await some_jobs(8, HERE))
+    await here.gate.admit(here.back)
+
+    assert len(passed.grants) == 1
+    assert await pool.fetchval("SELECT window_used FROM destinations") == 1
+
+
+async def test_those_behind_are_not_forgotten_where_they_cannot_be_put_off(stage, some_jobs, pool):
+    here, jobs = stage(), await some_jobs(9)
+    [first, *_] = (await here.gate.admit(jobs)).grants
+    await here.gate.learn(first.job, answered(Told(blocked_s=50)))
+    await here.gate.leave(first)
+    await pool.execute(NO_UPDATE)
+
+    with pytest.raises(asyncpg.RaiseError):
+        await here.gate.admit(here.back)
+
+    assert {*here.back, *here.crowd.take_all()} == set(jobs[5:])
 
 
 async def test_room_of_those_that_the_address_refuses_is_others_again(stage, some_jobs, pool):

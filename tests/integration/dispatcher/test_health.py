@@ -17,7 +17,7 @@ from tocsin_dispatcher.health import Health
 from tocsin_dispatcher.metrics import served
 from tocsin_dispatcher.scheduler import app as scheduler_app
 from tocsin_dispatcher.sender import app as sender_app
-from waiting import eventually
+from waiting import catch_up, eventually
 
 ALIVE = (200, {"status": "alive"})
 READY = (200, {"status": "ready", "postgresql": "ready", "rabbitmq": "connected"})
@@ -113,4 +113,4 @@ async def test_an_event_loop_that_does_not_turn_is_said_to_be_stuck(port: int):
     with closing(asyncio.new_event_loop()) as idle:
         with served("127.0.0.1", port, Health(idle, turn_timeout_s=0.2)):
             assert await ask(port, "live") == (503, {"status": "stuck"})
-        await asyncio.to_thread(idle.run_until_complete, asyncio.sleep(0.01))  # it forgets what it was asked
+        await asyncio.to_thread(catch_up, idle)

@@ -7,10 +7,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Self
 
+import asyncpg
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
+from litestar.types import ControllerRouterHandler
 
 from tocsin_api import (
     api_keys,
@@ -53,33 +55,7 @@ from tocsin_common.settings import ApiSettings
 def create_app(settings: ApiSettings) -> Litestar:
     """The API as an ASGI application; `lifespan()` opens what it needs. Raises SettingsError."""
     app = Litestar(
-        route_handlers=[
-            tasks.create_task,
-            task_lists.list_tasks,
-            task_details.get_task,
-            tasks.change_task,
-            tasks.delete_task,
-            tasks.toggle_task,
-            dashboard.show_stats,
-            executions.run_task,
-            awaited_runs.test_task,
-            executions.list_executions,
-            executions.get_execution,
-            replays.replay_executions,
-            logs.list_logs,
-            logs.list_task_logs,
-            scheduler.show_scheduler,
-            scheduler.pause_scheduler,
-            scheduler.resume_scheduler,
-            schedules.preview_schedule,
-            api_keys.create_key,
-            api_keys.list_keys,
-            api_keys.delete_key,
-            health.live,
-            health.ready,
-            security_txt.handler(settings.security_contact),
-            *docs.handlers(),
-        ],
+        route_handlers=_routes(settings),
         dependencies={"resources": Provide(_resources, sync_to_thread=False)},
         guards=[auth.guard, bodies.guard, queries.refuse_unread],
         exception_handlers=problems.handlers(),
@@ -94,6 +70,36 @@ def create_app(settings: ApiSettings) -> Litestar:
     cors = Cors(Gate(app.asgi_handler), settings.origins, allow_local=is_development)
     app.asgi_handler = RequestLog(SecurityHeaders(cors))
     return app
+
+
+def _routes(settings: ApiSettings) -> list[ControllerRouterHandler]:
+    return [
+        tasks.create_task,
+        task_lists.list_tasks,
+        task_details.get_task,
+        tasks.change_task,
+        tasks.delete_task,
+        tasks.toggle_task,
+        dashboard.show_stats,
+        executions.run_task,
+        awaited_runs.test_task,
+        executions.list_executions,
+        executions.get_execution,
+        replays.replay_executions,
+        logs.list_logs,
+        logs.list_task_logs,
+        scheduler.show_scheduler,
+        scheduler.pause_scheduler,
+        scheduler.resume_scheduler,
+        schedules.preview_schedule,
+        api_keys.create_key,
+        api_keys.list_keys,
+        api_keys.delete_key,
+        health.live,
+        health.ready,
+        security_txt.handler(settings.security_contact),
+        *docs.handlers(),
+    ]
 
 
 class _NoEvents(BaseEventEmitterBackend):
@@ -114,6 +120,16 @@ def _resources(state: State) -> Resources:
     return resources
 
 
+async def _open_pool(settings: ApiSettings) -> asyncpg.Pool:
+    return await database.open_pool(
+        settings.database_url,
+        size=settings.database_pool_size,
+        name=process_name("api"),
+        timeout_s=settings.connect_timeout_s,
+        idle_in_transaction_s=settings.idle_in_transaction_timeout_s,
+    )
+
+
 def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     sealer = keys.load_sealer(settings.sealing_keys)
     parse_webhook = task_rules.parser(settings)
@@ -121,13 +137,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            pool = await database.open_pool(
-                settings.database_url,
-                size=settings.database_pool_size,
-                name=process_name("api"),
-                timeout_s=settings.connect_timeout_s,
-                idle_in_transaction_s=settings.idle_in_transaction_timeout_s,
-            )
+            pool = await _open_pool(settings)
             stack.push_async_callback(database.close_pool, pool)
             keys.show(sealer)
             hints = await stack.enter_async_context(

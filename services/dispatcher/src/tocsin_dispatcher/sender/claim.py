@@ -59,6 +59,11 @@ class Asking(NamedTuple):
     now: datetime
     """By the database."""
 
+    @property
+    def place(self) -> tuple[bool, datetime, UUID]:
+        """Among those that ask: who has waited goes first, and then the earlier execution."""
+        return (not self.has_waited, *self.job.key)
+
 
 class Claims:
     """Claims for one sender."""

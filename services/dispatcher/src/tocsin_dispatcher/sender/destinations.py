@@ -231,7 +231,7 @@ class Destinations:
 def _queues(asking: Iterable[Asking]) -> dict[str, list[Asking]]:
     """By destination, each in the order in which turns are taken."""
     queues = defaultdict(list)
-    for each in sorted(asking, key=lambda each: (not each.has_waited, *each.job.key)):
+    for each in sorted(asking, key=lambda each: each.place):
         queues[each.job.destination].append(each)
     return queues
 

@@ -48,7 +48,7 @@ class Egress:
         """
         if not asking:
             return {}
-        queue = sorted(asking, key=lambda each: (not each.has_waited, each.job.scheduled_for, each.job.task_id))
+        queue = sorted(asking, key=lambda each: each.place)
         waited = sum(each.has_waited for each in queue)
         while True:
             group = await self._look_up()

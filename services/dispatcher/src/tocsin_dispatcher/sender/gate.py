@@ -104,8 +104,16 @@ class Gate:
 
     async def _pass(self, begin: list[Job], too_many: list[Job]) -> Passed:
         asked = await self._ask(begin)
-        waits = asked.waits | await self._ask_for_those_behind(asked.waits)
-        postponed = await self._claims.postpone(dict.fromkeys(too_many, OVERFLOW) | waits)
+        # Those that wait here for destinations that have no room anyway: many at a time, not one by one.
+        behind = self._crowd.take_out({job.destination for job in asked.waits}, MAX_JOBS)
+        waits = dict.fromkeys(too_many, OVERFLOW) | asked.waits
+        try:
+            waits |= await self._ask_in_passing(behind)
+            postponed = await self._claims.postpone(waits)
+        except BaseException:
+            self._crowd.hold(behind)  # no message would bring them again
+            raise
+        self._crowd.hold([job for job in behind if job not in waits])
         not_due = await self._claims.classify(asked.not_ready)
         for job in asked.free:
             self._destinations.enter(job.destination)
@@ -116,8 +124,9 @@ class Gate:
         if not jobs:
             return _Asked([], [], {}, [])
         limited = await self._destinations.that_must_ask(jobs)
-        asking = [job for job in jobs if job in limited or is_at_discord(job.destination)]
+        asking = {job: None for job in jobs if job in limited or is_at_discord(job.destination)}  # in their order
         ready = await self._claims.ready(asking)
+        found = {each.job for each in ready}
         waits = await self._destinations.admit([each for each in ready if each.job in limited])
         rest = [each for each in ready if each.job not in waits]
         waits |= await self._egress.admit([each for each in rest if is_at_discord(each.job.destination)])
@@ -126,15 +135,13 @@ class Gate:
             free=[job for job in jobs if job not in asking] + [job for job in admitted if job not in limited],
             admitted=[job for job in admitted if job in limited],
             waits=waits,
-            not_ready=[job for job in asking if job not in {each.job for each in ready}],
+            not_ready=[job for job in asking if job not in found],
         )
 
-    async def _ask_for_those_behind(self, refused: Collection[Job]) -> dict[Job, Wait]:
-        """Those that wait here for destinations that have no room anyway: many at a time, not one by one."""
-        behind = self._crowd.take_out({job.destination for job in refused}, MAX_JOBS)
-        asked = await self._ask(behind)
-        await self._destinations.release(asked.admitted)
-        self._crowd.hold([job for job in behind if job not in asked.waits])
+    async def _ask_in_passing(self, jobs: list[Job]) -> dict[Job, Wait]:
+        """As above, of those that may not begin now in any case."""
+        asked = await self._ask(jobs)
+        await self._destinations.release(jobs)
         return asked.waits
 
     async def _turn_away(self, jobs: list[Job]) -> None:
