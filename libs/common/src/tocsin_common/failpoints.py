@@ -21,7 +21,7 @@ Failpoint = Literal[
     "sender.job_received",  # a job message is here; nothing of it is claimed
     "sender.claimed",  # its executions are claimed; it is not acked
     "sender.acked",  # it is acked; no POST has begun
-    "sender.parked",  # executions have a slot and their message is acked; nothing brings them back
+    "sender.parked",  # executions wait and their message is acked; nothing brings them back
     "sender.answered",  # the receiver has answered; nothing is recorded
     "sender.recorded",  # the outcome is committed; nothing has followed from it
     "sender.in_tier",  # jobs were published to a retry tier

@@ -20,7 +20,9 @@ ANNOUNCES_CHANGES = Purpose("announces changes", "Tells the schedulers that a ta
 HEARS_CHANGES = Purpose("hears changes", "Is told that a task was changed")
 ANNOUNCES_JOBS = Purpose("announces jobs", "Publishes executions that are due")
 TAKES_JOBS = Purpose("takes jobs", "Takes executions that are due, to post them")
-PARKS_RETRIES = Purpose("parks retries", "Publishes executions that wait for a retry or a slot, or have failed")
+PARKS_RETRIES = Purpose(
+    "parks retries", "Publishes executions that wait for a retry or their turn, or have failed"
+)
 
 
 def process_name(service: str) -> str:

@@ -62,7 +62,8 @@ def queue_arguments() -> dict[str, dict[str, Any]]:
     for seconds in TIERS_S:
         queues[tier_queue(seconds)] = {
             **quorum,
-            "description": f"Executions that wait {seconds} s for a retry or a slot, then go back to {WORK_QUEUE}",
+            "description": f"Executions that wait {seconds} s for a retry or their turn, "
+            f"then go back to {WORK_QUEUE}",
             **lossless,
             "x-dead-letter-exchange": JOBS_EXCHANGE,
             "x-dead-letter-routing-key": WORK_QUEUE,
