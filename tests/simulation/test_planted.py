@@ -20,6 +20,15 @@ from tocsin_dispatcher.scheduler.revision import NOWHERE, TICK, Change, Position
 
 SEEDS = 1500
 """A mistake that so many worlds do not show would not be found in time. The rarest shows in one of some 300."""
+SHOWN_IN = {
+    "drift_is_not_looked_for": 833,
+    "what_is_settled_is_forgotten": 244,
+    "a_gap_is_not_inherited": 180,
+    "an_edit_hides_a_late_change": 109,
+    "the_broker_is_waited_for_and_nothing_is_decided_anew": 101,
+    "anybody_may_emit": 88,
+}
+"""The world that showed a rare mistake last is looked at first: the search is for a scheduler that has changed."""
 
 Plant = Callable[[pytest.MonkeyPatch], Plan | None]
 
@@ -258,8 +267,11 @@ PLANTS: list[Plant] = [
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
 def test_a_planted_mistake_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch, record_property: Any):
     plan = plant(monkeypatch)
+    first = SHOWN_IN.get(plant.__name__, 0)
     try:
-        found = next((seed for seed in range(SEEDS) if _is_found(simulate(seed, plan=plan).problems)), None)
+        found = next(
+            (seed for seed in (first, *range(SEEDS)) if _is_found(simulate(seed, plan=plan).problems)), None
+        )
     finally:
         monkeypatch.undo()
         catch_up._decide.cache_clear()
