@@ -104,6 +104,19 @@ async def test_one_queue_that_is_missing_is_named(environment, servers, topology
     assert [what for what, finding in found.items() if finding.state == "WRONG"] == ["queue deliveries.retry.8s"]
 
 
+async def test_a_queue_of_another_release_is_named_and_nothing_is_wrong(
+    environment, servers, topology_is_there, rabbitmq_url
+):
+    await topology_is_there()
+    async with await aio_pika.connect(rabbitmq_url) as connection, connection.channel() as channel:
+        await channel.declare_queue("deliveries.2", durable=True)
+
+    found = await findings(environment, servers)
+
+    assert found["queue deliveries.2"].says.startswith("is of another release")
+    assert {finding.state for finding in found.values()} == {"ok"}
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [

@@ -107,6 +107,16 @@ def test_a_queue_that_is_missing_is_told_elsewhere():
     assert diagnosis.leaders([], ["deliveries"]).state == "ok"
 
 
+def test_a_queue_of_another_release_may_go_once_that_is_gone():
+    names = ("deliveries", "deliveries.2", "deliveries.2.dead", "tocsin.schedule-changes.x", "deliveriesx", "mine")
+    shown = [{"name": name, "messages": 7} for name in names]
+
+    found = list(diagnosis.of_other_releases(shown, ["deliveries.2", "deliveries.2.dead"], "deliveries"))
+
+    assert [(finding.what, finding.state) for finding in found] == [("queue deliveries", "ok")]
+    assert "with 7 messages: delete it when nothing" in found[0].says
+
+
 @pytest.mark.parametrize("sqlstate", ["28P01", "28000", "3D000", "42501", "53300", "57P03", "XX000", None])
 def test_a_refusal_says_what_to_do(sqlstate: str | None):
     found = diagnosis.refusal(sqlstate)

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from tocsin_common.messages import (
     MAX_JOBS,
+    MAX_VERSION,
     Job,
     JobMessage,
     ScheduleChange,
+    UnknownVersionError,
     decode_jobs,
     encode,
     execution_id,
@@ -68,7 +70,10 @@ def test_jobs_come_back_as_they_were_sent(sent):
         b"\xff",
         body() + b"x",
         body(version=0),
-        body(version=2),
+        body(version=-1),
+        body(version=1.5),
+        body(version=MAX_VERSION + 1),
+        body(version=10**30),
         body(version="1"),
         body(version=None),
         body(extra=1),
@@ -89,12 +94,35 @@ def test_jobs_come_back_as_they_were_sent(sent):
         body().replace(b"discord.com", b"\xff\xfe"),
         body().replace(b"discord.com", b"\\ud800"),
         body(jobs=[{**JOB, "x": 0}]).replace(b'"x": 0', b'"x": ' + b"[" * 100_000),
+        body(jobs=[{**JOB, "x": 0}], version=2).replace(b'"x": 0', b'"x": ' + b"[" * 100_000),
         *[body(jobs=[{name: JOB[name] for name in JOB if name != missing}]) for missing in JOB],
     ],
 )
-def test_what_is_no_job_message_of_a_known_version_is_a_decode_error(wrong):
-    with pytest.raises(msgspec.DecodeError):
+def test_what_is_no_job_message_is_a_decode_error(wrong):
+    with pytest.raises(msgspec.DecodeError) as caught:
         decode_jobs(wrong)
+
+    assert not isinstance(caught.value, UnknownVersionError)
+
+
+@pytest.mark.parametrize(
+    ("of_another_release", "version"),
+    [
+        (body(version=2), 2),
+        (body(version=MAX_VERSION), MAX_VERSION),
+        (b'{"version": 2}', 2),
+        (b'{"batches": {"secret": [1, 2]}, "version": 3}', 3),
+        (body(version=2, extra=1), 2),
+        (body(version=2, jobs=[{**JOB, "attempt": 1}]), 2),
+        (body(version=2, jobs=[JOB] * (MAX_JOBS + 1)), 2),
+    ],
+)
+def test_what_another_release_wrote_is_told_from_what_nobody_can_read(of_another_release, version):
+    with pytest.raises(UnknownVersionError) as caught:
+        decode_jobs(of_another_release)
+
+    assert caught.value.version == version
+    assert str(caught.value) == f"version {version} is not known here"
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,8 @@ async def _ask_management(url: URL, management_url: str, now: Now) -> AsyncItera
         yield Finding("queue leaders", "unknown", f"the management API {why}")
         return
     yield diagnosis.leaders(shown, topology.queue_arguments())
+    for finding in diagnosis.of_other_releases(shown, topology.queue_arguments(), topology.FAMILY):
+        yield finding
     with suppress(KeyError, ValueError):
         says = parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
         yield diagnosis.clock("RabbitMQ", (at - says) / SECOND - HTTP_DATE_S / 2, HTTP_DATE_S / 2)

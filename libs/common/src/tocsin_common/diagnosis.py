@@ -1,7 +1,7 @@
 """PURE. What the doctor's observations mean, in plain words; nothing that it says repeats a setting's value."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 State = Literal["ok", "WRONG", "unknown"]
@@ -115,6 +115,18 @@ def leaders(shown: Collection[Mapping[str, Any]], names: Collection[str]) -> Fin
         says = f"{', '.join(orphans)}: no node leads it; bring back more than half of the nodes that hold it"
         return Finding("queue leaders", "WRONG", says)
     return Finding("queue leaders", "ok", f"each of {len(known)} queues has one")
+
+
+def of_other_releases(
+    shown: Collection[Mapping[str, Any]], names: Collection[str], family: str
+) -> Iterator[Finding]:
+    """The queues named like ours, `family` or `family.…`, which are none of this release."""
+    for each in shown:
+        name = str(each.get("name"))
+        if name not in names and (name == family or name.startswith(f"{family}.")):
+            holds = f"{each.get('messages', 0)} messages"
+            says = f"is of another release, with {holds}: delete it when nothing of that release runs"
+            yield Finding(f"queue {name}", "ok", says)
 
 
 def _is_led(queue: Mapping[str, Any]) -> bool:

@@ -1,17 +1,21 @@
 """PURE. The messages on RabbitMQ and the identity of an execution.
 
-Messages are hints: none carries anything that a row does not have, and none holds a URL or a payload.
+Messages are hints: none carries anything that a row does not have, and none holds a URL or a payload. Each says
+which version of its form it has: whatever changes in a form, be it a field that is added, makes another version.
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID, uuid5
 
 import msgspec
 
+VERSION: Final = 1
+"""Of job messages. A release that makes another one reads both, and writes this one still."""
+MAX_VERSION = 9999  # a larger number is no version
 MAX_JOBS = 50  # one claim's worth: a statement of 50 costs a third of 50 statements
 
 
@@ -33,18 +37,33 @@ class JobMessage(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
     """Up to MAX_JOBS jobs, ordered by destination."""
 
     jobs: Annotated[list[Job], msgspec.Meta(min_length=1, max_length=MAX_JOBS)]
-    version: Literal[1] = 1
+    version: Literal[1] = VERSION
 
 
 class ScheduleChange(msgspec.Struct, frozen=True, rename="camel"):
-    """A hint that a task has a new revision; the scheduler reads the feed, not this."""
+    """A hint that a task has a new revision. The scheduler reads the feed, not this, so any version will do."""
 
     task_id: UUID
     revision: int
     version: Literal[1] = 1
 
 
+class UnknownVersionError(msgspec.DecodeError):
+    """A message of another release's version, which that release's processes can read."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"version {version} is not known here")
+        self.version = version
+
+
+class _Versioned(msgspec.Struct):
+    """What a message has in every version."""
+
+    version: Annotated[int, msgspec.Meta(ge=1, le=MAX_VERSION)]
+
+
 _jobs_decoder = msgspec.json.Decoder(JobMessage)
+_version_decoder = msgspec.json.Decoder(_Versioned)
 
 
 def encode(message: JobMessage | ScheduleChange) -> bytes:
@@ -55,7 +74,8 @@ def encode(message: JobMessage | ScheduleChange) -> bytes:
 def decode_jobs(body: bytes) -> JobMessage:
     """Raises msgspec.DecodeError where `body` is no job message of a version that is known here.
 
-    The error's text repeats nothing of the body.
+    It is an UnknownVersionError where another release may know it. Nothing of the body is in the text but that
+    version.
     """
     try:
         message = _jobs_decoder.decode(body)
@@ -64,10 +84,20 @@ def decode_jobs(body: bytes) -> JobMessage:
     except (UnicodeDecodeError, OverflowError) as error:  # what msgspec lets through: text, and year 0 in UTC
         raise msgspec.DecodeError(str(error)) from error
     except msgspec.ValidationError as error:
+        if (version := _version(body)) not in (None, VERSION):
+            raise UnknownVersionError(version) from None
         if "unknown field" in str(error):  # its name may be anything, and the text goes into the log
             raise msgspec.DecodeError("an object has a field that is not known here") from None
         raise
     return message
+
+
+def _version(body: bytes) -> int | None:
+    """Of a message in whatever form; None where it has none."""
+    try:
+        return _version_decoder.decode(body).version
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def pack(jobs: Iterable[Job], size: int = MAX_JOBS) -> Iterator[JobMessage]:

@@ -1,7 +1,8 @@
 """ADAPTER. The exchanges and queues, as operators see them in RabbitMQ's management console.
 
-Names and arguments are a contract between releases: RabbitMQ refuses to redeclare a queue with others. Only
-`description` is free. RabbitMQ shows it and does not compare it: a queue keeps the one that it was made with.
+Names and arguments are a contract between releases: RabbitMQ refuses to redeclare a queue with others. A changed
+argument needs a new name, and the former one a place in FORMER_QUEUES. Only `description` is free. RabbitMQ shows
+it and does not compare it: a queue keeps the one that it was made with.
 """
 
 from typing import Any
@@ -12,9 +13,14 @@ from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
 JOBS_EXCHANGE = "tocsin.jobs"
 CHANGES_EXCHANGE = "tocsin.schedule-changes"
 
-WORK_QUEUE = "deliveries"
-DEAD_QUEUE = "deliveries.dead"
-TIERS_S = tuple(2**n for n in range(10))
+FAMILY = "deliveries"
+"""All queues of jobs, of every release, are named so or begin so, with a dot: what services may do goes by it."""
+WORK_QUEUE = FAMILY
+DEAD_QUEUE = f"{FAMILY}.dead"
+FORMER_QUEUES: dict[str, dict[str, Any]] = {}
+"""The work queue of the release before with its arguments, where this release has another one. Senders take from
+both, so processes of both may run side by side; the tiers of that release lead back to it and empty themselves."""
+TIERS_S: tuple[int, ...] = tuple(2**n for n in range(10))
 """1, 2, 4 … 512 seconds: one queue each, because a TTL expires only at the head of a queue."""
 
 EXCHANGES = {
@@ -69,7 +75,7 @@ def queue_arguments() -> dict[str, dict[str, Any]]:
             "x-dead-letter-routing-key": WORK_QUEUE,
             "x-message-ttl": seconds * 1000,
         }
-    return queues
+    return {**queues, **FORMER_QUEUES}
 
 
 async def declare_jobs(channel: AbstractChannel) -> tuple[AbstractExchange, AbstractQueue]:

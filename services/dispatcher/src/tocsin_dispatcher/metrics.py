@@ -128,6 +128,11 @@ CLAIMS_LOST = Counter(
 JOBS_DROPPED = Counter(
     "tocsin_jobs_dropped_total", "Jobs that the claim refused: done already, or another sender's", registry=SENDER
 )
+MESSAGES_PARKED = Counter(
+    "tocsin_messages_parked_total",
+    "Times that a message of another release's version was parked, which this sender cannot read",
+    registry=SENDER,
+)
 ANSWERS_INVALID = Counter(
     "tocsin_answers_invalid_total",
     "Answers 401, 403 or 429 that Discord counts against this address",

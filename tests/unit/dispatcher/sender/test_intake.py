@@ -32,9 +32,7 @@ class Stage:
         self.dead: list[Job] = []
         self._admit = admit
         part: Any = self
-        self.intake = Intake(
-            part, part, self.inbox, part, Starts(Slots(50)), part, part, part, part, consumer_tag="sender-1"
-        )
+        self.intake = Intake(part, part, self.inbox, part, Starts(Slots(50)), part, part, part, part)
 
     async def run(self) -> None:
         """Until all that is in the inbox has been taken."""

@@ -117,9 +117,8 @@ async def _deliver(
     deliveries = Deliveries(
         pool, gate, starts, poster, recorder, waits, publisher, auto_disable_after=settings.auto_disable_after
     )
-    queue = await intake.open_queue(connections.consuming, prefetch=settings.prefetch)
-    parts = (queue, inbox, gate, starts, waits, recorder, deliveries, publisher)
-    sender = Intake(pool, *parts, consumer_tag=TAKES_JOBS.name(name))
+    queues = await intake.open_queues(connections.consuming, prefetch=settings.prefetch, tag=TAKES_JOBS.name(name))
+    sender = Intake(pool, queues, inbox, gate, starts, waits, recorder, deliveries, publisher)
     await _deliver_until(stop, sender, inbox, recorder, settings.drain_timeout_s)
     await waits.hand_over(crowd.take_all())
 

@@ -4,7 +4,7 @@ A message is acked right after the claim: from there on the rows carry the work,
 """
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Mapping
 from typing import Any
 
 import asyncpg
@@ -17,6 +17,7 @@ from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.database import CONNECTION_ERRORS, DATA_ERRORS
 from tocsin_common.messages import MAX_JOBS, Job, decode_jobs
 from tocsin_dispatcher.publisher import Publisher
+from tocsin_dispatcher.sender import unread
 from tocsin_dispatcher.sender.claim import unique
 from tocsin_dispatcher.sender.delivery import Deliveries
 from tocsin_dispatcher.sender.gate import Gate, Passed
@@ -38,7 +39,7 @@ class Intake:
     def __init__(
         self,
         pool: asyncpg.Pool,
-        queue: AbstractQueue,
+        queues: Mapping[str, AbstractQueue],
         inbox: Inbox,
         gate: Gate,
         starts: Starts,
@@ -46,11 +47,10 @@ class Intake:
         recorder: Recorder,
         deliveries: Deliveries,
         publisher: Publisher,
-        *,
-        consumer_tag: str,
     ) -> None:
+        """`queues`: which to take messages from, by the tag of the consumer of each."""
         self._pool = pool
-        self._queue = queue
+        self._queues = queues
         self._inbox = inbox
         self._gate = gate
         self._starts = starts
@@ -58,21 +58,22 @@ class Intake:
         self._recorder = recorder
         self._deliveries = deliveries
         self._publisher = publisher
-        self._consumer_tag = consumer_tag
         self._running: set[asyncio.Task[None]] = set()
 
     async def consume(self) -> None:
         """Let the broker send job messages."""
         async with broker.call(topology.DECLARE_TIMEOUT_S):
-            await self._queue.consume(self._receive, consumer_tag=self._consumer_tag)
-        _log.info("sender.consuming", queue=self._queue.name)
+            for tag, queue in self._queues.items():
+                await queue.consume(self._receive, consumer_tag=tag)
+        _log.info("sender.consuming", queues=[queue.name for queue in self._queues.values()])
 
     async def stop_consuming(self) -> None:
         """Let the broker send no more, and hand back what was not claimed."""
         messages = self._inbox.take_messages()
         try:
             async with broker.call(CANCEL_TIMEOUT_S):
-                await self._queue.cancel(self._consumer_tag)
+                for tag, queue in self._queues.items():
+                    await queue.cancel(tag)
                 for message in messages + self._inbox.take_messages():
                     await message.nack(requeue=True)
         except BROKER_ERRORS as error:  # a broken channel hands everything back by itself
@@ -107,11 +108,7 @@ class Intake:
         try:
             jobs = decode_jobs(message.body).jobs
         except msgspec.DecodeError as error:
-            _log.error("message.malformed", error=str(error))
-            # No row would bring it back: unacked, it stays one of the prefetch until it is stored there.
-            await self._publisher.insist_on_body(
-                message.body, topology.DEAD_QUEUE, {"reason": f"malformed: {error}"}
-            )
+            await unread.put_aside(message, error, self._publisher)
             await _ack(message)
         else:
             self._inbox.put(Delivery(jobs, message))
@@ -199,13 +196,17 @@ class Intake:
         return True
 
 
-async def open_queue(connection: AbstractConnection, *, prefetch: int) -> AbstractQueue:
-    """The work queue on a channel of its own, which holds at most `prefetch` messages."""
+async def open_queues(connection: AbstractConnection, *, prefetch: int, tag: str) -> dict[str, AbstractQueue]:
+    """The work queues, this release's first, each with the tag of its consumer, on a channel of their own.
+
+    Of each at most `prefetch` messages are held.
+    """
     async with broker.call():
         channel = await connection.channel()
         await channel.set_qos(prefetch_count=prefetch)
         _, queue = await topology.declare_jobs(channel)
-    return queue
+        former = {name: await channel.get_queue(name) for name in topology.FORMER_QUEUES}
+    return {tag: queue, **{f"{tag} from {name}": old for name, old in former.items()}}
 
 
 async def _ack(message: AbstractIncomingMessage) -> None:
