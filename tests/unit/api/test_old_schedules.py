@@ -1,7 +1,9 @@
 """Schedules of the NestJS scheduler, as Tocsin says them."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,8 @@ from tocsin_common import schedule
 from tocsin_common.errors import InvalidScheduleError
 
 START = date(2027, 1, 1)
+DOCUMENT = Path(__file__).parents[3] / "docs" / "migrating.md"
+ROW = re.compile(r"\| `(?P<there>[^`]+)` \| (?:`(?P<here>[^`]+)`|the same) \|")
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,17 @@ def test_what_means_something_else_here_is_said_in_other_words(expression: str, 
 
     assert translated.schedule == here
     assert f"'{expression}' becomes '{here}'" in translated.remarks
+
+
+def test_the_document_shows_what_schedules_become() -> None:
+    shown = [
+        match.groups() for match in ROW.finditer(DOCUMENT.read_text(encoding="utf-8").split("### Schedules")[1])
+    ]
+
+    assert len(shown) >= 5
+    assert [(there, translate(there).schedule) for there, _ in shown] == [
+        (there, here or there) for there, here in shown
+    ]
 
 
 def test_a_star_with_a_step_joins_the_days_by_or() -> None:
