@@ -141,7 +141,8 @@ def test_what_is_no_id_is_refused(id_: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("id_", "shown"), [(42, "42"), ("task-7", "task-7"), (ROW["id"], ROW["id"]), ("x" * 16, ""), (None, "")]
+    ("id_", "shown"),
+    [(42, "42"), ("task-7", "task-7"), (ROW["id"], ROW["id"]), ("x" * 16, ""), ("\x1b[31m", "")],
 )
 def test_an_id_that_may_be_a_secret_is_not_shown(id_: object, shown: str) -> None:
     assert old_tasks.shown_id(old_tasks.members(json.dumps({"id": id_}))) == shown

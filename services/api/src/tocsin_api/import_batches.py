@@ -1,7 +1,7 @@
 """SHELL. What becomes of an import's rows: each batch is judged, compared with what is here, written at once."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -113,7 +113,7 @@ class Batches:
                 for task_id, each in new.items()
             },
         )
-        self._remember(added, revision=1)
+        self._remember(dict.fromkeys(added, 1))
         return added
 
     def _compared(self, line: Line, new: NewTask, row: Row) -> Line:
@@ -131,20 +131,21 @@ class Batches:
         wanted = [each.task_id for each in old.values() if _may_start(each, there.get(each.task_id))]
         started = set(wanted)
         if wanted and not self._order.dry_run:
-            started = await task_sql.start_tasks(self._pool, wanted, since=self._order.since)
-            self._remember(started, revision=2)
+            revisions = await task_sql.start_tasks(self._pool, wanted, since=self._order.since)
+            self._remember(revisions)
+            started = set(revisions)
         return {
             place: Line(_outcome_of_start(each, there.get(each.task_id), started), place, each.id, each.task_id)
             for place, each in old.items()
         }
 
-    def _remember(self, changed: set[UUID], *, revision: int) -> None:
-        for task_id in changed:
+    def _remember(self, revisions: Mapping[UUID, int]) -> None:
+        for task_id, revision in revisions.items():
             self.changed = ScheduleChange(task_id=task_id, revision=revision)
 
 
 def _may_start(old: OldTask, row: Row | None) -> bool:
-    return old.was_active and row is not None and row["status"] == "INACTIVE" and row["revision"] == 1
+    return old.was_active and row is not None and row["status"] == "INACTIVE" and row["is_as_made"]
 
 
 def _outcome_of_start(old: OldTask, row: Row | None, started: set[UUID]) -> Outcome:

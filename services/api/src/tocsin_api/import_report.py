@@ -18,7 +18,7 @@ _MEANINGS: Mapping[Outcome, str] = {
     "exists": "were here already, the same",
     "active": "are active already",
     "left out": "left out",
-    "changed": "were changed here since they were imported, and not started",
+    "changed": "have another schedule or status since they were imported, and were not started",
     "differs": "are here and differ: left as they are",
     "deleted": "were imported and deleted here since: left so",
     "missing": "are not here",

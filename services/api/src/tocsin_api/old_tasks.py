@@ -108,7 +108,8 @@ def shown_id(row: Mapping[str, Raw]) -> str:
         is_uuid = str(new_id(old_id)) == str(old_id).lower()
     except InvalidInputError:
         return ""
-    return str(old_id) if is_uuid or len(str(old_id)) <= MAX_ECHO else ""
+    is_fit = is_uuid or (len(str(old_id)) <= MAX_ECHO and str(old_id).isprintable())
+    return str(old_id) if is_fit else ""
 
 
 def _by_name(row: Mapping[str, Raw]) -> dict[str, Raw]:

@@ -72,14 +72,14 @@ WITH wanted AS MATERIALIZED (
 SELECT id FROM added
 """  # noqa: S608 - as above
 
-# Nobody has changed them since they were made. They owe what comes from $2 on, which has passed.
+# Neither their schedule nor their status was changed since they were made. They owe what comes from $2 on.
 _START_TASKS = f"""
 WITH stopped AS MATERIALIZED (
     SELECT id, effective_from FROM tasks
-    WHERE id = ANY($1::uuid[]) AND status = 'INACTIVE' AND revision = 1 ORDER BY id FOR UPDATE
+    WHERE id = ANY($1::uuid[]) AND status = 'INACTIVE' AND effective_from = created_at ORDER BY id FOR UPDATE
 ), started AS (
     UPDATE tasks AS t
-    SET status = 'ACTIVE', revision = 2, updated_at = clock_timestamp(),
+    SET status = 'ACTIVE', revision = t.revision + 1, updated_at = clock_timestamp(),
         effective_from = GREATEST(LEAST($2::timestamptz, clock_timestamp()),
                                   s.effective_from + interval '1 microsecond')
     FROM stopped AS s WHERE t.id = s.id
@@ -87,7 +87,7 @@ WITH stopped AS MATERIALIZED (
 ), appended AS (
     {_APPEND_REVISION} FROM started
 )
-SELECT id FROM started
+SELECT id, revision FROM started
 """  # noqa: S608 - as above
 
 _TOGGLED = "json_build_object('status', CASE WHEN status = 'ACTIVE' THEN 'INACTIVE' ELSE 'ACTIVE' END)"
@@ -153,7 +153,8 @@ SELECT {_SHOWN}, revision, clock_timestamp() AS now FROM tasks WHERE id = $1 AND
 """  # noqa: S608 - as above
 
 _FIND_TASKS = """
-SELECT id, name, schedule, timezone, webhook_url_hash, payload, max_retry, status, revision
+SELECT id, name, schedule, timezone, webhook_url_hash, payload, max_retry, status,
+       effective_from = created_at AS is_as_made
 FROM tasks WHERE id = ANY($1::uuid[])
 """
 
@@ -201,13 +202,13 @@ async def add_tasks(pool: asyncpg.Pool, tasks: Mapping[UUID, Columns]) -> set[UU
         return {row["id"] for row in await connection.fetch(_ADD_TASKS, values)}
 
 
-async def start_tasks(pool: asyncpg.Pool, task_ids: Sequence[UUID], *, since: datetime | None) -> set[UUID]:
-    """Start those that are INACTIVE and unchanged since they were made; their ids.
+async def start_tasks(pool: asyncpg.Pool, task_ids: Sequence[UUID], *, since: datetime | None) -> dict[UUID, int]:
+    """Start those that are INACTIVE, with the schedule that they were made with; their ids and new revisions.
 
     They owe their instants from `since` or from now on, and none from before they were made.
     """
     async with acquire(pool) as connection:
-        return {row["id"] for row in await connection.fetch(_START_TASKS, task_ids, since)}
+        return {row["id"]: row["revision"] for row in await connection.fetch(_START_TASKS, task_ids, since)}
 
 
 async def change_task(
