@@ -12,7 +12,7 @@ from tocsin_common.rights import RIGHTS
 from tocsin_local.urls import StackUrls
 
 DEFINITIONS = Path(__file__).parents[1] / "deploy" / "rabbitmq" / "definitions.json"
-SERVICES = {"serve": "api", "rotate-keys": "api", "schedule": "scheduler", "send": "sender"}
+SERVICES = {"serve": "api", "rotate-keys": "api", "import": "api", "schedule": "scheduler", "send": "sender"}
 """By what a process is told to do; what is not here migrates, as the tables' owner."""
 LOCK_KEY = 1  # roles are of the whole server, and several processes of a run make them
 

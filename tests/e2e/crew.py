@@ -55,9 +55,10 @@ class Crew:
     async def start(self, *command: str, **changes: str) -> Tocsin:
         """Start one."""
         env = self.environment | changes
-        env |= {name: as_service(env[name], self._servers, command[-1]) for name in SERVERS}
+        role = command[1]
+        env |= {name: as_service(env[name], self._servers, role) for name in SERVERS}
         process = await Tocsin.start(*command, env=env)
-        self._processes.append((command[-1], process))
+        self._processes.append((role, process))
         return process
 
     async def stop(self) -> None:

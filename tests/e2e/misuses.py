@@ -108,6 +108,18 @@ def poisons(url: str, token: str) -> list[bytes]:
     return [*bodies, url.encode(), f'{{"{url}"'.encode(), f'"{token}'.encode() + b'\xff"']
 
 
+def rows(url: str, token: str) -> Iterator[str]:
+    """Of another scheduler's table: one that is right, and then the secret in each place but the name."""
+    right = {"id": "mark", "name": "x", "schedule": "0 0 1 1 *", "webhookUrl": url, "payload": {"content": "x"}}
+    right |= {"maxRetry": 0, "status": "INACTIVE"}
+    yield json.dumps(right)
+    for text in (url, token):
+        for field in (*right.keys() - {"name"}, "timezone", "deletedAt", text):
+            for value in (text, [text], {text: text}):
+                if (field, value) != ("webhookUrl", url):
+                    yield json.dumps({**right, "id": str(uuid4()), field: value})
+
+
 def environments(secret: str) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
     """Commands, with what to change in a valid environment, that must all end with an error."""
     kinds = {
@@ -115,6 +127,7 @@ def environments(secret: str) -> Iterator[tuple[tuple[str, ...], dict[str, str]]
         ("tocsin-dispatcher", "schedule"): settings.SchedulerSettings,
         ("tocsin-dispatcher", "send"): settings.SenderSettings,
         ("tocsin-api", "rotate-keys"): settings.RotationSettings,
+        ("tocsin-api", "import", "--time-zone", "UTC"): settings.ImportSettings,
         ("tocsin-api", "doctor"): settings.ApiSettings,
         ("tocsin-dispatcher", "doctor"): settings.SenderSettings,
     }

@@ -5,6 +5,7 @@ import base64
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -70,6 +71,7 @@ class WorstDay:
             await self.take_broker_away(client)
             await self.kill_and_stop(client)
             await self.change_keys()
+            await self.import_tasks()
             await self.read_everything(client)
         with suppress(asyncpg.UndefinedTableError):
             await self._database.execute(f"SELECT '{MARK}' FROM nowhere")  # noqa: S608 - for the server's log
@@ -173,6 +175,15 @@ class WorstDay:
         rotation = await self._start("tocsin-api", "rotate-keys", SEALING_KEYS=keys)
         assert await rotation.ended() == 1
         await self._sender.logged("attempt.finished", count=len(self._sender.all_logged("attempt.finished")) + 1)
+
+    async def import_tasks(self) -> None:
+        """From rows with a secret wherever one can be."""
+        url = self._hostile.add(is_silent, SHAPE, self.new_token())
+        with NamedTemporaryFile("w", suffix=".json") as file:
+            file.write("\n".join(misuses.rows(url, self.tokens[-1])))
+            file.flush()
+            run = await self._start("tocsin-api", "import", file.name, "--time-zone", "UTC")
+            assert await run.ended() == 1
 
     async def read_everything(self, client: httpx.AsyncClient) -> None:
         """Every answer of the API that a person might look at, and the console."""

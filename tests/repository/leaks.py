@@ -20,6 +20,7 @@ HOSTS = {
 }
 # Files that are about addresses: which ones the guarded client, or a sender's pod, may connect to.
 ADDRESS_RULES = (
+    "deploy/compose.prod.yaml",  # whose word about a client's address the API takes
     "deploy/kubernetes/base/network-policies.yaml",
     "libs/common/src/tocsin_common/http.py",
     "tests/integration/common/test_http.py",

@@ -31,7 +31,7 @@ def test_files_exist() -> None:
 
 
 def test_the_commands_of_the_programs_are_found() -> None:
-    assert COMMANDS["tocsin-api"] == {"serve", "migrate", "rotate-keys", "doctor"}
+    assert COMMANDS["tocsin-api"] == {"serve", "migrate", "import", "rotate-keys", "doctor"}
     assert COMMANDS["tocsin-dispatcher"] == {"schedule", "send", "doctor"}
     assert {"up", "down", "stack"} <= COMMANDS["tocsin_local"]
     assert {"help", "check", "test"} <= set(COMMANDS["make"])

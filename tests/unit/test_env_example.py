@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tocsin_common.settings import ApiSettings, SchedulerSettings, SenderSettings
+from tocsin_common.settings import ApiSettings, ImportSettings, SchedulerSettings, SenderSettings
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
-KINDS = (ApiSettings, SchedulerSettings, SenderSettings)
+KINDS = (ImportSettings, ApiSettings, SchedulerSettings, SenderSettings)
 FIELDS = {field.name.upper(): field for kind in KINDS for field in msgspec.structs.fields(kind)}
 
 

@@ -131,6 +131,15 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """The database's owner, as whom that is done; empty is `database_url`."""
 
 
+class ImportSettings(ApiSettings, frozen=True, kw_only=True):
+    """An import, which runs where an API could, and writes what that would write."""
+
+    sealing_keys: Secret
+    """Development needs them too: a key that it made in this folder may be another one than the senders have."""
+    old_database_url: OptionalSecret = ""
+    """Where the tasks of another scheduler are; its `?schema=` is understood. Only an import reads it."""
+
+
 class DispatcherSettings(Settings, frozen=True, kw_only=True):
     """What both roles of the dispatcher need."""
 
@@ -239,6 +248,7 @@ _DATABASE = (
 _URLS = {
     "DATABASE_URL": _DATABASE,
     "MIGRATION_DATABASE_URL": _DATABASE,
+    "OLD_DATABASE_URL": _DATABASE,
     "RABBITMQ_URL": (
         "amqp://user:password@host:port/vhost",
         re.compile(rf"amqps?://{_USER}{_HOST}{_REST}"),

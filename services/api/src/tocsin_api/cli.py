@@ -1,4 +1,4 @@
-"""SHELL. The command `tocsin-api`: it serves, migrates the database, changes sealing keys, says what is wrong."""
+"""SHELL. The command `tocsin-api`: it serves, migrates, imports tasks, rotates keys, says what is wrong."""
 
 import argparse
 import asyncio
@@ -12,13 +12,13 @@ import asyncpg
 import sqlalchemy.exc
 import structlog
 
-from tocsin_api import counts, rotation, server
+from tocsin_api import counts, import_order, importer, rotation, server
 from tocsin_api.app import create_app
 from tocsin_common import doctor, log, metrics, migrations
 from tocsin_common.database import CONNECTION_ERRORS, RETRY_S
 from tocsin_common.diagnosis import Finding
 from tocsin_common.errors import SettingsError, TocsinError, UnavailableError
-from tocsin_common.settings import ApiSettings, DatabaseSettings, RotationSettings, load
+from tocsin_common.settings import ApiSettings, DatabaseSettings, ImportSettings, RotationSettings, load
 
 DATABASE_ERRORS = (OSError, asyncpg.PostgresError, sqlalchemy.exc.SQLAlchemyError)
 EXIT_FAILED = 1
@@ -29,11 +29,13 @@ _log = structlog.get_logger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 2 where the settings are wrong."""
-    command, management_url = _parse(arguments)
+    parsed = _parse(arguments)
     try:
-        if command == "doctor":
-            return _examine(management_url)
-        _COMMANDS[command]()
+        if parsed.command == "doctor":
+            return _examine(parsed.management_url)
+        if parsed.command == "import":
+            return _import(parsed)
+        _COMMANDS[parsed.command]()
     except SettingsError as error:
         print(f"tocsin-api: {error}", file=sys.stderr)
         return EXIT_SETTINGS
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parse(arguments: Sequence[str] | None) -> tuple[str, str]:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tocsin-api", description="Tocsin's REST API.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("serve", help="serve the API until SIGTERM")
@@ -51,8 +53,10 @@ def _parse(arguments: Sequence[str] | None) -> tuple[str, str]:
     commands.add_parser("rotate-keys", help="seal all webhook URLs with the first of SEALING_KEYS, then exit")
     doctor_parser = commands.add_parser("doctor", help="say what is wrong around an API, and what to do about it")
     doctor_parser.add_argument("--management-url", default="", help=doctor.MANAGEMENT_HELP)
-    parsed = parser.parse_args(arguments)
-    return parsed.command, getattr(parsed, "management_url", "")
+    import_order.add_arguments(
+        commands.add_parser("import", help=import_order.HELP, description=import_order.ABOUT)
+    )
+    return parser.parse_args(arguments)
 
 
 def _serve() -> None:
@@ -88,6 +92,13 @@ def _rotate_keys() -> None:
     settings = load(RotationSettings, os.environ)
     log.configure(settings, service="rotate-keys")
     rotation.run(settings)
+
+
+def _import(parsed: argparse.Namespace) -> int:
+    order = import_order.read(parsed)
+    settings = load(ImportSettings, os.environ)
+    log.configure(settings, service="import")
+    return 0 if importer.run(settings, order) else EXIT_FAILED
 
 
 def _examine(management_url: str) -> int:

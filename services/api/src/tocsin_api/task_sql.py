@@ -6,6 +6,7 @@ answer nothing.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -55,6 +56,39 @@ WITH wanted AS MATERIALIZED (
 SELECT {_SHOWN}, revision, asked.*
 FROM (SELECT moment, run_at AS wanted_run_at FROM wanted) AS asked LEFT JOIN added ON true
 """  # noqa: S608 - the columns are constants
+
+# Of one transaction: all of them or none. What is there already stays as it is.
+_ADD_TASKS = f"""
+WITH wanted AS MATERIALIZED (
+    SELECT clock_timestamp() AS moment, w.* FROM json_populate_recordset(NULL::tasks, $1::json) AS w
+), added AS (
+    INSERT INTO tasks (id, {_DECIDED}, revision, effective_from, created_at, updated_at)
+    SELECT id, {_DECIDED}, 1, moment, moment, moment FROM wanted ORDER BY id
+    ON CONFLICT (id) DO NOTHING
+    RETURNING *
+), appended AS (
+    {_APPEND_REVISION} FROM added
+)
+SELECT id FROM added
+"""  # noqa: S608 - as above
+
+# Neither their schedule nor their status was changed since they were made. They owe what comes from $2 on.
+_START_TASKS = f"""
+WITH stopped AS MATERIALIZED (
+    SELECT id, effective_from FROM tasks
+    WHERE id = ANY($1::uuid[]) AND status = 'INACTIVE' AND effective_from = created_at ORDER BY id FOR UPDATE
+), started AS (
+    UPDATE tasks AS t
+    SET status = 'ACTIVE', revision = t.revision + 1, updated_at = clock_timestamp(),
+        effective_from = GREATEST(LEAST($2::timestamptz, clock_timestamp()),
+                                  s.effective_from + interval '1 microsecond')
+    FROM stopped AS s WHERE t.id = s.id
+    RETURNING t.*
+), appended AS (
+    {_APPEND_REVISION} FROM started
+)
+SELECT id, revision FROM started
+"""  # noqa: S608 - as above
 
 _TOGGLED = "json_build_object('status', CASE WHEN status = 'ACTIVE' THEN 'INACTIVE' ELSE 'ACTIVE' END)"
 
@@ -118,6 +152,12 @@ _FIND_TASK = f"""
 SELECT {_SHOWN}, revision, clock_timestamp() AS now FROM tasks WHERE id = $1 AND status <> 'DELETED'
 """  # noqa: S608 - as above
 
+_FIND_TASKS = """
+SELECT id, name, schedule, timezone, webhook_url_hash, payload, max_retry, status,
+       effective_from = created_at AS is_as_made
+FROM tasks WHERE id = ANY($1::uuid[])
+"""
+
 # As a sender counts them: a task that was started again, or given another schedule, begins anew. One that was
 # stopped goes on showing how many there were.
 _FIND_TASK_AND_STATE = f"""
@@ -155,6 +195,22 @@ async def add_task(
             return row, True
 
 
+async def add_tasks(pool: asyncpg.Pool, tasks: Mapping[UUID, Columns]) -> set[UUID]:
+    """Create these tasks and their first revisions, but for those whose ids are taken; the ids of the others."""
+    values = f"[{','.join(_json({'id': task_id, **columns}) for task_id, columns in tasks.items())}]"
+    async with acquire(pool) as connection:
+        return {row["id"] for row in await connection.fetch(_ADD_TASKS, values)}
+
+
+async def start_tasks(pool: asyncpg.Pool, task_ids: Sequence[UUID], *, since: datetime | None) -> dict[UUID, int]:
+    """Start those that are INACTIVE, with the schedule that they were made with; their ids and new revisions.
+
+    They owe their instants from `since` or from now on, and none from before they were made.
+    """
+    async with acquire(pool) as connection:
+        return {row["id"]: row["revision"] for row in await connection.fetch(_START_TASKS, task_ids, since)}
+
+
 async def change_task(
     pool: asyncpg.Pool,
     task_id: UUID,
@@ -188,6 +244,12 @@ async def find_task(pool: asyncpg.Pool, task_id: UUID, *, with_state: bool = Fal
     """One task, and what time it is; with its state also how many executions have failed in a row."""
     async with acquire(pool) as connection:
         return await connection.fetchrow(_FIND_TASK_AND_STATE if with_state else _FIND_TASK, task_id)
+
+
+async def find_tasks(pool: asyncpg.Pool, task_ids: Sequence[UUID]) -> dict[UUID, Row]:
+    """Those of them that there are, deleted ones too, by id: what decides whether one is as it is to be."""
+    async with acquire(pool) as connection:
+        return {row["id"]: row for row in await connection.fetch(_FIND_TASKS, task_ids)}
 
 
 async def list_tasks(

@@ -25,6 +25,7 @@ from tocsin_api.preconditions import HEADER as IF_MATCH
 from tocsin_api.preconditions import check_revision, etag, read_if_match
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
+from tocsin_api.sealed_urls import sealed_columns
 from tocsin_api.task_fields import NewTask, SaveQuery, TaskChange
 from tocsin_api.task_rows import Task, columns, shown
 from tocsin_api.task_rules import (
@@ -162,13 +163,7 @@ def _found(row: Row | None) -> Row:
 
 
 def _sealed(resources: Resources, task_id: UUID, url: str) -> dict[str, object]:
-    webhook = resources.parse_webhook(url)
-    return {
-        "webhook_url_sealed": resources.sealer.seal(url, context=task_id.bytes),
-        "webhook_url_hash": resources.sealer.hash(url),
-        "webhook_url_masked": webhook.masked,
-        "destination": webhook.destination,
-    }
+    return sealed_columns(resources.sealer, resources.parse_webhook(url), task_id)
 
 
 def _new_url(url: str | UnsetType) -> str | None:
