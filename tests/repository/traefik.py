@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,17 +23,28 @@ MINE = ("entrypoints.http.address", "entrypoints.https.address", "providers.file
 RESOLVER = "certificatesresolvers.acme.acme"
 
 
+class Backend(ThreadingHTTPServer):
+    """Says 200 to everything."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.asked: list[str] = []
+        """The paths of the requests that Traefik passed on."""
+
+
 class Traefik:
     """One that runs."""
 
     def __init__(
-        self, process: "subprocess.Popen[bytes]", log: Path, backend: ThreadingHTTPServer, trust: Any, **ports: int
+        self, process: "subprocess.Popen[bytes]", log: Path, backend: Backend, trust: Any, **ports: int
     ) -> None:
         self._process = process
         self._log = log
         self._trust = trust
         self._ports = ports
-        self.asked: list[str] = backend.asked  # type: ignore[attr-defined]
+        self.asked = backend.asked
         """The paths of the requests that got through."""
 
     def answer(
@@ -136,28 +146,21 @@ def _flags(flags: Sequence[str], folder: Path, own: dict[str, int]) -> list[str]
 
 
 @contextmanager
-def _backend() -> Iterator[ThreadingHTTPServer]:
-    asked: list[str] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Answer, asked))
-    server.asked = asked  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+def _backend() -> Iterator[Backend]:
+    with Backend() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
 
 
 class _Answer(BaseHTTPRequestHandler):
-    """Says 200 to everything."""
-
-    def __init__(self, asked: list[str], *rest: Any) -> None:
-        self._asked = asked
-        super().__init__(*rest)
+    server: Backend
 
     def do_GET(self) -> None:
         if "X-Forwarded-For" in self.headers:  # else it is Traefik that asks, for the API's health
-            self._asked.append(self.path)
+            self.server.asked.append(self.path)
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(200)
         self.send_header("Content-Length", "0")
