@@ -10,6 +10,7 @@ from pathlib import Path
 from environment import INHERITED
 from tocsin_local.postgres import find_binaries
 
+SLOT = "backup"  # the server keeps for it what it has not had yet
 PARTIAL = ".partial"  # what pg_receivewal calls the file that it was writing
 
 
@@ -37,7 +38,9 @@ def follow(data: Path, database_url: str) -> None:
 def log_kept(database_url: str, folder: Path) -> Iterator[None]:
     """Write down each commit of the server in `folder`, before it counts where the server waits for that."""
     folder.mkdir()
-    command = [_program("pg_receivewal"), "--synchronous", f"--directory={folder}", f"--dbname={database_url}"]
+    server = f"--dbname={database_url}", f"--slot={SLOT}"
+    _call("pg_receivewal", *server, "--create-slot")
+    command = [_program("pg_receivewal"), *server, "--synchronous", f"--directory={folder}"]
     process = subprocess.Popen(command, env=INHERITED, stderr=subprocess.DEVNULL)  # it will say that it is cut off
     try:
         yield
