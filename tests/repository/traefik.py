@@ -18,7 +18,7 @@ from tocsin_local.process import wait_until
 
 TRAEFIK = Path(sys.executable).parent / "traefik"
 DOMAIN = "tocsin.example"
-READY_TIMEOUT_S = 10.0
+READY_TIMEOUT_S = 30.0
 MINE = ("entrypoints.http.address", "entrypoints.https.address", "providers.file.filename")
 RESOLVER = "certificatesresolvers.acme.acme"
 
