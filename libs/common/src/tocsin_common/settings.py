@@ -35,7 +35,8 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Less than this is not logged."""
     database_url: Secret
-    """PostgreSQL 14 or newer. Several hosts with commas are servers of which one takes changes."""
+    """PostgreSQL 14 or newer. Of several hosts, with commas, `?target_session_attrs=read-write` takes the one that
+    takes changes."""
 
 
 class RotationSettings(DatabaseSettings, frozen=True, kw_only=True):
