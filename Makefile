@@ -23,7 +23,7 @@ RESOLVE = UV_PYTHON_DOWNLOADS=never \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo up down status check check-lock test test-unit test-integration test-e2e \
-	test-faults simulate coverage bench lock migrate screenshots clean
+	test-faults simulate coverage bench lock migrate docs screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -95,6 +95,9 @@ lock: setup ## take changed requirements into requirements.lock; what is locked 
 
 migrate: setup ## migrate the database of DATABASE_URL, else that of `make up`
 	@$(PY) -m tocsin_local migrate
+
+docs: setup ## write the README's tables of settings and schedules, from the code
+	@$(PY) -m tocsin_local docs
 
 screenshots: setup ## take the pictures in docs/images anew, with Chromium
 	@$(PY) -m tocsin_local screenshots

@@ -7,7 +7,7 @@ import base64
 import json
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -109,13 +109,15 @@ def manage(servers: StackUrls) -> logins.Manage:
 @pytest.fixture
 def rabbitmq_url(servers: StackUrls, manage: logins.Manage) -> Iterator[str]:
     """A virtual host for one test."""
-    name = f"test-{uuid4().hex[:12]}"
-    manage("PUT", f"/api/vhosts/{name}", None)
-    everything = {"configure": ".*", "write": ".*", "read": ".*"}
-    manage("PUT", f"/api/permissions/{name}/{quote(servers.management_user, safe='')}", everything)
-    logins.let_in(name, manage)
-    yield _with_path(servers.rabbitmq_url, name)
-    manage("DELETE", f"/api/vhosts/{name}", None)
+    with _virtual_host(servers, manage) as url:
+        yield url
+
+
+@pytest.fixture
+def another_rabbitmq_url(servers: StackUrls, manage: logins.Manage) -> Iterator[str]:
+    """One more, for a test that loses the first."""
+    with _virtual_host(servers, manage) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -130,6 +132,17 @@ async def _database(servers: StackUrls, template: str = "template1") -> AsyncIte
     await _admin(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     yield _with_path(servers.database_url, name)
     await _admin(servers, f'DROP DATABASE "{name}"')
+
+
+@contextmanager
+def _virtual_host(servers: StackUrls, manage: logins.Manage) -> Iterator[str]:
+    name = f"test-{uuid4().hex[:12]}"
+    manage("PUT", f"/api/vhosts/{name}", None)
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    manage("PUT", f"/api/permissions/{name}/{quote(servers.management_user, safe='')}", everything)
+    logins.let_in(name, manage)
+    yield _with_path(servers.rabbitmq_url, name)
+    manage("DELETE", f"/api/vhosts/{name}", None)
 
 
 async def _admin(servers: StackUrls, statement: str) -> None:

@@ -45,6 +45,7 @@ class Stage:
     ) -> None:
         self._start = start
         self._starting: list[tuple[Tocsin, str]] = []
+        self._started: list[Tocsin] = []
         self._api = api
         self.database = database
         self._connection = connection
@@ -57,7 +58,13 @@ class Stage:
         """Start a dispatcher; `ready` waits for it, and so does what needs it."""
         tocsin = await self._start("tocsin-dispatcher", role, dies_at=dies_at, nth=nth, **settings)
         self._starting.append((tocsin, READY[role]))
+        self._started.append(tocsin)
         return tocsin
+
+    async def stop(self) -> None:
+        """Stop every dispatcher that was started and still runs, before its servers are gone."""
+        alive = [tocsin for tocsin in self._started if tocsin.process.returncode is None]
+        assert await asyncio.gather(*(tocsin.stop() for tocsin in alive)) == [0] * len(alive)
 
     async def ready(self) -> None:
         """Returns once everything that was started does its work."""

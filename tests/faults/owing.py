@@ -14,7 +14,7 @@ ADD_TASKS = """
 WITH added AS (
     INSERT INTO tasks (id, name, schedule, webhook_url_sealed, webhook_url_hash, webhook_url_masked, destination,
                        payload, max_retry, status, revision, effective_from, created_at, updated_at, catch_up)
-    SELECT id, 'a task', schedule, sealed, $5, 'masked', $6, '{"content": "hello"}', 3, 'ACTIVE', 1, $7, $7, $7,
+    SELECT id, 'a task', schedule, sealed, $5, $8, $6, '{"content": "hello"}', 3, 'ACTIVE', 1, $7, $7, $7,
            catch_up
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) AS t (id, schedule, catch_up, sealed)
     RETURNING *
@@ -39,6 +39,7 @@ async def write_tasks(
 ) -> list[UUID]:
     """Active tasks that post to `url`; returns their ids, in order."""
     ids = [uuid4() for _ in tasks]
+    parsed = webhook.parse(url, allowed_hosts=(), allow_local=True)
     await database.execute(
         ADD_TASKS,
         ids,
@@ -46,7 +47,8 @@ async def write_tasks(
         [task.catch_up for task in tasks],
         [sealer.seal(url, context=task_id.bytes) for task_id in ids],
         sealer.hash(url),
-        webhook.parse(url, allowed_hosts=(), allow_local=True).destination,
+        parsed.destination,
         effective_from,
+        parsed.masked,
     )
     return ids

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from tocsin_local.instance import memory_root, remove
@@ -52,6 +53,11 @@ class OwnServer:
         (self._data / "promote").touch()
         os.kill(self._stack.pids()[self._name], signal.SIGUSR1)
 
+    def destroy(self) -> None:
+        """It is gone with its data, as after a fire."""
+        self._stack.stop()
+        remove(self._data)
+
     @property
     def _data(self) -> Path:
         return self._stack.instance.folder / "postgres" / "data"
@@ -61,11 +67,34 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(name: ServerName, others: Mapping[str, str]) -> Iterator[OwnServer]:
+def own_server(
+    name: ServerName, others: Mapping[str, str], postgres_settings: Mapping[str, str] | None = None
+) -> Iterator[OwnServer]:
     """Started for the test and removed after it; `others` are the URLs of the servers that it does without."""
-    stack = Stack(f"fault-{uuid4().hex[:12]}", fresh=True, env=others, root=memory_root())
-    try:
+    with _stack(others, postgres_settings, fresh=True) as stack, stack:
+        yield OwnServer(stack, name)
+
+
+@contextmanager
+def copy_of(server: OwnServer, others: Mapping[str, str], make: Callable[[Path], None]) -> Iterator[OwnServer]:
+    """A PostgreSQL with the users and passwords of another one, whose data `make` puts into a folder."""
+    with _stack(others) as stack:
+        stack.instance.lock()
+        stack.instance.secret("postgres", new=urlsplit(server.urls.database_url).password)
+        (stack.instance.folder / "postgres").mkdir()
+        make(stack.instance.folder / "postgres" / "data")
+        stack.instance.set_flag("postgres initialised")
         with stack:
-            yield OwnServer(stack, name)
+            yield OwnServer(stack, "postgres")
+
+
+@contextmanager
+def _stack(
+    others: Mapping[str, str], postgres_settings: Mapping[str, str] | None = None, *, fresh: bool = False
+) -> Iterator[Stack]:
+    name = f"fault-{uuid4().hex[:12]}"
+    stack = Stack(name, fresh=fresh, env=others, root=memory_root(), postgres_settings=postgres_settings)
+    try:
+        yield stack
     finally:
         remove(stack.instance.folder)

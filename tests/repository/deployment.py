@@ -3,8 +3,12 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 BIN = Path(sys.executable).parent
 # What compose.prod.yaml and compose.yaml ask for.
@@ -21,20 +25,28 @@ def dockerfile_problems(path: Path) -> str:
     return _run(BIN / "hadolint", "--no-color", path)
 
 
-def compose_problems(path: Path, variables: dict[str, str] = VARIABLES) -> str:
-    """Where it is no compose file by the schema, or compose itself cannot read it."""
-    schema = _run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", path)
-    return schema or _run(_compose(), "--file", path, "config", "--quiet", variables=variables)
+def compose_problems(path: Path, *more: Path, variables: dict[str, str] = VARIABLES) -> str:
+    """Where it is no compose file by the schema, or compose itself cannot read it with `more` on top."""
+    schema = _run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", path, *more)
+    return schema or _run(*_config(path, *more), "--quiet", variables=variables)
+
+
+def compose_file(path: Path, *more: Path) -> Any:
+    """What compose makes of it with `more` on top."""
+    return yaml.safe_load(_output(_run_fully(*_config(path, *more), variables=VARIABLES)))
 
 
 def kustomize_problems(folder: Path) -> str:
     """Where kustomize cannot build it, or Kubernetes would not take what it builds."""
-    built = subprocess.run(
-        [BIN / "kubectl", "kustomize", folder], capture_output=True, text=True, check=False, env=_environment({})
-    )
+    built = _run_fully(BIN / "kubectl", "kustomize", folder)
     if built.returncode:
         return built.stderr
     return _run(BIN / "kubernetes-validate", "--strict", "--quiet", "-", text=built.stdout)
+
+
+def kustomized(folder: Path) -> list[Any]:
+    """The resources that kustomize builds."""
+    return list(yaml.safe_load_all(_output(_run_fully(BIN / "kubectl", "kustomize", folder))))
 
 
 def script_problems(path: Path) -> str:
@@ -50,13 +62,23 @@ def _compose() -> Path:
     return Path(spec.origin).parent / "docker-compose"
 
 
-def _run(*command: str | Path, text: str | None = None, variables: dict[str, str] | None = None) -> str:
+def _config(*paths: Path) -> list[str | Path]:
+    return [_compose(), *(part for path in paths for part in ("--file", path)), "config"]
+
+
+def _run(*command: str | Path, text: str | None = None, variables: Mapping[str, str] = {}) -> str:
     """What it prints where it fails."""
-    done = subprocess.run(
-        command, input=text, env=_environment(variables or {}), capture_output=True, text=True, check=False
-    )
+    done = _run_fully(*command, text=text, variables=variables)
     return "" if done.returncode == 0 else done.stdout + done.stderr or f"exit code {done.returncode}"
 
 
-def _environment(variables: dict[str, str]) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+def _output(done: "subprocess.CompletedProcess[str]") -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _run_fully(
+    *command: str | Path, text: str | None = None, variables: Mapping[str, str] = {}
+) -> "subprocess.CompletedProcess[str]":
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+    return subprocess.run(command, input=text, env=environment, capture_output=True, text=True, check=False)

@@ -18,6 +18,7 @@ from tocsin_local import image_locks
 TEXTS = tracked.texts()
 DOCKERFILE = "deploy/images/Dockerfile"
 COMPOSE, PRODUCTION = COMPOSE_FILES = ("compose.yaml", "deploy/compose.prod.yaml")
+VERIFY = tracked.ROOT / "deploy" / "compose.verify.yaml"
 KUBERNETES = "deploy/kubernetes"
 SCRIPTS = sorted(path for path, text in TEXTS.items() if text.startswith(("#!/usr/bin/env bash", "#!/bin/sh")))
 COMMANDS = {
@@ -36,6 +37,10 @@ def test_the_dockerfile_is_in_order() -> None:
 @pytest.mark.parametrize("path", COMPOSE_FILES)
 def test_compose_takes_its_files(path: str) -> None:
     assert not (problems := deployment.compose_problems(tracked.ROOT / path)), problems
+
+
+def test_compose_takes_what_opens_the_way_for_verify_on_top_of_production() -> None:
+    assert not (problems := deployment.compose_problems(tracked.ROOT / PRODUCTION, VERIFY)), problems
 
 
 @pytest.mark.parametrize("layer", ["base", "production"])
@@ -140,10 +145,81 @@ def test_production_publishes_traefik_alone_and_gives_two_of_each() -> None:
 
     assert [name for name, service in services.items() if "ports" in service] == ["traefik"]
     assert [services[name]["deploy"]["replicas"] for name in SERVICES] == [2, 2, 2]
-    networks = yaml.safe_load(TEXTS[PRODUCTION])["networks"]
-    inner = {name for name, network in networks.items() if (network or {}).get("internal")}
-    reach_out = {name for name, service in services.items() if set(service["networks"]) - inner}
-    assert reach_out == {"traefik", "sender"}
+    assert reach_out(deployment.compose_file(tracked.ROOT / PRODUCTION)) == {"traefik", "sender"}
+
+
+def test_verify_lets_the_apis_out_and_nobody_else() -> None:
+    opened = deployment.compose_file(tracked.ROOT / PRODUCTION, VERIFY)
+
+    assert reach_out(opened) == {"traefik", "sender", "api"}
+
+
+def reach_out(production: Any) -> set[str]:
+    """The services that reach other machines."""
+    inner = {name for name, network in production["networks"].items() if network.get("internal")}
+    return {name for name, service in production["services"].items() if set(service["networks"]) - inner}
+
+
+def test_production_believes_the_addresses_of_traefiks_network_alone() -> None:
+    production = deployment.compose_file(tracked.ROOT / PRODUCTION)
+
+    [config] = production["networks"]["front"]["ipam"]["config"]
+    assert production["services"]["api"]["environment"]["TRUSTED_PROXIES"] == config["subnet"]
+    front = {name for name, service in production["services"].items() if "front" in service["networks"]}
+    assert front == {"traefik", "api"}
+
+
+@pytest.fixture
+def with_verify(own: Callable[[str], Path]) -> Path:
+    """The production overlay with the component that opens the way for `?verify=true`."""
+    file = own(f"{KUBERNETES}/production/kustomization.yaml")
+    file.write_text(f"{file.read_text()}components: [../verify]\n")
+    return file.parent
+
+
+def test_in_kubernetes_only_senders_reach_the_internet_and_apis_where_that_is_chosen(with_verify: Path) -> None:
+    plain = deployment.kustomized(tracked.ROOT / KUBERNETES / "production")
+    opened = deployment.kustomized(with_verify)
+
+    assert not (problems := deployment.kustomize_problems(with_verify)), problems
+    assert reached(plain)["0.0.0.0/0"] == {("tocsin-sender", 443)}
+    assert reached(opened)["0.0.0.0/0"] == {("tocsin-sender", 443), ("tocsin-api", 443)}
+
+
+def test_in_kubernetes_only_apis_reach_redis_and_all_reach_postgresql_and_rabbitmq() -> None:
+    destinations = reached(deployment.kustomized(tracked.ROOT / KUBERNETES / "production"))
+
+    apps = {"tocsin-api", "tocsin-scheduler", "tocsin-sender", "tocsin-migrate"}
+    assert destinations["redis"] == {("tocsin-api", 6379)}
+    assert destinations["postgresql"] == {(app, 5432) for app in apps}
+    assert {app for app, _ in destinations["rabbitmq"]} == apps
+    assert set(destinations) == {"kube-dns", "redis", "postgresql", "rabbitmq", "0.0.0.0/0", "::/0"}
+
+
+def reached(documents: list[Any]) -> dict[str, set[tuple[str, int]]]:
+    """By where it leads: which applications may connect, and to which port."""
+    owners = [each for each in documents if each["kind"] in ("Deployment", "Job")]
+    labels = [owner["spec"]["template"]["metadata"]["labels"] for owner in owners]
+    found: dict[str, set[tuple[str, int]]] = {}
+    for policy in (each["spec"] for each in documents if each["kind"] == "NetworkPolicy"):
+        chosen = {each["app.kubernetes.io/name"] for each in labels if selects(policy["podSelector"], each)}
+        for way in policy.get("egress", []):
+            pairs = {(app, port["port"]) for app in chosen for port in way["ports"]}
+            for peer in way["to"]:
+                name = (
+                    peer["ipBlock"]["cidr"]
+                    if "ipBlock" in peer
+                    else next(iter(peer["podSelector"]["matchLabels"].values()))
+                )
+                found.setdefault(name, set()).update(pairs)
+    return found
+
+
+def selects(selector: Any, labels: dict[str, str]) -> bool:
+    """Whether a pod with these labels is meant."""
+    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(
+        labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", [])
+    )
 
 
 def test_production_holds_no_secret_but_as_a_file() -> None:
@@ -193,6 +269,7 @@ def own(tmp_path: Path) -> Callable[[str], Path]:
             "policyTypes",
         ),
         (f"{KUBERNETES}/production/kustomization.yaml", "name: tocsin-sender", "name: sender", "sender"),
+        (f"{KUBERNETES}/base/network-policies.yaml", "name: tocsin-redis", "nama: tocsin-redis", "name"),
         ("deploy/secrets.sh", 'mkdir -p "$folder"', "mkdir -p $folder", "SC2086"),
         ("deploy/postgres/users.sh", "if [ -n", "if [-n", "SC1035"),
     ],

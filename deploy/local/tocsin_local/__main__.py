@@ -38,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("migrate", help="migrate the database")
     commands.add_parser("demo", help="show what Tocsin does, on an instance of its own")
     commands.add_parser("image-locks", help="write what each image installs of requirements.lock")
+    commands.add_parser("docs", help="write the parts of the README that come from the code")
     commands.add_parser("screenshots", help="take the pictures of docs/images anew")
     stack = commands.add_parser("stack", help="start just the servers of an instance and print their URLs")
     stack.add_argument("name")
@@ -65,8 +66,10 @@ def _run(arguments: argparse.Namespace) -> int:
             _stack(arguments.name, arguments.stop)
         case "image-locks":
             importlib.import_module("tocsin_local.image_locks").write()
+        case "docs":
+            importlib.import_module("tocsin_local.generated").write()
         case "demo" | "screenshots":
-            # Not at the top: of all commands only these need the virtual environment, and `image-locks`.
+            # Not at the top: of all commands only these need the virtual environment, with those two above.
             return int(importlib.import_module(f"tocsin_local.{arguments.command}").main() or 0)
     return 0
 

@@ -14,6 +14,10 @@ from tocsin_local.instance import Instance, remove
 
 OLDEST_VERSION = 14
 READY_TIMEOUT_S = 60.0  # crash recovery on a slow disk included
+LOGINS = """\
+host all all 127.0.0.1/32 scram-sha-256
+host replication all 127.0.0.1/32 scram-sha-256
+"""
 STATUS_LINE = 7  # of postmaster.pid, what `pg_ctl -w` reads too
 
 
@@ -96,10 +100,11 @@ class Postgres:
         account.own(self._folder)
         initdb = ["--auth=reject", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8"]
         self._run("initdb", [*initdb, "-D", str(self._data)])
-        (self._data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+        (self._data / "pg_hba.conf").write_text(LOGINS)
         password = self._instance.secret("postgres")
-        # The last right lets it drop a database in which an autovacuum works.
-        sql = f"""CREATE ROLE tocsin LOGIN CREATEDB CREATEROLE PASSWORD '{password}' IN ROLE pg_signal_backend
+        # The last right lets it drop a database in which an autovacuum works; replication, have a standby.
+        rights = "LOGIN CREATEDB CREATEROLE REPLICATION"
+        sql = f"""CREATE ROLE tocsin {rights} PASSWORD '{password}' IN ROLE pg_signal_backend
 CREATE DATABASE tocsin OWNER tocsin
 """
         self._run("postgres", ["--single", "-D", str(self._data), "-c", "exit_on_error=on", "postgres"], sql)

@@ -31,21 +31,28 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What every command needs; a migration no more."""
 
     environment: Literal["development", "production"] = "development"
+    """Production asks for sealing keys, https alone and JSON logs."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Less than this is not logged."""
     database_url: Secret
+    """PostgreSQL 14 or newer. Of several hosts, with commas, `?target_session_attrs=read-write` takes the one that
+    takes changes."""
 
 
 class RotationSettings(DatabaseSettings, frozen=True, kw_only=True):
     """What sealing everything with the first key needs."""
 
     sealing_keys: Secret
+    """What webhook URLs are sealed with: base64 of 32 bytes, with commas. The first seals, all of them open."""
 
 
 class Settings(DatabaseSettings, frozen=True, kw_only=True):
     """What every process that goes on needs. Times are in seconds."""
 
     database_pool_size: Annotated[int, Meta(ge=4, le=100)] = 10
+    """Connections to PostgreSQL, each process."""
     rabbitmq_url: Secret
+    """RabbitMQ 3.10 or newer."""
     rabbitmq_heartbeat_s: Annotated[int, Meta(ge=1, le=60)] = 10
     """A connection on which RabbitMQ is silent for three times this and 3 s more is given up and made anew."""
     allowed_webhook_hosts: str = ""
@@ -57,6 +64,7 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     connect_timeout_s: Seconds = 60
     """How long a process that starts waits for PostgreSQL and RabbitMQ before it gives up."""
     metrics_host: str = "127.0.0.1"
+    """The address that the metrics' port is opened at."""
     metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
     """Metrics for Prometheus are served here over HTTP; 0 is nowhere. Each process needs a port of its own."""
 
@@ -70,17 +78,21 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     """The API service."""
 
     host: str = "127.0.0.1"
+    """The address that the API's port is opened at."""
     port: Annotated[int, Meta(ge=1, le=65535)] = 3005
+    """The API's port."""
     api_key: Annotated[str, Meta(min_length=16, extra={"secret": True})]
+    """The first API key, of an administrator, who makes others."""
     sealing_keys: SealingKeys = ""
+    """What webhook URLs are sealed with: base64 of 32 bytes, with commas. The first seals, all of them open."""
     hint_timeout_s: Seconds = 2
     """How long a schedule change waits for RabbitMQ to take its hint; the feed makes up for a lost one."""
     give_up_after_s: Seconds = 86400
-    """As the scheduler's: so old an execution that was asked for by hand, or replayed, is given up."""
+    """The same for those that are asked for by hand or replayed."""
     log_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
-    """As the scheduler's: what is older is not replayed, since its day may be removed meanwhile."""
+    """What is older is not replayed, since its day may be removed meanwhile."""
     contact_url: str = "https://tocsin.example"
-    """As the sender's."""
+    """The same where Discord is asked whether a webhook exists."""
     verify_timeout_s: Seconds = 5
     """How long Discord has to say whether a webhook exists."""
     test_wait_s: Annotated[float, Meta(gt=0, le=300)] = 15
@@ -100,6 +112,7 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     redis_host: str = ""
     """Instead of `redis_url`, for a server without a password."""
     redis_port: Annotated[int, Meta(ge=1, le=65535)] = 6379
+    """Beside `redis_host`."""
     allowed_origins: str = ""
     """Comma-separated origins whose pages may use the API, or `*`; development allows those of localhost too."""
     security_contact: str = ""
@@ -128,7 +141,7 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     migrate_on_start: bool = False
     """Migrate the database before serving. Several may do so at a time."""
     migration_database_url: OptionalSecret = ""
-    """The database's owner, as whom that is done; empty is `database_url`."""
+    """The database's owner, as whom that is done; empty is DATABASE_URL."""
 
 
 class ImportSettings(ApiSettings, frozen=True, kw_only=True):
@@ -144,15 +157,19 @@ class DispatcherSettings(Settings, frozen=True, kw_only=True):
     """What both roles of the dispatcher need."""
 
     publish_timeout_s: Seconds = 10
+    """So long after it a publish without a confirm counts as failed."""
 
 
 class SchedulerSettings(DispatcherSettings, frozen=True, kw_only=True):
     """The dispatcher's role `schedule`."""
 
     lease_ttl_s: Seconds = 5
+    """How long the lease lasts after it was last renewed."""
     lease_renew_s: Seconds = 1.5
+    """How often its holder renews it; less than `lease_hold_s`."""
     lease_hold_s: Seconds = 4
-    """The holder stops by itself this long after it sent its last successful renewal."""
+    """The holder stops by itself this long after it sent its last successful renewal; less than
+    `lease_ttl_s`."""
     reboot_after_s: Seconds = 60
     """Where nobody has led for so long, scheduling starts anew: each @reboot task fires once."""
     standby_poll_s: Seconds = 0.25
@@ -170,19 +187,25 @@ class SchedulerSettings(DispatcherSettings, frozen=True, kw_only=True):
     emission_chunk: Count = 2000
     """Execution rows a statement."""
     jobs_per_message: Annotated[int, Meta(ge=1, le=50)] = 50
+    """Executions that one message announces."""
     publish_window: Count = 100
     """Messages published and not yet confirmed."""
     sweep_interval_s: Seconds = 5
+    """How often the sweeper looks for rows that are overdue."""
     sweep_patience_s: Seconds = 30
     """A row that is overdue by this is announced again; each further time after twice as long."""
     sweep_outage_patience_s: Seconds = 10
     """After a database outage the sweeper stays quiet this long: senders record what they know first."""
     sweep_batch: Count = 1000
+    """Rows that it announces again at a time."""
     sweep_quiet_depth: Count = 1000
     """With more messages than this in the work queue nothing is announced again."""
     give_up_after_s: Seconds = 86400
+    """An execution that is so old fails."""
     max_lost_claims: Count = 5
+    """An execution that senders took and lost so often fails."""
     partition_days_ahead: Annotated[int, Meta(ge=1, le=30)] = 3
+    """Days for which partitions are made ahead."""
     log_retention_days: Annotated[int, Meta(ge=1, le=3650)] = 90
     """Executions and task logs of days that are longer ago are removed."""
     drain_timeout_s: Seconds = 15
@@ -193,17 +216,20 @@ class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     """The dispatcher's role `send`."""
 
     sealing_keys: SealingKeys = ""
+    """What webhook URLs are sealed with: base64 of 32 bytes, with commas. The first seals, all of them open."""
     prefetch: Count = 8
     """Job messages held before their claim; each has up to 50 jobs."""
     post_slots: Annotated[int, Meta(ge=50, le=1000)] = 300
     """POSTs at the same time in this process; at least one whole job message."""
     in_flight_per_destination: Count = 5
+    """POSTs at the same time at one destination, in this process."""
     breaker_failures: Count = 5
     """So many POSTs in a row that end without an answer or with HTTP 5xx, of all senders: then the destination is
     left alone for a while."""
     breaker_first_s: Seconds = 1
     """The first such block; each further one is twice as long, up to `breaker_most_s`. One POST ends each."""
     breaker_most_s: Seconds = 60
+    """The longest such block."""
     egress_group: str = ""
     """Senders that share a public IP address have the same; empty is the host's name, which in a container is the
     container's own."""
@@ -213,13 +239,17 @@ class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     """So many answers 401, 403 or 429 in ten minutes make Discord block an address; from half of them on it is
     posted to more slowly."""
     post_timeout_s: Seconds = 10
+    """A POST that takes longer is given up; less than `claim_ttl_s`."""
     claim_ttl_s: Seconds = 30
+    """How long an execution belongs to the sender that took it; then another one may."""
     record_batch: Annotated[int, Meta(ge=1, le=1000)] = 100
+    """Outcomes that one statement records."""
     record_delay_s: Seconds = 0.005
     """How long an outcome waits for others, to be recorded in one statement with them."""
     retry_first_s: Seconds = 1
     """The wait before the first retry; each further one is twice as long, up to `retry_most_s`."""
     retry_most_s: Seconds = 512
+    """The longest wait before a retry."""
     retry_jitter: Annotated[float, Meta(ge=0, le=1)] = 0.2
     """Up to this share of a wait is added to it, at random."""
     memory_wait_s: Seconds = 2
@@ -227,7 +257,8 @@ class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     memory_waits: Count = 10000
     """Executions that wait in memory for less than the smallest tier; beyond that they take a tier."""
     drain_timeout_s: Seconds = 15
-    """How long POSTs under way may take after SIGTERM to end and to be recorded."""
+    """How long POSTs under way may take after SIGTERM to end and to be recorded; at least 3 s more than
+    `post_timeout_s`."""
     contact_url: str = "https://tocsin.example"
     """Goes into the User-Agent, as Discord asks: where the operator of this installation can be reached."""
     auto_disable_after: Annotated[int, Meta(ge=0)] = 10
@@ -245,7 +276,7 @@ _DATABASE = (
     "postgresql://user:password@host:port/name",
     re.compile(rf"postgres(?:ql)?(?:\+\w+)?://{_USER}(?:{_HOST}(?:,{_HOST})*)?{_REST}"),
 )
-_URLS = {
+URLS = {
     "DATABASE_URL": _DATABASE,
     "MIGRATION_DATABASE_URL": _DATABASE,
     "OLD_DATABASE_URL": _DATABASE,
@@ -269,7 +300,7 @@ def _check_origin(text: str) -> None:
         raise ValueError
 
 
-_LISTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
+LISTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "ALLOWED_ORIGINS": ("* or origins such as https://host:port, without a path", _check_origin),
     "TRUSTED_PROXIES": ("addresses, or networks such as 192.0.2.0/24", ip_network),
 }
@@ -334,17 +365,17 @@ def _convert(text: str, kind: Any) -> Any:
 
 
 def _check_url(variable: str, text: str) -> None:
-    if variable not in _URLS:
+    if variable not in URLS:
         return
-    form, pattern = _URLS[variable]
+    form, pattern = URLS[variable]
     if not text.isascii() or not pattern.fullmatch(text):
         raise ValueError(f"expected {form}, with other characters than letters and digits percent-encoded")
 
 
 def _check_list(variable: str, text: str) -> None:
-    if variable not in _LISTS:
+    if variable not in LISTS:
         return
-    form, check = _LISTS[variable]
+    form, check = LISTS[variable]
     for each in _apart(text):
         try:
             check(each)
