@@ -6,8 +6,8 @@ may be broken off and run again.
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import IO
 
 import asyncpg
@@ -31,7 +31,7 @@ CONNECT_TIMEOUT_S = 10
 
 _log = structlog.get_logger(__name__)
 
-Rows = AsyncIterator[str]
+Rows = AsyncGenerator[str, None]
 
 
 class BrokenImportError(TocsinError):
@@ -78,16 +78,17 @@ async def _run(settings: ImportSettings, order: Order) -> bool:
 async def _take_all(batches: Batches, source: Rows, *, dry_run: bool) -> None:
     first = 1
     try:
-        async for rows in _in_batches(source):
-            for line in await batches.take(first, rows):
-                print(import_report.show(line, dry_run=dry_run))
-            first += len(rows)
+        async with aclosing(source), aclosing(_in_batches(source)) as parts:
+            async for rows in parts:
+                for line in await batches.take(first, rows):
+                    print(import_report.show(line, dry_run=dry_run))
+                first += len(rows)
     except asyncpg.PostgresError as error:
         first_line = str(error).partition("\n")[0]  # what follows is of the row
         raise BrokenImportError(f"PostgreSQL takes no row from {first} on: {first_line}") from error
 
 
-async def _in_batches(source: Rows) -> AsyncIterator[list[str]]:
+async def _in_batches(source: Rows) -> AsyncGenerator[list[str], None]:
     batch: list[str] = []
     length = 0
     async for row in source:

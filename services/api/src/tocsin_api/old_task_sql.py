@@ -1,6 +1,6 @@
 """ADAPTER. Reads the table of tasks of the NestJS scheduler; nothing there is changed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
@@ -23,7 +23,7 @@ class OldTableError(TocsinError):
     """The table is not what it should be."""
 
 
-async def read_rows(database_url: str, table: str) -> AsyncIterator[str]:
+async def read_rows(database_url: str, table: str) -> AsyncGenerator[str, None]:
     """Each row as a JSON object, all of one snapshot, in the order of their ids; memory holds a page of them."""
     name = _named(database_url, table)
     try:
