@@ -18,7 +18,9 @@ MAX_NAMED = 1000
 State = Annotated[
     Literal["due", "waiting", "running", "succeeded", "failed", "missed", "skipped", "expired", "cancelled"],
     Meta(
+        title="ExecutionState",
         description="due, waiting, running, succeeded, failed, missed, skipped, expired or cancelled",
+        examples=["failed"],
         extra_json_schema={"type": "string"},
     ),
 ]

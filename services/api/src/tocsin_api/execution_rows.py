@@ -15,7 +15,11 @@ OPEN = ("due", "waiting", "running")
 
 Kind = Annotated[
     Literal["schedule", "manual", "reboot", "once"],
-    Meta(description="schedule, manual, reboot or once: why it is owed", extra_json_schema={"type": "string"}),
+    Meta(
+        title="ExecutionKind",
+        description="schedule, manual, reboot or once: why it is owed",
+        extra_json_schema={"type": "string"},
+    ),
 ]
 
 
@@ -37,14 +41,28 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ]
     failures: Annotated[int, Meta(description="attempts that spent a retry; a replay begins anew")]
     next_at: Annotated[
-        datetime | None, Meta(description="from when on it may be attempted, or until when the attempt may take")
+        datetime | None,
+        Meta(
+            description="from when on it may be attempted, or until when the attempt may take",
+            examples=["2026-11-23T08:00:09Z"],
+        ),
     ]
-    give_up_at: Annotated[datetime | None, Meta(description="when it fails for its age")]
+    give_up_at: Annotated[
+        datetime | None, Meta(description="when it fails for its age", examples=["2026-11-24T08:00:00Z"])
+    ]
     created_at: Annotated[datetime, Meta(description="when it was recorded")]
     finished_at: Annotated[datetime | None, Meta(description="when it ended")]
-    replayed_at: Annotated[datetime | None, Meta(description="when it was last brought back")]
-    missed_from: Annotated[datetime | None, Meta(description="of a missed one: the first instant it stands for")]
-    missed_count: Annotated[int | None, Meta(description="how many instants those are; null: too many to count")]
+    replayed_at: Annotated[
+        datetime | None,
+        Meta(description="when it was last brought back", examples=["2026-11-23T18:52:11.021488Z"]),
+    ]
+    missed_from: Annotated[
+        datetime | None,
+        Meta(description="of a missed one: the first instant it stands for", examples=["2026-11-23T06:00:00Z"]),
+    ]
+    missed_count: Annotated[
+        int | None, Meta(description="how many instants those are; null: too many to count", examples=[120])
+    ]
 
 
 class Found(NamedTuple):

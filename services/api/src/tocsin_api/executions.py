@@ -18,7 +18,7 @@ from tocsin_api.inputs import read_id, read_query
 from tocsin_api.logs import Log
 from tocsin_api.logs import shown as shown_log
 from tocsin_api.moments import depth_rule, period
-from tocsin_api.pages import PageMeta, describe
+from tocsin_api.pages import PAGE_META, PageMeta, describe
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
 from tocsin_common import messages
@@ -32,7 +32,7 @@ class ExecutionList(msgspec.Struct, frozen=True):
     """One page of executions."""
 
     data: Annotated[list[Execution], Meta(description="those of the page")]
-    meta: PageMeta
+    meta: Annotated[PageMeta, PAGE_META]
 
 
 class ExecutionDetails(Execution, frozen=True, kw_only=True, rename="camel"):
@@ -47,8 +47,12 @@ class ManualExecution(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     execution_id: Annotated[UUID, Meta(description="made of taskId and scheduledFor")]
     task_id: Annotated[UUID, Meta(description="whose run it is")]
     scheduled_for: Annotated[datetime, Meta(description="when it was asked for")]
-    kind: Annotated[Literal["manual"], Meta(description="somebody asked for it")] = "manual"
-    state: Annotated[Literal["due"], Meta(description="no sender has taken it yet")] = "due"
+    kind: Annotated[
+        Literal["manual"], Meta(description="somebody asked for it", extra_json_schema={"type": "string"})
+    ] = "manual"
+    state: Annotated[
+        Literal["due"], Meta(description="no sender has taken it yet", extra_json_schema={"type": "string"})
+    ] = "due"
 
 
 @get("/api/executions", opt=READS_QUERY)

@@ -13,7 +13,7 @@ from tocsin_api import log_sql, task_sql
 from tocsin_api.errors import NotFoundError
 from tocsin_api.inputs import read_id, read_query
 from tocsin_api.moments import PERIOD_CHECKS, PeriodQuery, depth_rule, period
-from tocsin_api.pages import PageMeta, describe
+from tocsin_api.pages import PAGE_META, PageMeta, describe
 from tocsin_api.postgresql import Row
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
@@ -22,11 +22,21 @@ from tocsin_common.messages import log_id
 
 LogStatus = Annotated[
     Literal["SUCCESS", "FAILED", "RETRYING"],
-    Meta(description="SUCCESS, FAILED or RETRYING", extra_json_schema={"type": "string"}),
+    Meta(
+        title="LogStatus",
+        description="SUCCESS, FAILED or RETRYING",
+        examples=["FAILED"],
+        extra_json_schema={"type": "string"},
+    ),
 ]
 LogSort = Annotated[
     Literal["createdAt", "-createdAt"],
-    Meta(description="createdAt, or -createdAt for the newest first", extra_json_schema={"type": "string"}),
+    Meta(
+        title="LogSort",
+        description="createdAt, or -createdAt for the newest first",
+        examples=["-createdAt"],
+        extra_json_schema={"type": "string"},
+    ),
 ]
 
 
@@ -46,7 +56,7 @@ class LogList(msgspec.Struct, frozen=True):
     """One page of logs."""
 
     data: Annotated[list[Log], Meta(description="those of the page")]
-    meta: PageMeta
+    meta: Annotated[PageMeta, PAGE_META]
 
 
 class TaskLogQuery(PeriodQuery, frozen=True, rename="camel"):

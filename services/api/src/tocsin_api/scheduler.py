@@ -25,7 +25,7 @@ class Scheduler(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     lag_seconds: Annotated[float, Meta(description="how far the watermark lies behind the clock")]
     tasks: Annotated[int, Meta(description="active tasks that the leader holds")]
     schedules: Annotated[int, Meta(description="distinct schedules among them")]
-    paused: bool
+    paused: Annotated[bool, Meta(description="whether all schedules are paused")]
     paused_at: Annotated[datetime | None, Meta(description="since when nothing is emitted")]
 
 

@@ -29,7 +29,7 @@ class PreviewQuery(msgspec.Struct, frozen=True):
         ),
     ]
     timezone: Timezone = "UTC"
-    count: Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")] = 5
+    count: Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100", examples=[5])] = 5
 
 
 @get("/api/schedules/preview", opt=READS_QUERY, sync_to_thread=False)

@@ -13,7 +13,7 @@ from tocsin_common import schedule, timezones, webhook
 MAX_NAME_LENGTH = 100
 FIRST_YEAR, LAST_YEAR = 2000, 2999
 
-TaskId = Annotated[UUID, Meta(description="a task's id (UUID)")]
+TaskId = Annotated[UUID, Meta(description="a task's id (UUID)", examples=["01a209bf-cc04-7028-8e49-dbf8110cffff"])]
 Name = Annotated[
     str,
     Meta(
@@ -44,6 +44,7 @@ Instant = Annotated[
         tz=True,
         description=f"an RFC 3339 time with its offset, of the years {FIRST_YEAR} to {LAST_YEAR}, "
         "such as 2030-01-31T09:00:00Z",
+        examples=["2030-01-31T09:00:00Z"],
     ),
 ]
 WebhookUrl = Annotated[
@@ -67,7 +68,9 @@ JitterSeconds = Annotated[
 CatchUp = Annotated[
     Literal["latest", "all", "skip"],
     Meta(
-        description="latest, all or skip: what of a longer outage runs late", extra_json_schema={"type": "string"}
+        title="CatchUp",
+        description="latest, all or skip: what of a longer outage runs late",
+        extra_json_schema={"type": "string"},
     ),
 ]
 ExpiresAfterSeconds = Annotated[
@@ -81,12 +84,14 @@ ExpiresAfterSeconds = Annotated[
 Overlap = Annotated[
     Literal["allow", "skip"],
     Meta(
+        title="Overlap",
         description="allow or skip: whether a run begins while an earlier one has retries to go",
         extra_json_schema={"type": "string"},
     ),
 ]
 WantedStatus = Annotated[
-    Literal["ACTIVE", "INACTIVE"], Meta(description="ACTIVE or INACTIVE", extra_json_schema={"type": "string"})
+    Literal["ACTIVE", "INACTIVE"],
+    Meta(title="WantedStatus", description="ACTIVE or INACTIVE", extra_json_schema={"type": "string"}),
 ]
 
 
@@ -94,7 +99,11 @@ class SaveQuery(msgspec.Struct, frozen=True):
     """How a task is saved."""
 
     verify: Annotated[
-        bool, Meta(description="true or false: whether Discord is asked first if the webhook that was sent exists")
+        bool,
+        Meta(
+            description="true or false: whether Discord is asked first if the webhook that was sent exists",
+            examples=[False],
+        ),
     ] = False
 
 

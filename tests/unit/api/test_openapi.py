@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,41 @@ from litestar import Litestar
 
 from tocsin_api import api_key_fields, execution_fields
 from tocsin_api.access import NEEDED
+from tocsin_api.answer_examples import ANSWERS
 from tocsin_api.api_key_fields import NewApiKey
 from tocsin_api.app import create_app
-from tocsin_api.docs import openapi
 from tocsin_api.errors import Violation
-from tocsin_api.examples import ANSWERS, BODIES
+from tocsin_api.examples import BODIES
 from tocsin_api.execution_fields import ReplayRequest
 from tocsin_api.execution_rows import Execution
-from tocsin_api.executions import ExecutionDetails, ExecutionList, ManualExecution
 from tocsin_api.inputs import read_body
-from tocsin_api.logs import Log, LogList
+from tocsin_api.logs import Log
+from tocsin_api.openapi import openapi
+from tocsin_api.openapi_links import LINKS
+from tocsin_api.operations import OPERATIONS
 from tocsin_api.pages import PageMeta
+from tocsin_api.preview import NextInstant
 from tocsin_api.problems import Problem
-from tocsin_api.task_details import TaskDetails
+from tocsin_api.replays import NamedReplay, Refused
+from tocsin_api.stats import ExecutionsToday, Lateness
 from tocsin_api.task_fields import NewTask, TaskChange
-from tocsin_api.task_lists import TaskList
-from tocsin_api.task_rows import Task
 from tocsin_api.task_rules import change_rule, checks, new_task_rule, parser
 from tocsin_common.settings import ApiSettings
 
 UNDOCUMENTED = ("/api/docs", "/.well-known")  # pages and files, for browsers
+WITHIN = (
+    Execution,
+    Log,
+    PageMeta,
+    Violation,
+    Problem,
+    Refused,
+    NamedReplay,
+    ExecutionsToday,
+    Lateness,
+    NextInstant,
+)
+STRUCTS = {kind.__name__: kind for kind in (*(each.answer for each in OPERATIONS), *WITHIN)}
 METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 
 
@@ -47,6 +63,12 @@ def settings(sealing_keys: str) -> ApiSettings:
 @pytest.fixture
 def app(settings: ApiSettings) -> Litestar:
     return create_app(settings)
+
+
+def read_pointer(node: Any, pointer: str) -> Any:
+    for step in pointer.split("/")[1:]:
+        node = node[int(step)] if isinstance(node, list) else node[step]
+    return node
 
 
 def references(node: Any) -> set[str]:
@@ -114,6 +136,34 @@ def test_document_says_when_to_try_again() -> None:
     }
 
 
+def test_links_lead_to_operations_and_give_them_parameters_that_they_have() -> None:
+    operations = {each["operationId"]: each for item in openapi()["paths"].values() for each in item.values()}
+
+    found = [
+        (link["operationId"], set(link["parameters"]))
+        for operation in operations.values()
+        for answer in operation["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+
+    assert found
+    for name, given in found:
+        parameters = {each["name"]: each["required"] for each in operations[name]["parameters"]}
+        assert given <= set(parameters)
+        assert given >= {each for each, is_required in parameters.items() if is_required}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_what_a_link_takes_of_an_answer_is_there(name: str) -> None:
+    operation = next(each for each in OPERATIONS if each.name == name)
+    answer = ANSWERS[operation.answer.__name__]
+
+    for taken in LINKS[name].values():
+        for place in taken.values():
+            if place.startswith("$response.body#"):
+                assert read_pointer(answer, place.removeprefix("$response.body#")) is not None
+
+
 def test_every_reference_of_the_document_leads_somewhere() -> None:
     document = json.loads(json.dumps(openapi()))
 
@@ -149,21 +199,62 @@ def test_body_that_the_document_shows_is_accepted(
     read_body("application/json", msgspec.json.encode(body), kind, *rules[kind])
 
 
-@pytest.mark.parametrize("name", [*ANSWERS, "NewTask", "TaskChange"])
-def test_each_field_has_a_description_and_an_example(name: str) -> None:
-    for field, schema in openapi()["components"]["schemas"][name]["properties"].items():
-        told = json.dumps(schema)
-        assert "description" in told or "$ref" in told, field
-        assert schema["examples"], field
+def untold(document: dict[str, Any]) -> Iterator[str]:
+    """All of the document that lacks a description or an example, by its place."""
+    for name, schema in document["components"]["schemas"].items():
+        if not schema.get("description"):
+            yield name
+        for field, property_ in schema.get("properties", {}).items():
+            if not (property_.get("description") and "examples" in property_):
+                yield f"{name}.{field}"
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            for place in untold_of(operation):
+                yield f"{method} {path}: {place}"
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [Task, TaskDetails, TaskList, Execution, ExecutionDetails, ExecutionList, ManualExecution, Log, LogList,
-     PageMeta, Violation, Problem],
-)  # fmt: skip
-def test_answer_that_the_document_shows_is_one(kind: type[msgspec.Struct]) -> None:
-    example = ANSWERS[kind.__name__]
+def untold_of(operation: dict[str, Any]) -> Iterator[str]:
+    if not (operation.get("summary") and operation.get("description") and operation.get("tags")):
+        yield "summary, description or tags"
+    for parameter in operation["parameters"]:
+        if not (parameter.get("description") and "example" in parameter):
+            yield parameter["name"]
+    for place, told in {"body": operation.get("requestBody"), **operation["responses"]}.items():
+        contents = [] if told is None else told["content"].values()
+        if told and not (
+            told.get("description") and all("example" in each or "examples" in each for each in contents)
+        ):
+            yield place
+        for name, header in (told or {}).get("headers", {}).items():
+            if not (header.get("description") and "example" in header):
+                yield f"{place}, {name}"
+
+
+def test_everything_has_a_description_and_an_example() -> None:
+    assert list(untold(openapi())) == []
+
+
+def test_what_has_no_description_or_example_is_found() -> None:
+    document = openapi()
+    operation = document["paths"]["/api/tasks/{task_id}/run"]["post"]
+    del document["components"]["schemas"]["Stats"]["description"]
+    del document["components"]["schemas"]["Task"]["properties"]["name"]["description"]
+    del document["components"]["schemas"]["Log"]["properties"]["id"]["examples"]
+    del operation["parameters"][0]["example"]
+    del operation["responses"]["404"]["content"]["application/problem+json"]["example"]
+
+    assert set(untold(document)) == {
+        "Stats",
+        "Task.name",
+        "Log.id",
+        "post /api/tasks/{task_id}/run: task_id",
+        "post /api/tasks/{task_id}/run: 404",
+    }
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answer_that_the_document_shows_is_one(name: str) -> None:
+    kind, example = STRUCTS[name], ANSWERS[name]
 
     answer = msgspec.json.decode(msgspec.json.encode(example), type=kind)
 
