@@ -33,6 +33,8 @@ from tocsin_api.task_fields import NewTask, TaskChange
 from tocsin_api.task_rules import change_rule, checks, new_task_rule, parser
 from tocsin_common.settings import ApiSettings
 
+API_MD = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+OF_ALL = {400, 401, 403, 413, 429, 500, 503}
 UNDOCUMENTED = ("/api/docs", "/.well-known")  # pages and files, for browsers
 WITHIN = (
     Execution,
@@ -63,6 +65,27 @@ def settings(sealing_keys: str) -> ApiSettings:
 @pytest.fixture
 def app(settings: ApiSettings) -> Litestar:
     return create_app(settings)
+
+
+def documented_routes() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Method, path with `$` for ids, and operation."""
+    for path, item in openapi()["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), re.sub(r"{\w+}", "$", path), operation
+
+
+def own_errors(operation: dict[str, Any]) -> set[int]:
+    """What an operation may be refused with, but for what all are."""
+    return {int(status) for status in operation["responses"] if status >= "400"} - OF_ALL
+
+
+def asked_for(command: str) -> tuple[str, str]:
+    """Method and path of a line of curl; ids are `$`."""
+    path = re.search(r"\$API(/[^\s\"?]*)", command)
+    method = re.search(r"-X ([A-Z]+)", command)
+    assert path is not None, command
+    given = method[1] if method else "POST" if "-d '{" in command else "GET"
+    return given, re.sub(r"\$[A-Z]+", "$", path[1])
 
 
 def read_pointer(node: Any, pointer: str) -> Any:
@@ -262,18 +285,44 @@ def test_answer_that_the_document_shows_is_one(name: str) -> None:
     assert msgspec.json.decode(msgspec.json.encode(answer)) == example
 
 
-def test_api_md_lists_the_routes_of_the_document() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
-    table = text[: text.index("## API keys")]
-    listed = {each for each in re.findall(r"`([A-Z]+) (/[^`]*)`", table) if "well-known" not in each[1]}
+def test_api_md_lists_the_routes_of_the_document_with_what_each_is_refused_with() -> None:
+    table = API_MD[: API_MD.index("## API keys")]
+    listed = {
+        route: set(map(int, re.findall(r"\d{3}", refused)))
+        for _, routes, _, refused, _ in (line.split("|") for line in table.splitlines() if line.startswith("| `"))
+        for route in re.findall(r"`([A-Z]+ /[^`]*)`", routes)
+        if "well-known" not in route
+    }
 
     documented = {
-        (method.upper(), re.sub(r"{\w+}", "{id}", path))
-        for path, item in openapi()["paths"].items()
-        for method in item
+        f"{method} {path.replace('$', '{id}')}": own_errors(each) for method, path, each in documented_routes()
     }
 
     assert listed == documented
+
+
+def test_api_md_has_a_line_of_curl_for_each_operation() -> None:
+    commands = re.findall(r"^curl (?:.*\\\n)*.*", API_MD, re.MULTILINE) + re.findall(r"\$\((curl .*)\)", API_MD)
+
+    asked = {asked_for(command) for command in commands}
+
+    documented = {(method, path) for method, path, _ in documented_routes()}
+    assert asked - {("GET", "/.well-known/security.txt")} == documented
+
+
+def test_api_md_explains_each_error() -> None:
+    table = API_MD[API_MD.index("## Errors") :]
+
+    explained = set(re.findall(r"^\| (\d{3}) \|", table, re.MULTILINE))
+
+    documented = {
+        status
+        for item in openapi()["paths"].values()
+        for operation in item.values()
+        for status in operation["responses"]
+        if status >= "400"
+    }
+    assert explained == documented | {"405"}  # of a path, not of an operation
 
 
 def test_document_shows_bodies_where_they_are_sent() -> None:

@@ -1,7 +1,7 @@
 """SHELL. The routes that show executions, and that run a task by hand: one execution more, owed now."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -11,8 +11,8 @@ from msgspec import Meta
 
 from tocsin_api import execution_sql, log_sql
 from tocsin_api.errors import NotFoundError
-from tocsin_api.execution_fields import CHECKS, ExecutionKeyQuery, ExecutionQuery
-from tocsin_api.execution_rows import Execution, shown, values
+from tocsin_api.execution_fields import CHECKS, ExecutionKeyQuery, ExecutionQuery, State
+from tocsin_api.execution_rows import Execution, Kind, shown, values
 from tocsin_api.idempotency import HEADER, check_same_request, read_key
 from tocsin_api.inputs import read_id, read_query
 from tocsin_api.logs import Log
@@ -47,12 +47,8 @@ class ManualExecution(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     execution_id: Annotated[UUID, Meta(description="made of taskId and scheduledFor")]
     task_id: Annotated[UUID, Meta(description="whose run it is")]
     scheduled_for: Annotated[datetime, Meta(description="when it was asked for")]
-    kind: Annotated[
-        Literal["manual"], Meta(description="somebody asked for it", extra_json_schema={"type": "string"})
-    ] = "manual"
-    state: Annotated[
-        Literal["due"], Meta(description="no sender has taken it yet", extra_json_schema={"type": "string"})
-    ] = "due"
+    kind: Kind = "manual"
+    state: State = "due"
 
 
 @get("/api/executions", opt=READS_QUERY)

@@ -16,6 +16,9 @@ Moment = Annotated[
     Meta(
         description="a day (2026-01-31, in UTC) or an RFC 3339 time (2026-01-31T12:00:00Z)",
         examples=["2026-01-31", "2026-01-31T12:00:00Z"],
+        extra_json_schema={
+            "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
+        },
     ),
 ]
 DAY_LENGTH = len("2026-01-31")

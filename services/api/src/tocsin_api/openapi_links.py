@@ -4,29 +4,28 @@ from collections.abc import Mapping
 from typing import Any
 
 _OF_TASK = ("getTask", "changeTask", "toggleTask", "runTask", "testTask", "listTaskLogs", "deleteTask")
-_EXECUTION = {"execution_id": "executionId", "taskId": "taskId", "scheduledFor": "scheduledFor"}
+_EXECUTION = {
+    "getExecution": {
+        "execution_id": "$response.body#/executionId",
+        "taskId": "$response.body#/taskId",
+        "scheduledFor": "$response.body#/scheduledFor",
+    }
+}
 
 
-def _tasks(place: str, *operations: str) -> dict[str, dict[str, str]]:
-    """The task at that place of the answer goes on to these."""
-    return {name: {"task_id": f"$response.body#{place}"} for name in operations}
-
-
-def _execution(place: str) -> dict[str, dict[str, str]]:
-    return {"getExecution": {to: f"$response.body#{place}/{of}" for to, of in _EXECUTION.items()}}
+def _task(*operations: str) -> dict[str, dict[str, str]]:
+    """A task goes on to these."""
+    return {name: {"task_id": "$response.body#/id"} for name in operations}
 
 
 LINKS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
-    "listTasks": _tasks("/data/0/id", *_OF_TASK),
-    "createTask": _tasks("/id", *_OF_TASK),
+    "createTask": _task(*_OF_TASK),
     "getTask": {"changeTask": {"task_id": "$request.path.task_id", "If-Match": "$response.header.ETag"}},
-    "changeTask": _tasks("/id", "getTask", "runTask", "deleteTask"),
-    "toggleTask": _tasks("/id", "getTask", "toggleTask"),
-    "deleteTask": _tasks("/id", "getTask"),
-    "runTask": _execution(""),
-    "testTask": _execution(""),
-    "listExecutions": _execution("/data/0"),
-    "listKeys": {"deleteKey": {"key_id": "$response.body#/data/0/id"}},
+    "changeTask": _task("getTask", "runTask", "deleteTask"),
+    "toggleTask": _task("getTask", "toggleTask"),
+    "deleteTask": _task("getTask"),
+    "runTask": _EXECUTION,
+    "testTask": _EXECUTION,
     "createKey": {"deleteKey": {"key_id": "$response.body#/id"}},
 }
 """By operation: those that take something of its answer, and what they take as which parameter."""

@@ -64,15 +64,11 @@ def _in_query(query: type[msgspec.Struct]) -> list[dict[str, Any]]:
 
 def _described(property_: dict[str, Any]) -> dict[str, Any]:
     schema = _without_null(property_)
-    described: dict[str, Any] = {
-        "description": schema.pop("description"),
-        "schema": shared(schema),
-        "example": schema.pop("examples")[0],
-    }
-    if "items" in schema:  # one parameter, with commas
-        schema["type"] = "array"
-        described["explode"] = False
-    return described
+    told = {"description": schema.pop("description"), "example": schema.pop("examples")[0]}
+    if "items" not in schema:
+        return {**told, "schema": shared(schema)}
+    example = told["example"].split(",")  # one parameter, with commas
+    return {**told, "example": example, "schema": shared(schema | {"type": "array"}), "explode": False}
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -78,9 +78,9 @@ def _field(schema: Schema) -> Schema:
 
 
 def _with_titles(node: Any) -> Iterator[Schema]:
-    """What has a name of its own within structs, which are named by their place."""
+    """What has a name of its own and is no struct: those are told once as it is."""
     if isinstance(node, dict):
-        if "enum" in node and "title" in node:
+        if isinstance(node.get("title"), str) and "properties" not in node:
             yield node
         for value in node.values():
             yield from _with_titles(value)

@@ -25,7 +25,7 @@ class PreviewQuery(msgspec.Struct, frozen=True):
         Meta(
             description="a cron expression: 5 fields, or 6 with seconds first, or an alias such as @daily",
             examples=["0 9 * * 1-5"],
-            extra_json_schema={"minLength": 1, "maxLength": schedule.MAX_LENGTH},
+            extra_json_schema={"minLength": 1, "maxLength": schedule.MAX_LENGTH, "format": "cron"},
         ),
     ]
     timezone: Timezone = "UTC"

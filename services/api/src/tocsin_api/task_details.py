@@ -41,7 +41,10 @@ SelectedFields = Annotated[
     Meta(
         description=f"fields of the answer, with commas: {', '.join(FIELDS)}",
         examples=["name,status,nextRuns"],
-        extra_json_schema={"minItems": 1, "items": {"type": "string", "enum": FIELDS}},
+        extra_json_schema={
+            "minItems": 1,
+            "items": {"title": "TaskField", "description": "a field", "type": "string", "enum": list(FIELDS)},
+        },
     ),
 ]
 

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from tocsin_api import task_sql
 from tocsin_api.errors import InvalidValueError
-from tocsin_api.inputs import read_query
+from tocsin_api.inputs import NO_NUL, read_query
 from tocsin_api.pages import PAGE_META, Limit, PageMeta, PageNumber, describe
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected
@@ -22,6 +22,7 @@ Search = Annotated[
         max_length=MAX_NAME_LENGTH,
         description=f"a part of the name, 1 to {MAX_NAME_LENGTH} characters, in any case",
         examples=["stand"],
+        extra_json_schema={"pattern": NO_NUL},
     ),
 ]
 Sort = Annotated[

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Raw
 
+from tocsin_api.payload import SCHEMA
 from tocsin_api.task_fields import CatchUp, NewTask, Overlap, TaskChange
 
 COLUMNS = {"jitter_seconds": "jitter_s", "expires_after_seconds": "expires_after_s"}
@@ -41,9 +42,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         datetime | None, Meta(description="after that instant it owes nothing", examples=["2030-12-24T11:00:00Z"])
     ]
     webhook_url: Annotated[str, Meta(description="masked: the URL itself is a secret")]
-    payload: Annotated[
-        Raw, Meta(description="what is posted, as it was sent", extra_json_schema={"type": "object"})
-    ]
+    payload: Annotated[Raw, Meta(description="what is posted, as it was sent", extra_json_schema=SCHEMA)]
     max_retry: Annotated[int, Meta(description="so often a failed attempt is repeated")]
     jitter_seconds: Annotated[int, Meta(description="each run begins up to so many seconds later")]
     catch_up: CatchUp
