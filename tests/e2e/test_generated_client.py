@@ -4,6 +4,7 @@ import ast
 import asyncio
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -98,7 +99,7 @@ async def test_generated_client_creates_reads_edits_runs_and_deletes_a_task(
         deleted = await ask(tocsin.delete_task, created.id)
         gone = await ask(tocsin.get_task, created.id)
 
-    assert isinstance(created, models.Task)
+    assert (type(created), type(created.created_at)) == (models.Task, datetime)
     assert (shown.id, shown.status, shown.logs) == (created.id, models.TaskStatus.ACTIVE, [])
     assert shown.payload.to_dict() == {"content": "hello"}
     assert [task.id for task in listed.data] == [created.id]

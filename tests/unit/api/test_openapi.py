@@ -34,6 +34,7 @@ from tocsin_api.task_rules import change_rule, checks, new_task_rule, parser
 from tocsin_common.settings import ApiSettings
 
 API_MD = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT")
 OF_ALL = {400, 401, 403, 413, 429, 500, 503}
 UNDOCUMENTED = ("/api/docs", "/.well-known")  # pages and files, for browsers
 WITHIN = (
@@ -251,6 +252,13 @@ def untold_of(operation: dict[str, Any]) -> Iterator[str]:
         for name, header in (told or {}).get("headers", {}).items():
             if not (header.get("description") and "example" in header):
                 yield f"{place}, {name}"
+
+
+def test_times_are_told_as_times() -> None:
+    for name, schema in openapi()["components"]["schemas"].items():
+        for field, property_ in schema.get("properties", {}).items():
+            if any(TIME.match(str(each)) for each in property_["examples"]):
+                assert "date-time" in json.dumps(property_), f"{name}.{field}"
 
 
 def test_everything_has_a_description_and_an_example() -> None:

@@ -12,6 +12,7 @@ from msgspec import Meta
 from tocsin_api.access import SCOPES, Scope
 from tocsin_api.errors import InvalidValueError
 from tocsin_api.inputs import Checks
+from tocsin_api.moments import Aware
 from tocsin_api.pages import PAGE_META, Limit, PageMeta, PageNumber
 from tocsin_api.task_fields import Instant, Name
 from tocsin_api.task_rules import check_instant, check_name
@@ -65,12 +66,12 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     name: Purpose
     hint: Annotated[str, Meta(description="how it begins and ends", examples=["tocsin_…x7Qd"])]
     scopes: Scopes
-    created_at: Annotated[datetime, Meta(description="when it was made", examples=["2026-11-23T18:51:34.278296Z"])]
+    created_at: Annotated[Aware, Meta(description="when it was made", examples=["2026-11-23T18:51:34.278296Z"])]
     expires_at: Annotated[
-        datetime | None, Meta(description="from then on it is refused", examples=["2030-01-31T00:00:00Z"])
+        Aware | None, Meta(description="from then on it is refused", examples=["2030-01-31T00:00:00Z"])
     ]
     last_used_at: Annotated[
-        datetime | None,
+        Aware | None,
         Meta(description="when it last came with a request, within a minute", examples=["2026-11-24T08:00:00Z"]),
     ]
 

@@ -17,7 +17,7 @@ from tocsin_api.idempotency import HEADER, check_same_request, read_key
 from tocsin_api.inputs import read_id, read_query
 from tocsin_api.logs import Log
 from tocsin_api.logs import shown as shown_log
-from tocsin_api.moments import depth_rule, period
+from tocsin_api.moments import Aware, depth_rule, period
 from tocsin_api.pages import PAGE_META, PageMeta, describe
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
@@ -46,7 +46,7 @@ class ManualExecution(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
     execution_id: Annotated[UUID, Meta(description="made of taskId and scheduledFor")]
     task_id: Annotated[UUID, Meta(description="whose run it is")]
-    scheduled_for: Annotated[datetime, Meta(description="when it was asked for")]
+    scheduled_for: Annotated[Aware, Meta(description="when it was asked for")]
     kind: Kind = "manual"
     state: State = "due"
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
+from tocsin_api.moments import Aware
 from tocsin_api.words import in_words
 from tocsin_common import schedule
 from tocsin_common.timezones import Period, shifts
@@ -20,8 +21,8 @@ LONGEST_SHIFT = timedelta(days=1)
 class NextInstant(msgspec.Struct, frozen=True):
     """One instant of a schedule."""
 
-    utc: Annotated[datetime, Meta(description="in UTC")]
-    local: Annotated[datetime, Meta(description="on the zone's clock, with its offset from UTC")]
+    utc: Annotated[Aware, Meta(description="in UTC")]
+    local: Annotated[Aware, Meta(description="on the zone's clock, with its offset from UTC")]
     remark: Annotated[
         str | None,
         Meta(description="what a shift of the clock does to it, or to what would have come before it"),

@@ -16,7 +16,7 @@ from tocsin_api import replay_sql
 from tocsin_api.execution_fields import CHECKS, ReplayFilter, ReplayRequest, replay_rule
 from tocsin_api.execution_sql import ExecutionFilter
 from tocsin_api.inputs import read_body
-from tocsin_api.moments import period
+from tocsin_api.moments import Aware, period
 from tocsin_api.postgresql import Row
 from tocsin_api.replay_sql import BEFORE_ALL, Key, Replaying
 from tocsin_api.resources import Injected, Resources
@@ -60,9 +60,9 @@ class NamedReplay(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     execution_id: Annotated[UUID, Meta(description="made of taskId and scheduledFor")]
     task_id: Annotated[UUID, Meta(description="whose run it is")]
-    scheduled_for: Annotated[datetime, Meta(description="for when it is owed")]
+    scheduled_for: Annotated[Aware, Meta(description="for when it is owed")]
     result: Result
-    next_at: Annotated[datetime | None, Meta(description="when it is due")]
+    next_at: Annotated[Aware | None, Meta(description="when it is due")]
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -74,9 +74,9 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     refused: Annotated[Refused, Meta(description="not brought back, by what is against it")]
     remaining: Annotated[int, Meta(description="left to another request: one replays 10,000 at most")]
     up_to: Annotated[
-        datetime | None, Meta(description="with a filter: scheduledFor of the last one that was looked at")
+        Aware | None, Meta(description="with a filter: scheduledFor of the last one that was looked at")
     ]
-    last_at: Annotated[datetime | None, Meta(description="when the last one is due")]
+    last_at: Annotated[Aware | None, Meta(description="when the last one is due")]
     executions: Annotated[list[NamedReplay], Meta(description="each that was named; empty with a filter")]
 
 

@@ -1,11 +1,12 @@
 """PURE. What the dashboard shows of all tasks and executions, from the rows that tell it."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+
+from tocsin_api.moments import Aware
 
 MAX_SAMPLE = 10_000
 """Of so many executions the lateness is looked at: of more it would take longer, and tell no more."""
@@ -51,13 +52,13 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     waiting: Annotated[int, Meta(description="executions that wait, of whatever day")]
     failed_executions: Annotated[int, Meta(description="executions that have failed, of whatever day")]
     next_due: Annotated[
-        datetime | None,
+        Aware | None,
         Meta(
             description="when a schedule comes next, as the leading scheduler said seconds ago; null: nothing "
             "will be due, none leads, or all are paused"
         ),
     ]
-    as_of: Annotated[datetime, Meta(description="when all this was read")]
+    as_of: Annotated[Aware, Meta(description="when all this was read")]
 
 
 Row = Mapping[str, Any]

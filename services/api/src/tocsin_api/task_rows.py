@@ -1,13 +1,13 @@
 """PURE. A task's row: what a request puts into it, and what an answer shows of it."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, Raw
 
+from tocsin_api.moments import Aware
 from tocsin_api.payload import SCHEMA
 from tocsin_api.task_fields import CatchUp, NewTask, Overlap, TaskChange
 
@@ -32,14 +32,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     schedule: Annotated[str | None, Meta(description="null where runAt stands instead of it")]
     timezone: Annotated[str, Meta(description="the IANA time zone that the schedule means")]
     run_at: Annotated[
-        datetime | None,
+        Aware | None,
         Meta(description="the one instant of a task that runs once", examples=["2030-01-31T08:00:00Z"]),
     ]
     starts_at: Annotated[
-        datetime | None, Meta(description="before that instant it owes nothing", examples=["2030-01-31T08:00:00Z"])
+        Aware | None, Meta(description="before that instant it owes nothing", examples=["2030-01-31T08:00:00Z"])
     ]
     ends_at: Annotated[
-        datetime | None, Meta(description="after that instant it owes nothing", examples=["2030-12-24T11:00:00Z"])
+        Aware | None, Meta(description="after that instant it owes nothing", examples=["2030-12-24T11:00:00Z"])
     ]
     webhook_url: Annotated[str, Meta(description="masked: the URL itself is a secret")]
     payload: Annotated[Raw, Meta(description="what is posted, as it was sent", extra_json_schema=SCHEMA)]
@@ -56,8 +56,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         str | None,
         Meta(description="why Tocsin stopped the task, where it did", examples=["its one run ended: succeeded"]),
     ]
-    created_at: Annotated[datetime, Meta(description="when it was created")]
-    updated_at: Annotated[datetime, Meta(description="when it was last changed")]
+    created_at: Annotated[Aware, Meta(description="when it was created")]
+    updated_at: Annotated[Aware, Meta(description="when it was last changed")]
 
 
 def columns(fields: NewTask | TaskChange) -> dict[str, object]:
