@@ -22,6 +22,7 @@ WEBHOOK_URL = os.environ["CONTRACT_WEBHOOK_URL"]
 OTHER_URL = WEBHOOK_URL.partition("/api/")[0] + "/a/receiver/that/is/not/discord"
 
 CRONS = ["*/5 * * * *", "0 9 * * mon-fri", "*/10 * * * * *", "@daily", "@reboot", "0 0 L * *", "0 12 * * 1#2"]
+FUTURE = "2030-01-31T09:00:00Z"
 SOON, LATE = datetime(2031, 1, 1), datetime(2999, 12, 30)  # noqa: DTZ001 - hypothesis wants them without a zone
 
 
@@ -56,6 +57,11 @@ def _reconcile(case: Case) -> None:
         query["page"] = min(int(query["page"]), DEEPEST_PAGE)
     if not isinstance(body, dict):
         return
+    for field in {"runAt", "expiresAt"} & set(
+        body
+    ):  # times of earlier answers are used as well: those have passed
+        if body[field] and str(body[field]) < FUTURE:
+            body[field] = FUTURE
     _order(body, "startsAt", "endsAt")
     if case.operation.label == "POST /api/executions/replay":
         _one_of(body, "executions", "filter", {})
