@@ -94,6 +94,23 @@ async def test_method_that_is_not_allowed_is_405_with_those_that_are(
     assert "GET" in answer.headers["allow"]
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/api/keys", "GET, OPTIONS, POST"),
+        ("/api/tasks", "GET, OPTIONS, POST"),
+        ("/api/tasks/1", "DELETE, GET, OPTIONS, PATCH"),
+        ("/health/live", "GET, OPTIONS"),
+    ],
+)
+async def test_options_are_all_methods_of_the_path(
+    shared_client: httpx.AsyncClient, path: str, methods: str
+) -> None:
+    answer = await shared_client.options(path)
+
+    assert (answer.status_code, answer.headers["allow"]) == (204, methods)
+
+
 async def test_body_of_more_than_1_mb_is_413(shared_client: httpx.AsyncClient) -> None:
     body = b'{"name": "' + b"x" * 1_000_000 + b'"}'
 

@@ -24,6 +24,11 @@ class Body(msgspec.Struct, rename="camel"):
     kind: Annotated[Literal["A", "B"], Meta(description="A or B")] | UnsetType = UNSET
 
 
+class Query(msgspec.Struct, rename="camel"):
+    search: Annotated[str, Meta(description="a text")] | None = None
+    max_retry: Count | None = None
+
+
 def read(body: bytes) -> Body:
     return read_body("application/json", body, Body, {"first_name": check_name})
 
@@ -123,6 +128,28 @@ def test_json_is_read_by_its_media_type(content_type: str) -> None:
 def test_other_media_types_are_refused(content_type: str | None) -> None:
     with pytest.raises(UnsupportedMediaTypeError, match="application/json"):
         read_body(content_type, b'{"firstName": "x"}', Body, {})
+
+
+@pytest.mark.parametrize("number", [b"7", b"7.0", b"7.000"])
+def test_whole_number_may_be_written_as_other_languages_write_it(number: bytes) -> None:
+    assert read(b'{"firstName": "x", "maxRetry": %b}' % number).max_retry == 7
+
+
+@pytest.mark.parametrize("number", [b"7.1", b'"7"', b'"7.0"', b"11.0", b"7.", b"7e0"])
+def test_other_numbers_are_refused(number: bytes) -> None:
+    with pytest.raises((InvalidInputError, InvalidBodyError)):
+        read(b'{"firstName": "x", "maxRetry": %b}' % number)
+
+
+def test_null_in_a_query_is_a_text() -> None:
+    query = read_query(b"search=null", Query, {})
+
+    assert query.search == "null"
+
+
+def test_null_in_a_query_is_no_value_of_its_own() -> None:
+    with pytest.raises(InvalidInputError, match="maxRetry: must be a whole number from 0 to 10, got 'null'"):
+        read_query(b"maxRetry=null", Query, {})
 
 
 def test_query_becomes_a_struct() -> None:

@@ -12,7 +12,8 @@ from msgspec import Meta
 from tocsin_api.access import SCOPES, Scope
 from tocsin_api.errors import InvalidValueError
 from tocsin_api.inputs import Checks
-from tocsin_api.pages import Limit, PageMeta, PageNumber
+from tocsin_api.moments import Aware
+from tocsin_api.pages import PAGE_META, Limit, PageMeta, PageNumber
 from tocsin_api.task_fields import Instant, Name
 from tocsin_api.task_rules import check_instant, check_name
 
@@ -24,7 +25,16 @@ _KEY = re.compile(rb"tocsin_[A-Za-z0-9_-]{43}")
 
 Purpose = Annotated[str, Meta(description="what it is for", examples=["deployments"])]
 Scopes = Annotated[
-    list[Annotated[Scope, Meta(extra_json_schema={"type": "string"})]],
+    list[
+        Annotated[
+            Scope,
+            Meta(
+                title="Scope",
+                description="what a key allows; each includes those before it",
+                extra_json_schema={"type": "string"},
+            ),
+        ]
+    ],
     Meta(
         min_length=1,
         max_length=len(SCOPES),
@@ -40,8 +50,13 @@ class NewApiKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
 
     name: Name
     scopes: Scopes
-    expires_at: Instant | None = None
-    """From then on it is refused; without it, it is valid until it is deleted."""
+    expires_at: Annotated[
+        Instant | None,
+        Meta(
+            description="an RFC 3339 time with its offset: from then on it is refused; null: never",
+            examples=["2030-01-31T00:00:00Z"],
+        ),
+    ] = None
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -51,12 +66,12 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     name: Purpose
     hint: Annotated[str, Meta(description="how it begins and ends", examples=["tocsin_…x7Qd"])]
     scopes: Scopes
-    created_at: Annotated[datetime, Meta(description="when it was made", examples=["2026-11-23T18:51:34.278296Z"])]
+    created_at: Annotated[Aware, Meta(description="when it was made", examples=["2026-11-23T18:51:34.278296Z"])]
     expires_at: Annotated[
-        datetime | None, Meta(description="from then on it is refused", examples=["2030-01-31T00:00:00Z"])
+        Aware | None, Meta(description="from then on it is refused", examples=["2030-01-31T00:00:00Z"])
     ]
     last_used_at: Annotated[
-        datetime | None,
+        Aware | None,
         Meta(description="when it last came with a request, within a minute", examples=["2026-11-24T08:00:00Z"]),
     ]
 
@@ -72,8 +87,8 @@ class CreatedApiKey(ApiKey, frozen=True, kw_only=True, rename="camel"):
 class ApiKeyList(msgspec.Struct, frozen=True):
     """One page of API keys."""
 
-    data: list[ApiKey]
-    meta: PageMeta
+    data: Annotated[list[ApiKey], Meta(description="those of the page")]
+    meta: Annotated[PageMeta, PAGE_META]
 
 
 class ApiKeyQuery(msgspec.Struct, frozen=True, rename="camel"):

@@ -24,6 +24,7 @@ from tocsin_api import (
     executions,
     health,
     logs,
+    methods,
     problems,
     queries,
     replays,
@@ -74,6 +75,7 @@ def create_app(settings: ApiSettings) -> Litestar:
 
 def _routes(settings: ApiSettings) -> list[ControllerRouterHandler]:
     return [
+        methods.handler(),
         tasks.create_task,
         task_lists.list_tasks,
         task_details.get_task,

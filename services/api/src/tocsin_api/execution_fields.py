@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tocsin_api.errors import InvalidValueError, Violation
-from tocsin_api.inputs import Checks
+from tocsin_api.inputs import NO_NUL, Checks
 from tocsin_api.moments import PERIOD_CHECKS, Moment, PeriodQuery, period
 from tocsin_api.task_fields import Instant, TaskId
 from tocsin_api.task_rules import check_instant
@@ -18,7 +18,9 @@ MAX_NAMED = 1000
 State = Annotated[
     Literal["due", "waiting", "running", "succeeded", "failed", "missed", "skipped", "expired", "cancelled"],
     Meta(
+        title="ExecutionState",
         description="due, waiting, running, succeeded, failed, missed, skipped, expired or cancelled",
+        examples=["failed"],
         extra_json_schema={"type": "string"},
     ),
 ]
@@ -29,6 +31,7 @@ Reason = Annotated[
         max_length=MAX_REASON_LENGTH,
         description=f"a part of the reason, 1 to {MAX_REASON_LENGTH} characters, in any case",
         examples=["HTTP 500"],
+        extra_json_schema={"pattern": NO_NUL},
     ),
 ]
 

@@ -9,13 +9,18 @@ import msgspec
 from msgspec import Meta
 
 from tocsin_api.execution_fields import State
+from tocsin_api.moments import Aware
 from tocsin_common.messages import execution_id
 
 OPEN = ("due", "waiting", "running")
 
 Kind = Annotated[
     Literal["schedule", "manual", "reboot", "once"],
-    Meta(description="schedule, manual, reboot or once: why it is owed", extra_json_schema={"type": "string"}),
+    Meta(
+        title="ExecutionKind",
+        description="schedule, manual, reboot or once: why it is owed",
+        extra_json_schema={"type": "string"},
+    ),
 ]
 
 
@@ -25,7 +30,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     execution_id: Annotated[UUID, Meta(description="made of the two; receivers but Discord get it as webhook-id")]
     task_id: Annotated[UUID, Meta(description="whose run it is")]
     task_name: Annotated[str, Meta(description="what that task is called by now")]
-    scheduled_for: Annotated[datetime, Meta(description="for when it is owed")]
+    scheduled_for: Annotated[Aware, Meta(description="for when it is owed")]
     kind: Kind
     state: State
     reason: Annotated[str | None, Meta(description="why it ended, where it did not succeed")]
@@ -37,14 +42,28 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ]
     failures: Annotated[int, Meta(description="attempts that spent a retry; a replay begins anew")]
     next_at: Annotated[
-        datetime | None, Meta(description="from when on it may be attempted, or until when the attempt may take")
+        Aware | None,
+        Meta(
+            description="from when on it may be attempted, or until when the attempt may take",
+            examples=["2026-11-23T08:00:09Z"],
+        ),
     ]
-    give_up_at: Annotated[datetime | None, Meta(description="when it fails for its age")]
-    created_at: Annotated[datetime, Meta(description="when it was recorded")]
-    finished_at: Annotated[datetime | None, Meta(description="when it ended")]
-    replayed_at: Annotated[datetime | None, Meta(description="when it was last brought back")]
-    missed_from: Annotated[datetime | None, Meta(description="of a missed one: the first instant it stands for")]
-    missed_count: Annotated[int | None, Meta(description="how many instants those are; null: too many to count")]
+    give_up_at: Annotated[
+        Aware | None, Meta(description="when it fails for its age", examples=["2026-11-24T08:00:00Z"])
+    ]
+    created_at: Annotated[Aware, Meta(description="when it was recorded")]
+    finished_at: Annotated[Aware | None, Meta(description="when it ended")]
+    replayed_at: Annotated[
+        Aware | None,
+        Meta(description="when it was last brought back", examples=["2026-11-23T18:52:11.021488Z"]),
+    ]
+    missed_from: Annotated[
+        Aware | None,
+        Meta(description="of a missed one: the first instant it stands for", examples=["2026-11-23T06:00:00Z"]),
+    ]
+    missed_count: Annotated[
+        int | None, Meta(description="how many instants those are; null: too many to count", examples=[120])
+    ]
 
 
 class Found(NamedTuple):

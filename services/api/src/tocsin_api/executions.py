@@ -1,7 +1,7 @@
 """SHELL. The routes that show executions, and that run a task by hand: one execution more, owed now."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -11,14 +11,14 @@ from msgspec import Meta
 
 from tocsin_api import execution_sql, log_sql
 from tocsin_api.errors import NotFoundError
-from tocsin_api.execution_fields import CHECKS, ExecutionKeyQuery, ExecutionQuery
-from tocsin_api.execution_rows import Execution, shown, values
+from tocsin_api.execution_fields import CHECKS, ExecutionKeyQuery, ExecutionQuery, State
+from tocsin_api.execution_rows import Execution, Kind, shown, values
 from tocsin_api.idempotency import HEADER, check_same_request, read_key
 from tocsin_api.inputs import read_id, read_query
 from tocsin_api.logs import Log
 from tocsin_api.logs import shown as shown_log
-from tocsin_api.moments import depth_rule, period
-from tocsin_api.pages import PageMeta, describe
+from tocsin_api.moments import Aware, depth_rule, period
+from tocsin_api.pages import PAGE_META, PageMeta, describe
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
 from tocsin_common import messages
@@ -32,7 +32,7 @@ class ExecutionList(msgspec.Struct, frozen=True):
     """One page of executions."""
 
     data: Annotated[list[Execution], Meta(description="those of the page")]
-    meta: PageMeta
+    meta: Annotated[PageMeta, PAGE_META]
 
 
 class ExecutionDetails(Execution, frozen=True, kw_only=True, rename="camel"):
@@ -46,9 +46,9 @@ class ManualExecution(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
     execution_id: Annotated[UUID, Meta(description="made of taskId and scheduledFor")]
     task_id: Annotated[UUID, Meta(description="whose run it is")]
-    scheduled_for: Annotated[datetime, Meta(description="when it was asked for")]
-    kind: Annotated[Literal["manual"], Meta(description="somebody asked for it")] = "manual"
-    state: Annotated[Literal["due"], Meta(description="no sender has taken it yet")] = "due"
+    scheduled_for: Annotated[Aware, Meta(description="when it was asked for")]
+    kind: Kind = "manual"
+    state: State = "due"
 
 
 @get("/api/executions", opt=READS_QUERY)

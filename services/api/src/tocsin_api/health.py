@@ -1,31 +1,44 @@
 """SHELL. Health for orchestrators and load balancers; no key is asked for."""
 
 import asyncio
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response, get
+from msgspec import Meta
 
 from tocsin_api import health_sql
 from tocsin_api.resources import Injected, Resources
 from tocsin_common.errors import UnavailableError
 
+TEXT = {"type": "string"}  # which msgspec leaves to be seen from the values
 CHECK_TIMEOUT_S = 2  # less than what orchestrators wait
 
 
 class Liveness(msgspec.Struct, frozen=True):
     """The process runs."""
 
-    status: Literal["alive"] = "alive"
+    status: Annotated[Literal["alive"], Meta(description="alive", extra_json_schema=TEXT)] = "alive"
 
 
 class Readiness(msgspec.Struct, frozen=True):
     """Whether requests can be answered, and what was looked at."""
 
-    status: Literal["ready", "unready"]
-    postgresql: Literal["ready", "away", "not migrated"]
-    rabbitmq: Literal["connected", "away"]
-    """Does not count: hints may be lost, and schedule changes are saved without RabbitMQ."""
+    status: Annotated[
+        Literal["ready", "unready"],
+        Meta(description="ready, or unready where PostgreSQL is not", extra_json_schema=TEXT),
+    ]
+    postgresql: Annotated[
+        Literal["ready", "away", "not migrated"],
+        Meta(description="ready, away or not migrated", extra_json_schema=TEXT),
+    ]
+    rabbitmq: Annotated[
+        Literal["connected", "away"],
+        Meta(
+            description="connected or away; does not count: hints may be lost, and changes are saved without it",
+            extra_json_schema=TEXT,
+        ),
+    ]
 
 
 @get("/health/live")

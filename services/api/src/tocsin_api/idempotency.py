@@ -13,6 +13,8 @@ HEADER = "Idempotency-Key"
 MAX_LENGTH = 255
 ALLOWED = f"1 to {MAX_LENGTH} visible ASCII characters, or a quoted string of as many"
 
+PATTERN = rf'^([!#-~][!-~]{{0,{MAX_LENGTH - 1}}}|"([ !#-\[\]-~]|\\["\\]){{1,{MAX_LENGTH}}}")$'
+
 # As the header's draft standard asks for it, a string of structured fields (RFC 8941), or bare, as many send it.
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"')
 _BARE = re.compile(r"[!#-~][!-~]*")

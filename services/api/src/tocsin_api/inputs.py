@@ -3,9 +3,11 @@
 A field's `Meta(description=…)` says what is allowed. It stands in the errors and in the OpenAPI document alike.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import partial
+from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -30,7 +32,11 @@ Checks = Mapping[str, Callable[[Any], Any]]
 """By field, of objects within the body as well: returns the value, perhaps tidied, or raises a TocsinError that
 says what is wrong."""
 
+_WHOLE = re.compile(rb"(-?[0-9]+)\.0+")  # 3.0, which is a whole number in JSON, and in other languages
 LONGEST_GUESS = 40  # characters of a name that is looked for among the fields
+
+NO_NUL = r"^[^\x00]*$"
+"""The pattern of texts that PostgreSQL can hold."""
 
 REFUSED = object()
 """Stands for the value of a field that was given and is refused."""
@@ -60,10 +66,17 @@ def read_query(query: bytes, kind: type[S], checks: Checks, rule: Rule = no_rule
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InvalidInputError([Violation(_cut(name), "must be given once only") for name in twice])
     try:
-        return _read(given, kind, checks, lambda text, type_: msgspec.convert(text, type_, strict=False), rule)
+        return _read(given, kind, checks, _convert, rule)
     except InvalidInputError as error:
         error.violations = [Violation(each.field, each.message) for each in error.violations]
         raise
+
+
+def _convert(text: str, kind: Any) -> Any:
+    """A parameter is there or not; `null` is a text as any other, which msgspec would take for None."""
+    parts = get_args(kind)
+    given = next(part for part in parts if part is not NoneType) if NoneType in parts else kind
+    return msgspec.convert(text, given, strict=False)
 
 
 def read_id(text: str) -> UUID:
@@ -140,7 +153,8 @@ def _decode(checks: Checks, raw: Raw, kind: Any) -> Any:
     """Objects, and lists of them, are read field by field as the body is: each error names its field."""
     found = _object_within(kind)
     if found is None:
-        return msgspec.json.decode(raw, type=kind)
+        whole = _WHOLE.fullmatch(raw)
+        return msgspec.json.decode(whole[1] if whole else raw, type=kind)
     inner, is_list = found
     if not is_list:
         return _read(msgspec.json.decode(raw, type=dict[str, Raw]), inner, checks, partial(_decode, checks))

@@ -1,6 +1,5 @@
 """SHELL. The routes that show the task log: one row an attempt, the newest first."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -12,8 +11,8 @@ from msgspec import Meta
 from tocsin_api import log_sql, task_sql
 from tocsin_api.errors import NotFoundError
 from tocsin_api.inputs import read_id, read_query
-from tocsin_api.moments import PERIOD_CHECKS, PeriodQuery, depth_rule, period
-from tocsin_api.pages import PageMeta, describe
+from tocsin_api.moments import PERIOD_CHECKS, Aware, PeriodQuery, depth_rule, period
+from tocsin_api.pages import PAGE_META, PageMeta, describe
 from tocsin_api.postgresql import Row
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected, Resources
@@ -22,11 +21,21 @@ from tocsin_common.messages import log_id
 
 LogStatus = Annotated[
     Literal["SUCCESS", "FAILED", "RETRYING"],
-    Meta(description="SUCCESS, FAILED or RETRYING", extra_json_schema={"type": "string"}),
+    Meta(
+        title="LogStatus",
+        description="SUCCESS, FAILED or RETRYING",
+        examples=["FAILED"],
+        extra_json_schema={"type": "string"},
+    ),
 ]
 LogSort = Annotated[
     Literal["createdAt", "-createdAt"],
-    Meta(description="createdAt, or -createdAt for the newest first", extra_json_schema={"type": "string"}),
+    Meta(
+        title="LogSort",
+        description="createdAt, or -createdAt for the newest first",
+        examples=["-createdAt"],
+        extra_json_schema={"type": "string"},
+    ),
 ]
 
 
@@ -35,18 +44,18 @@ class Log(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     id: Annotated[UUID, Meta(description="made of its execution's id and the attempt's number")]
     task_id: Annotated[UUID, Meta(description="whose attempt it was")]
-    execution_time: Annotated[datetime, Meta(description="when it began")]
+    execution_time: Annotated[Aware, Meta(description="when it began")]
     status: LogStatus
     retry_count: Annotated[int, Meta(description="retries that were spent before it")]
     message: Annotated[str, Meta(description="what the webhook answered, or why there was no answer")]
-    created_at: Annotated[datetime, Meta(description="when it was recorded")]
+    created_at: Annotated[Aware, Meta(description="when it was recorded")]
 
 
 class LogList(msgspec.Struct, frozen=True):
     """One page of logs."""
 
     data: Annotated[list[Log], Meta(description="those of the page")]
-    meta: PageMeta
+    meta: Annotated[PageMeta, PAGE_META]
 
 
 class TaskLogQuery(PeriodQuery, frozen=True, rename="camel"):

@@ -16,8 +16,13 @@ Moment = Annotated[
     Meta(
         description="a day (2026-01-31, in UTC) or an RFC 3339 time (2026-01-31T12:00:00Z)",
         examples=["2026-01-31", "2026-01-31T12:00:00Z"],
+        extra_json_schema={
+            "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
+        },
     ),
 ]
+Aware = Annotated[datetime, Meta(tz=True)]
+"""A time with its offset, as answers show it."""
 DAY_LENGTH = len("2026-01-31")
 MAX_DEPTH = 100_000
 """So many rows a list is turned over: each page has to pass all that come before it."""
@@ -80,7 +85,7 @@ def _first_moment(text: str) -> datetime:
     if len(text) == DAY_LENGTH:
         day = msgspec.convert(text, date)
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
-    moment: datetime = msgspec.convert(text, Annotated[datetime, Meta(tz=True)])
+    moment: datetime = msgspec.convert(text, Aware)
     return moment.astimezone(UTC)
 
 

@@ -9,8 +9,10 @@ MAX_PAGE = 1_000_000
 MAX_COUNTED = 10_000
 """So many rows are counted; of more it is said about how many there are."""
 
-PageNumber = Annotated[int, Meta(ge=1, le=MAX_PAGE, description=f"a whole number from 1 to {MAX_PAGE}")]
-Limit = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")]
+PageNumber = Annotated[
+    int, Meta(ge=1, le=MAX_PAGE, description=f"a whole number from 1 to {MAX_PAGE}", examples=[1])
+]
+Limit = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100", examples=[20])]
 
 
 class Total(NamedTuple):
@@ -30,6 +32,9 @@ class PageMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     total_is_estimate: Annotated[
         bool, Meta(description=f"true where there are more than {MAX_COUNTED}; else it is not there")
     ] = False
+
+
+PAGE_META = Meta(description="which part of the list this is, and how long it is in all")
 
 
 def describe(page: int, limit: int, total: Total) -> PageMeta:

@@ -10,13 +10,14 @@ from tocsin_api.errors import InvalidValueError
 MAX_BYTES = 262_144  # fifty jobs of one message are held in memory with their payloads
 MAX_DEPTH = 32  # Discord's deepest message has 8
 
+SCHEMA = {"title": "Payload", "type": "object", "minProperties": 1}
 Payload = Annotated[
     Raw,
     Meta(
         description=f"a JSON object that is not empty, of at most {MAX_BYTES} bytes "
         f"and {MAX_DEPTH} levels, without NUL characters; for Discord a message within its limits",
         examples=[{"content": "Good morning"}],
-        extra_json_schema={"type": "object", "minProperties": 1},
+        extra_json_schema=SCHEMA,
     ),
 ]
 

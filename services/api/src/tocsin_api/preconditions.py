@@ -8,7 +8,7 @@ from tocsin_api.errors import ChangedMeanwhileError, InvalidInputError, Violatio
 HEADER = "If-Match"
 ALLOWED = '* or the ETag of an answer such as "3", or several with commas'
 
-PATTERN = r'^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$'
+PATTERN = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
 
 _TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
 _TAGS = re.compile(rf"[ \t]*{_TAG}(?:[ \t]*,[ \t]*{_TAG})*[ \t]*")

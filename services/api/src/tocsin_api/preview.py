@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Meta
 
+from tocsin_api.moments import Aware
 from tocsin_api.words import in_words
 from tocsin_common import schedule
 from tocsin_common.timezones import Period, shifts
@@ -18,23 +21,27 @@ LONGEST_SHIFT = timedelta(days=1)
 class NextInstant(msgspec.Struct, frozen=True):
     """One instant of a schedule."""
 
-    utc: datetime
-    local: datetime
-    """The same on the zone's clock, with its offset from UTC."""
-    remark: str | None
-    """What a shift of the clock does to it, or to what would have come before it."""
+    utc: Annotated[Aware, Meta(description="in UTC")]
+    local: Annotated[Aware, Meta(description="on the zone's clock, with its offset from UTC")]
+    remark: Annotated[
+        str | None,
+        Meta(description="what a shift of the clock does to it, or to what would have come before it"),
+    ]
 
 
 class Preview(msgspec.Struct, frozen=True):
     """What a schedule comes to in a time zone."""
 
-    schedule: str
-    timezone: str
-    words: str
-    """The schedule in plain English."""
-    remark: str | None
-    """Why there are fewer instants than were asked for."""
-    instants: list[NextInstant]
+    schedule: Annotated[str, Meta(description="as a task would have it")]
+    timezone: Annotated[str, Meta(description="the IANA time zone that the schedule means")]
+    words: Annotated[str, Meta(description="the schedule in plain English")]
+    remark: Annotated[
+        str | None,
+        Meta(
+            description="why there are fewer instants than were asked for", examples=["none comes within 30 years"]
+        ),
+    ]
+    instants: Annotated[list[NextInstant], Meta(description="the next ones, the earliest first")]
 
 
 def preview(expression: str, timezone: str, *, now: datetime, count: int) -> Preview:

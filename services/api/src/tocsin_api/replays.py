@@ -16,7 +16,7 @@ from tocsin_api import replay_sql
 from tocsin_api.execution_fields import CHECKS, ReplayFilter, ReplayRequest, replay_rule
 from tocsin_api.execution_sql import ExecutionFilter
 from tocsin_api.inputs import read_body
-from tocsin_api.moments import period
+from tocsin_api.moments import Aware, period
 from tocsin_api.postgresql import Row
 from tocsin_api.replay_sql import BEFORE_ALL, Key, Replaying
 from tocsin_api.resources import Injected, Resources
@@ -24,8 +24,8 @@ from tocsin_common.messages import Job, execution_id
 
 MAX_REPLAYED = 10_000  # a request: at 10 a second that is nearly three hours of POSTs
 BATCH = 500  # executions a statement, whose rows are locked for some tens of milliseconds
-BOUND_S = 10.0  # no batch begins later, so that a request ends in time on a busy database too
 REPLAYED = "replayed"
+BOUND_S = 10.0  # no batch begins later, so that a request ends in time on a busy database too
 
 _log = structlog.get_logger(__name__)
 
@@ -45,28 +45,38 @@ RESULTS = {field.name: field.encode_name for field in msgspec.structs.fields(Ref
 """How the answer calls what the database says is against a replay."""
 
 
+Result = Annotated[
+    str,
+    Meta(
+        title="ReplayResult",
+        description=f"{REPLAYED}, or what of `refused` it counts as",
+        extra_json_schema={"enum": [REPLAYED, *RESULTS.values()]},
+    ),
+]
+
+
 class NamedReplay(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What became of one execution that was named."""
 
-    execution_id: UUID
-    task_id: UUID
-    scheduled_for: datetime
-    result: Annotated[str, Meta(description=f"{REPLAYED}, or what of `refused` it counts as")]
-    next_at: Annotated[datetime | None, Meta(description="when it is due")]
+    execution_id: Annotated[UUID, Meta(description="made of taskId and scheduledFor")]
+    task_id: Annotated[UUID, Meta(description="whose run it is")]
+    scheduled_for: Annotated[Aware, Meta(description="for when it is owed")]
+    result: Result
+    next_at: Annotated[Aware | None, Meta(description="when it is due")]
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What a replay did, or in a dry run would have done."""
 
-    dry_run: bool
+    dry_run: Annotated[bool, Meta(description="whether it was only counted")]
     matched: Annotated[int, Meta(description="those replayed, refused and remaining")]
-    replayed: int
-    refused: Refused
+    replayed: Annotated[int, Meta(description="brought back")]
+    refused: Annotated[Refused, Meta(description="not brought back, by what is against it")]
     remaining: Annotated[int, Meta(description="left to another request: one replays 10,000 at most")]
     up_to: Annotated[
-        datetime | None, Meta(description="with a filter: scheduledFor of the last one that was looked at")
+        Aware | None, Meta(description="with a filter: scheduledFor of the last one that was looked at")
     ]
-    last_at: Annotated[datetime | None, Meta(description="when the last one is due")]
+    last_at: Annotated[Aware | None, Meta(description="when the last one is due")]
     executions: Annotated[list[NamedReplay], Meta(description="each that was named; empty with a filter")]
 
 

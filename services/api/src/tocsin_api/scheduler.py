@@ -1,6 +1,5 @@
 """SHELL. The routes under /api/scheduler: who leads, how far it is, and a pause of everything."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from litestar import get, post
 from msgspec import Meta
 
 from tocsin_api import scheduler_sql
+from tocsin_api.moments import Aware
 from tocsin_api.resources import Injected, Resources
 from tocsin_common.messages import ScheduleChange
 
@@ -21,12 +21,12 @@ class Scheduler(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     leader: Annotated[str | None, Meta(description="the process that schedules; null where none does")]
     epoch: Annotated[int, Meta(description="rises with each new leader")]
-    watermark: Annotated[datetime, Meta(description="up to then every owed execution has its row")]
+    watermark: Annotated[Aware, Meta(description="up to then every owed execution has its row")]
     lag_seconds: Annotated[float, Meta(description="how far the watermark lies behind the clock")]
     tasks: Annotated[int, Meta(description="active tasks that the leader holds")]
     schedules: Annotated[int, Meta(description="distinct schedules among them")]
-    paused: bool
-    paused_at: Annotated[datetime | None, Meta(description="since when nothing is emitted")]
+    paused: Annotated[bool, Meta(description="whether all schedules are paused")]
+    paused_at: Annotated[Aware | None, Meta(description="since when nothing is emitted")]
 
 
 @get("/api/scheduler")

@@ -25,11 +25,11 @@ class PreviewQuery(msgspec.Struct, frozen=True):
         Meta(
             description="a cron expression: 5 fields, or 6 with seconds first, or an alias such as @daily",
             examples=["0 9 * * 1-5"],
-            extra_json_schema={"minLength": 1, "maxLength": schedule.MAX_LENGTH},
+            extra_json_schema={"minLength": 1, "maxLength": schedule.MAX_LENGTH, "format": "cron"},
         ),
     ]
     timezone: Timezone = "UTC"
-    count: Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")] = 5
+    count: Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100", examples=[5])] = 5
 
 
 @get("/api/schedules/preview", opt=READS_QUERY, sync_to_thread=False)

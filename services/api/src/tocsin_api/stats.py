@@ -1,11 +1,12 @@
 """PURE. What the dashboard shows of all tasks and executions, from the rows that tell it."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+
+from tocsin_api.moments import Aware
 
 MAX_SAMPLE = 10_000
 """Of so many executions the lateness is looked at: of more it would take longer, and tell no more."""
@@ -14,15 +15,15 @@ MAX_SAMPLE = 10_000
 class ExecutionsToday(msgspec.Struct, frozen=True, kw_only=True):
     """Executions that are scheduled for today, by the state that they are in."""
 
-    due: int = 0
-    waiting: int = 0
-    running: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    missed: int = 0
-    skipped: int = 0
-    expired: int = 0
-    cancelled: int = 0
+    due: Annotated[int, Meta(description="no sender has taken them yet")] = 0
+    waiting: Annotated[int, Meta(description="for a retry, a limit, or their turn in a replay")] = 0
+    running: Annotated[int, Meta(description="a sender has them")] = 0
+    succeeded: Annotated[int, Meta(description="posted")] = 0
+    failed: Annotated[int, Meta(description="given up")] = 0
+    missed: Annotated[int, Meta(description="owed in an outage and not run, by `catchUp`")] = 0
+    skipped: Annotated[int, Meta(description="not run, by `overlap`")] = 0
+    expired: Annotated[int, Meta(description="not run in time, by `expiresAfterSeconds`")] = 0
+    cancelled: Annotated[int, Meta(description="their task was stopped or deleted")] = 0
 
 
 class Lateness(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -38,24 +39,26 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """All tasks and executions at a glance. Today is the day in UTC; what is deleted does not count."""
 
     total: Annotated[int, Meta(description="all tasks")]
-    active: int
-    inactive: int
+    active: Annotated[int, Meta(description="tasks that run by their schedules")]
+    inactive: Annotated[int, Meta(description="tasks that people have stopped")]
     failed: Annotated[int, Meta(description="tasks that Tocsin has stopped")]
-    executions_today: ExecutionsToday
+    executions_today: Annotated[
+        ExecutionsToday, Meta(description="those that are scheduled for today, by the state that they are in")
+    ]
     success_rate: Annotated[
         float | None, Meta(description="of today's executions that succeeded or failed: 0 to 1; null: none has")
     ]
-    lateness: Lateness
+    lateness: Annotated[Lateness, Meta(description="how long after their instant today's executions began")]
     waiting: Annotated[int, Meta(description="executions that wait, of whatever day")]
     failed_executions: Annotated[int, Meta(description="executions that have failed, of whatever day")]
     next_due: Annotated[
-        datetime | None,
+        Aware | None,
         Meta(
             description="when a schedule comes next, as the leading scheduler said seconds ago; null: nothing "
             "will be due, none leads, or all are paused"
         ),
     ]
-    as_of: Annotated[datetime, Meta(description="when all this was read")]
+    as_of: Annotated[Aware, Meta(description="when all this was read")]
 
 
 Row = Mapping[str, Any]

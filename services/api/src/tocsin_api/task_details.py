@@ -1,7 +1,6 @@
 """SHELL. The route that shows one task with what becomes of it, or just the fields that are asked for."""
 
 from collections.abc import Collection
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -16,6 +15,7 @@ from tocsin_api.execution_rows import shown as shown_execution
 from tocsin_api.inputs import not_known, read_id, read_query, shown_text
 from tocsin_api.logs import Log
 from tocsin_api.logs import shown as shown_log
+from tocsin_api.moments import Aware
 from tocsin_api.postgresql import Row
 from tocsin_api.preconditions import etag
 from tocsin_api.queries import READS_QUERY
@@ -30,7 +30,7 @@ class TaskDetails(Task, frozen=True, kw_only=True, rename="camel"):
     """A task with what becomes of it."""
 
     failures_in_row: Annotated[int, Meta(description="executions that failed since the last success or start")]
-    next_runs: Annotated[list[datetime], Meta(description=f"the next {COUNT} instants, without jitter")]
+    next_runs: Annotated[list[Aware], Meta(description=f"the next {COUNT} instants, without jitter")]
     last_execution: Annotated[Execution | None, Meta(description="the one with the latest scheduledFor")]
     logs: Annotated[list[Log], Meta(description=f"the latest {LOGS} attempts, newest first")]
 
@@ -41,7 +41,10 @@ SelectedFields = Annotated[
     Meta(
         description=f"fields of the answer, with commas: {', '.join(FIELDS)}",
         examples=["name,status,nextRuns"],
-        extra_json_schema={"minItems": 1, "items": {"type": "string", "enum": FIELDS}},
+        extra_json_schema={
+            "minItems": 1,
+            "items": {"title": "TaskField", "description": "a field", "type": "string", "enum": list(FIELDS)},
+        },
     ),
 ]
 

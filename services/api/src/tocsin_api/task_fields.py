@@ -11,14 +11,16 @@ from tocsin_api.payload import Payload
 from tocsin_common import schedule, timezones, webhook
 
 MAX_NAME_LENGTH = 100
+_CONTROLS = r"\x00-\x1f\x7f-\x9f"
+NAME_PATTERN = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"  # not of spaces alone, which are cut
 FIRST_YEAR, LAST_YEAR = 2000, 2999
 
-TaskId = Annotated[UUID, Meta(description="a task's id (UUID)")]
+TaskId = Annotated[UUID, Meta(description="a task's id (UUID)", examples=["01a209bf-cc04-7028-8e49-dbf8110cffff"])]
 Name = Annotated[
     str,
     Meta(
         description=f"a text of 1 to {MAX_NAME_LENGTH} characters without control characters",
-        extra_json_schema={"minLength": 1, "maxLength": MAX_NAME_LENGTH},
+        extra_json_schema={"minLength": 1, "maxLength": MAX_NAME_LENGTH, "pattern": NAME_PATTERN},
     ),
 ]
 Schedule = Annotated[
@@ -27,7 +29,7 @@ Schedule = Annotated[
         description="a cron expression: 5 fields, or 6 with seconds first, or an alias such as @daily; "
         "null where runAt stands instead of it",
         examples=["*/5 * * * *"],
-        extra_json_schema={"minLength": 1, "maxLength": schedule.MAX_LENGTH},
+        extra_json_schema={"minLength": 1, "maxLength": schedule.MAX_LENGTH, "format": "cron"},
     ),
 ]
 Timezone = Annotated[
@@ -35,7 +37,7 @@ Timezone = Annotated[
     Meta(
         description="the IANA time zone that the schedule means, such as Europe/Berlin",
         examples=["Europe/Berlin"],
-        extra_json_schema={"minLength": 1, "maxLength": timezones.MAX_LENGTH},
+        extra_json_schema={"minLength": 1, "maxLength": timezones.MAX_LENGTH, "format": "time-zone"},
     ),
 ]
 Instant = Annotated[
@@ -44,14 +46,15 @@ Instant = Annotated[
         tz=True,
         description=f"an RFC 3339 time with its offset, of the years {FIRST_YEAR} to {LAST_YEAR}, "
         "such as 2030-01-31T09:00:00Z",
+        examples=["2030-01-31T09:00:00Z"],
     ),
 ]
 WebhookUrl = Annotated[
     str,
     Meta(
         description="the URL of a Discord webhook, or of a host that this server allows",
-        examples=["https://discord.com/api/webhooks/<id>/<token>"],
-        extra_json_schema={"maxLength": webhook.MAX_URL_LENGTH},
+        examples=["https://discord.com/api/webhooks/123456789012345678/your-token"],
+        extra_json_schema={"maxLength": webhook.MAX_URL_LENGTH, "format": "uri"},
     ),
 ]
 MaxRetry = Annotated[int, Meta(ge=0, le=10, description="a whole number from 0 to 10")]
@@ -67,7 +70,9 @@ JitterSeconds = Annotated[
 CatchUp = Annotated[
     Literal["latest", "all", "skip"],
     Meta(
-        description="latest, all or skip: what of a longer outage runs late", extra_json_schema={"type": "string"}
+        title="CatchUp",
+        description="latest, all or skip: what of a longer outage runs late",
+        extra_json_schema={"type": "string"},
     ),
 ]
 ExpiresAfterSeconds = Annotated[
@@ -81,12 +86,14 @@ ExpiresAfterSeconds = Annotated[
 Overlap = Annotated[
     Literal["allow", "skip"],
     Meta(
+        title="Overlap",
         description="allow or skip: whether a run begins while an earlier one has retries to go",
         extra_json_schema={"type": "string"},
     ),
 ]
 WantedStatus = Annotated[
-    Literal["ACTIVE", "INACTIVE"], Meta(description="ACTIVE or INACTIVE", extra_json_schema={"type": "string"})
+    Literal["ACTIVE", "INACTIVE"],
+    Meta(title="WantedStatus", description="ACTIVE or INACTIVE", extra_json_schema={"type": "string"}),
 ]
 
 
@@ -94,7 +101,11 @@ class SaveQuery(msgspec.Struct, frozen=True):
     """How a task is saved."""
 
     verify: Annotated[
-        bool, Meta(description="true or false: whether Discord is asked first if the webhook that was sent exists")
+        bool,
+        Meta(
+            description="true or false: whether Discord is asked first if the webhook that was sent exists",
+            examples=[False],
+        ),
     ] = False
 
 

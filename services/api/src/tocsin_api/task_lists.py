@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from tocsin_api import task_sql
 from tocsin_api.errors import InvalidValueError
-from tocsin_api.inputs import read_query
-from tocsin_api.pages import Limit, PageMeta, PageNumber, describe
+from tocsin_api.inputs import NO_NUL, read_query
+from tocsin_api.pages import PAGE_META, Limit, PageMeta, PageNumber, describe
 from tocsin_api.queries import READS_QUERY
 from tocsin_api.resources import Injected
 from tocsin_api.task_fields import MAX_NAME_LENGTH
@@ -21,12 +21,16 @@ Search = Annotated[
         min_length=1,
         max_length=MAX_NAME_LENGTH,
         description=f"a part of the name, 1 to {MAX_NAME_LENGTH} characters, in any case",
+        examples=["stand"],
+        extra_json_schema={"pattern": NO_NUL},
     ),
 ]
 Sort = Annotated[
     Literal["name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt"],
     Meta(
+        title="TaskSort",
         description="name, createdAt or updatedAt, with a leading - for descending",
+        examples=["-createdAt"],
         extra_json_schema={"type": "string"},
     ),
 ]
@@ -36,7 +40,7 @@ class TaskList(msgspec.Struct, frozen=True):
     """One page of tasks."""
 
     data: Annotated[list[Task], Meta(description="those of the page")]
-    meta: PageMeta
+    meta: Annotated[PageMeta, PAGE_META]
 
 
 class TaskQuery(msgspec.Struct, frozen=True, rename="camel"):
