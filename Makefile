@@ -82,7 +82,7 @@ coverage: install ## all tests, with what they leave untouched; processes that t
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report
 
-bench: setup ## measure real processes: BENCH=scheduler, sender, api or growth; SLOW=1, ONLY=name,name, KEEP=1
+bench: setup ## measure real processes: BENCH=scheduler, sender, api, peers or growth; SLOW=1, ONLY=name,name, KEEP=1
 	@PYTHONPATH=$(PYTHONPATH):tests $(PY) -m bench $(BENCH)
 
 benchmarks-doc: setup ## write docs/benchmarks.md from the texts and the kept reports in docs/benchmarks

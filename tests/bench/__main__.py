@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from bench import api, figures, growth, kept, parts, scheduler, sender, sink
+from bench.peers import bench as peers
 from tocsin_local import machine, report
 from tocsin_local.environment import caller_environment
 from tocsin_local.errors import StackError
@@ -33,6 +34,7 @@ BENCHES = {
     "scheduler": Bench(scheduler.measure, [*scheduler.QUICK, *scheduler.SLOW]),
     "sender": Bench(sender.measure, [*sender.QUICK, *sender.SLOW], sink.versions),
     "api": Bench(api.measure, [*api.QUICK, *api.SLOW]),
+    "peers": Bench(peers.measure, [*peers.QUICK, *peers.SLOW], peers.versions),
     "growth": Bench(growth.measure, [*growth.QUICK, *growth.SLOW], sink.versions),
 }
 # A commit's own time is what the lateness of emission is measured by.

@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
@@ -15,16 +16,16 @@ from tocsin_local.report import Report, Row
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 FOLDER = ROOT / "docs" / "benchmarks"
-NAMES = ("scheduler", "sender", "api", "growth")
+NAMES = ("scheduler", "sender", "api", "peers", "growth")
 """The benches in the order of the page: NAME.json has the reports, NAME.md.in the text."""
 
 
-def keep(report: Report) -> None:
+def keep(report: Report, folder: Path = FOLDER) -> None:
     """Add a report; what it has measured anew is taken from those before."""
     new = {row.name for row in report.rows}
-    known = (without(each, new) for each in reports(report.report))
+    known = (without(each, new) for each in reports(report.report, folder))
     lines = [msgspec.json.format(msgspec.json.encode(each)) for each in (*known, report) if each.rows]
-    FOLDER.joinpath(f"{report.report}.json").write_bytes(b"[" + b",\n".join(lines) + b"]\n")
+    folder.joinpath(f"{report.report}.json").write_bytes(b"[" + b",\n".join(lines) + b"]\n")
 
 
 def without(report: Report, names: set[str]) -> Report:
@@ -33,9 +34,9 @@ def without(report: Report, names: set[str]) -> Report:
     return msgspec.structs.replace(report, rows=rows)
 
 
-def reports(name: str) -> list[Report]:
+def reports(name: str, folder: Path = FOLDER) -> list[Report]:
     """What is kept of a bench, the oldest first."""
-    file = FOLDER / f"{name}.json"
+    file = folder / f"{name}.json"
     return msgspec.json.decode(file.read_bytes(), type=list[Report]) if file.exists() else []
 
 
