@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
 
+from bench import figures
 from bench.stage import Stage
 from tocsin_local.errors import StackError
 from tocsin_local.report import Row
@@ -21,9 +22,11 @@ async def measure(
     for name in names:
         print(f"Measuring {name} …", flush=True)
         try:
-            rows += await {**quick, **slow}[name](stage)
+            found = await {**quick, **slow}[name](stage)
         finally:
             stage.services.stop()
+        print("\n".join(figures.table(found)), flush=True)  # of a run that breaks later so much is known
+        rows += found
     return rows
 
 

@@ -12,7 +12,8 @@ def session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=IN_FLIGHT, keepalive_timeout=IDLE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+        # Of a POST itself: in a burst thousands wait for a connection, and that is no failure of theirs.
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=TIMEOUT_S),
     )
 
 
