@@ -7,7 +7,7 @@ PYTEST := .venv/bin/pytest
 # Processes that tests run in. More than cores: most of a test's time is waiting.
 WORKERS ?= 4
 ARGS ?=
-BENCH ?= scheduler
+BENCH ?= all
 # Simulated worlds of the scheduler: how many, or which one.
 SEEDS ?= 1000
 SEED ?=
@@ -23,7 +23,7 @@ RESOLVE = UV_PYTHON_DOWNLOADS=never \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo up down status check check-lock test test-unit test-integration test-e2e \
-	test-faults simulate coverage bench lock migrate docs screenshots clean
+	test-faults simulate coverage bench benchmarks-doc lock migrate docs screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -82,8 +82,11 @@ coverage: install ## all tests, with what they leave untouched; processes that t
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report
 
-bench: setup ## measure real processes: BENCH=scheduler, sender or api; SLOW=1 for all figures, ONLY=name,name for some
+bench: setup ## measure real processes: BENCH=scheduler, sender, api, peers or growth; SLOW=1, ONLY=name,name, KEEP=1
 	@PYTHONPATH=$(PYTHONPATH):tests $(PY) -m bench $(BENCH)
+
+benchmarks-doc: setup ## write docs/benchmarks.md from the texts and the kept reports in docs/benchmarks
+	@PYTHONPATH=$(PYTHONPATH):tests $(PY) -m bench.kept
 
 install: setup ## install the servers' Debian packages where they are missing
 	@$(PY) -m tocsin_local install

@@ -1,54 +1,85 @@
-"""SHELL. `python -m bench NAME`: run a bench on a stack of its own, print its table and, last, its report line."""
+"""SHELL. `python -m bench [NAME]`: run benches, each on a stack of its own; print its table and report line."""
 
 import argparse
 import logging
 import os
 import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import structlog
 
-from bench import api, figures, scheduler, sender
+from bench import api, figures, growth, kept, parts, scheduler, sender, sink
+from bench.peers import bench as peers
 from tocsin_local import machine, report
 from tocsin_local.environment import caller_environment
 from tocsin_local.errors import StackError
 from tocsin_local.interruption import Interruption
-from tocsin_local.report import Machine, Row
+from tocsin_local.report import Machine, Report, Row
 from tocsin_local.stack import Stack
 
 INSTANCE = "bench"
-BENCHES = {"api": api.measure, "scheduler": scheduler.measure, "sender": sender.measure}
+ALL = "all"
+
+
+class Bench(NamedTuple):
+    """What is measured, and of what parts it consists."""
+
+    measure: Callable[[Stack, Mapping[str, str]], Coroutine[Any, Any, list[Row]]]
+    parts: Sequence[str]
+    versions: Callable[[], Mapping[str, str]] = dict
+
+
+BENCHES = {
+    "scheduler": Bench(scheduler.measure, [*scheduler.QUICK, *scheduler.SLOW]),
+    "sender": Bench(sender.measure, [*sender.QUICK, *sender.SLOW], sink.versions),
+    "api": Bench(api.measure, [*api.QUICK, *api.SLOW]),
+    "peers": Bench(peers.measure, [*peers.QUICK, *peers.SLOW], peers.versions),
+    "growth": Bench(growth.measure, [*growth.QUICK, *growth.SLOW], sink.versions),
+}
 # A commit's own time is what the lateness of emission is measured by.
 POSTGRES_SETTINGS = {"track_commit_timestamp": "on"}
 OK, BROKEN, INTERRUPTED = 0, 1, 130
 
 
 def main() -> int:
-    """Run the bench; the exit code is 0 where the run itself worked, whatever the figures are."""
+    """Run what is asked for; the exit code is 0 where the runs themselves worked, whatever the figures are."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure Tocsin's real processes.")
-    parser.add_argument("name", choices=sorted(BENCHES))
+    parser.add_argument("name", choices=[ALL, *BENCHES], nargs="?", default=ALL)
     name = parser.parse_args().name
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    env, commit = caller_environment(), machine.commit()  # before anything is kept
     try:
         with Interruption() as interruption:
-            described, rows = _on_a_stack(name, interruption)
+            asked = {each: BENCHES[each].parts for each in (BENCHES if name == ALL else [name])}
+            for each, only in parts.by_bench(env, asked).items():
+                _run(each, commit, interruption, env | {"ONLY": only})
     except KeyboardInterrupt:
         print("Stopped. Nothing is left running.", file=sys.stderr)
         return INTERRUPTED
     except StackError as error:
         print(error, file=sys.stderr)
         return BROKEN
-    print("\n".join(["", *figures.table(rows), ""]))
-    print(report.line(name, commit=machine.commit(), machine=described, rows=rows), flush=True)
     return OK
 
 
-def _on_a_stack(name: str, interruption: Interruption) -> tuple[Machine, list[Row]]:
-    env = caller_environment()
-    print("Starting PostgreSQL and RabbitMQ …", flush=True)
+def _run(name: str, commit: str, interruption: Interruption, env: Mapping[str, str]) -> None:
+    """One bench; with KEEP=1 its report is kept."""
+    print(f"The bench of {name}. Starting PostgreSQL and RabbitMQ …", flush=True)
+    described, rows = _on_a_stack(name, interruption, env)
+    found = Report(name, commit, described, rows, kept.today(), BENCHES[name].versions(), env.get("NOTE", ""))
+    print("\n".join(["", *figures.table(found.rows), ""]))
+    print(report.text(found), flush=True)
+    if env.get("KEEP") == "1":
+        kept.keep(found)
+        kept.PAGE.write_text(kept.text())
+
+
+def _on_a_stack(name: str, interruption: Interruption, env: Mapping[str, str]) -> tuple[Machine, list[Row]]:
     with Stack(INSTANCE, fresh=True, env={}, postgres_settings=POSTGRES_SETTINGS) as stack:
         described = interruption.run(machine.describe(stack.urls))
         print(f"Data on disk, in {os.path.relpath(stack.instance.folder)}, fsync on. {_load()}", flush=True)
-        rows = interruption.run(BENCHES[name](stack, env))
+        rows = interruption.run(BENCHES[name].measure(stack, env))
         print(f"Stopping everything. {_load()}", flush=True)
     return described, rows
 

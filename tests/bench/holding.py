@@ -55,7 +55,7 @@ async def _measure(stage: Stage, case: Case) -> list[Row]:
         if run:
             stage.services.stop()
             await stage.settle()
-        found.append(await _start(stage, case.tasks))
+        found.append(await start(stage, case.tasks))
     cpu_s = await _use_in_a_minute(stage.pid(SCHEDULER))
     return [
         row(f"{case.name}_ready", [each.seconds for each in found], "s", case.ready),
@@ -65,7 +65,8 @@ async def _measure(stage: Stage, case: Case) -> list[Row]:
     ]
 
 
-async def _start(stage: Stage, tasks: int) -> Ready:
+async def start(stage: Stage, tasks: int) -> Ready:
+    """Start a scheduler that is to hold so many tasks."""
     started_at, leading = await stage.lead(SCHEDULER)
     if leading.facts["tasks"] != tasks:
         raise StackError(f"The scheduler leads with {leading.facts['tasks']} tasks of {tasks}.")

@@ -54,11 +54,13 @@ class Task(NamedTuple):
     destination: str
 
 
-async def write_tasks(database: asyncpg.Connection, sealer: Sealer, bells: Sequence[Bell]) -> list[Task]:
-    """Active tasks with sealed URLs; their ids rise, as the api's do."""
+async def write_tasks(
+    database: asyncpg.Connection, sealer: Sealer, bells: Sequence[Bell], *, payload: str = PAYLOAD, first: int = 0
+) -> list[Task]:
+    """Active tasks with sealed URLs; their ids rise from `first`, as the api's do."""
     hooks = {bell.url: webhook.parse(bell.url, allow_local=True) for bell in bells}
     hashes = {url: sealer.hash(url) for url in hooks}
-    tasks = [Task(UUID(int=n), hooks[bell.url].destination) for n, bell in enumerate(bells)]
+    tasks = [Task(UUID(int=n), hooks[bell.url].destination) for n, bell in enumerate(bells, first)]
     rows = [
         (
             task.id,
@@ -70,7 +72,7 @@ async def write_tasks(database: asyncpg.Connection, sealer: Sealer, bells: Seque
         )
         for task, bell in zip(tasks, bells, strict=True)
     ]
-    await database.execute(ADD_TASKS, *map(list, zip(*rows, strict=True)), PAYLOAD)
+    await database.execute(ADD_TASKS, *map(list, zip(*rows, strict=True)), payload)
     return tasks
 
 

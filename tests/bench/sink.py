@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,6 +98,12 @@ class Sink:
 def find_program() -> str | None:
     """The path of nginx, None where it is not installed."""
     return shutil.which(NAME) or shutil.which(NAME, path=OUTSIDE_PATH)
+
+
+def versions() -> dict[str, str]:
+    """Of nginx, which says it among its errors."""
+    said = subprocess.run([find_program() or NAME, "-v"], capture_output=True, text=True, check=True).stderr
+    return {NAME: said.strip().rpartition("/")[2]}
 
 
 def addresses(count: int) -> list[str]:

@@ -72,16 +72,22 @@ class SinkStage(Stage):
         """Such that none is due by itself."""
         return self.bells(schedules.far_off(1, datetime.now(UTC)) * count)
 
-    async def add(self, bells: Sequence[Bell]) -> list[Task]:
+    async def add(self, bells: Sequence[Bell], *, payload: str = owing.PAYLOAD) -> list[Task]:
         """Nothing but these tasks; no process runs that knew others."""
         async with self.database() as database, self.broker() as channel:
             await database.execute(CLEAR)
             for name in topology.queue_arguments():
                 await (await channel.declare_queue(name, passive=True)).purge()
             self.sink.forget()
-            tasks = await owing.write_tasks(database, self._sealer, bells)
+            tasks = await owing.write_tasks(database, self._sealer, bells, payload=payload)
             await database.execute("VACUUM ANALYZE")  # as autovacuum would, before long
         return tasks
+
+    async def add_more(self, bells: Sequence[Bell], *, first: int) -> list[Task]:
+        """These tasks beside those that are there; their ids rise from `first`."""
+        self.sink.forget()
+        async with self.database() as database:
+            return await owing.write_tasks(database, self._sealer, bells, first=first)
 
     async def owe(self, tasks: Sequence[Task]) -> list[Job]:
         """An execution of each, due now and not announced."""

@@ -31,17 +31,22 @@ async def measure(stage: Stage) -> list[Row]:
     """The lateness of all executions of one window."""
     await stage.prepare(TASKS, schedules.seconds_of_a_minute())
     await stage.lead(SCHEDULER)
-    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=WARM_UP_S)
-    end = begin + timedelta(seconds=WINDOW_S)
-    await asyncio.sleep((end - datetime.now(UTC)).total_seconds() + LAST_S)
-    async with stage.database() as database:
-        found = await database.fetch(LATENESS, begin, end)
-    if len(found) != TASKS:
-        raise StackError(f"Of {TASKS} executions {len(found)} became rows.")
-    committed, inserted = [each["committed_ms"] for each in found], [each["inserted_ms"] for each in found]
+    committed, inserted = await lateness_ms(stage, WINDOW_S, TASKS)
     return [
         row("lateness_500_a_second_p50", [percentile(committed, 50)], "ms", P50),
         row("lateness_500_a_second_p99", [percentile(committed, 99)], "ms", P99),
         row("lateness_created_at_p50", [percentile(inserted, 50)], "ms"),
         row("lateness_created_at_p99", [percentile(inserted, 99)], "ms"),
     ]
+
+
+async def lateness_ms(stage: Stage, window_s: int, executions: int) -> tuple[list[float], list[float]]:
+    """Of all executions of the next seconds, which must be so many: to the commit, and to `created_at`."""
+    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=WARM_UP_S)
+    end = begin + timedelta(seconds=window_s)
+    await asyncio.sleep((end - datetime.now(UTC)).total_seconds() + LAST_S)
+    async with stage.database() as database:
+        found = await database.fetch(LATENESS, begin, end)
+    if len(found) != executions:
+        raise StackError(f"Of {executions} executions {len(found)} became rows.")
+    return [each["committed_ms"] for each in found], [each["inserted_ms"] for each in found]

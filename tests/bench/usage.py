@@ -18,12 +18,33 @@ def cpu_s(pid: int) -> float:
 def tree_cpu_s(pid: int) -> float:
     """That of a process and of its children, those that have ended included."""
     ticks = _fields(Path(f"/proc/{pid}"))[OWN_TICKS.start : ENDED_TICKS.stop]
-    for folder in Path("/proc").glob("[0-9]*"):
+    for folder in _children(pid):
         with suppress(OSError):  # it ends just now: its parent has what it took
-            fields = _fields(folder)
-            if int(fields[PARENT]) == pid:
-                ticks += fields[OWN_TICKS]
+            ticks += _fields(folder)[OWN_TICKS]
     return _seconds(ticks)
+
+
+def tree_memory_mb(pid: int) -> float:
+    """What a process and its children have in memory, in MB; what several share counts for each by its share."""
+    found_kb = 0
+    for folder in [Path(f"/proc/{pid}"), *_children(pid)]:
+        with suppress(OSError):  # it ends just now
+            found_kb += _proportional_kb(folder)
+    return found_kb * 1024 / 1e6
+
+
+def _children(pid: int) -> list[Path]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ends just now
+            if int(_fields(folder)[PARENT]) == pid:
+                found.append(folder)
+    return found
+
+
+def _proportional_kb(folder: Path) -> int:
+    lines = (folder / "smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def _fields(folder: Path) -> list[str]:

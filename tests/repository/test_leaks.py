@@ -33,8 +33,11 @@ def test_no_file_holds_a_secret() -> None:
     assert not problems, "\n".join(problems)
 
 
-def test_the_lock_holds_no_address() -> None:
-    assert "://" not in tracked.texts()[LOCK]
+def test_no_lock_holds_an_address() -> None:
+    locks = {path: text for path, text in tracked.texts().items() if path.endswith((".lock", "package-lock.json"))}
+
+    assert LOCK in locks
+    assert [path for path, text in locks.items() if "://" in text] == []
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 import hashlib
 import importlib.util
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tocsin_local import packages
 from tocsin_local.errors import StackError
@@ -25,12 +27,28 @@ def setup() -> None:
     if not _has_pip():
         _install_venv_module()
         _run([sys.executable, "-m", "venv", "--clear", str(VENV)])
-    pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input", "--no-deps"]
-    pip.append("--disable-pip-version-check")
+    pip = _pip(VENV)
     _run([*pip, "--require-hashes", "-r", str(LOCK)])
     # What builds Tocsin's own packages is locked too, so it is not fetched once more.
     _run([*pip, "--no-build-isolation", *(part for folder in OWN for part in ("-e", str(ROOT / folder)))])
     STAMP.write_text(wanted)
+
+
+def make_venv(venv: Path, lock: Path) -> None:
+    """An environment of its own for `lock`, unless it is there. StackError if that fails."""
+    stamp, wanted = venv / "lock", lock.read_text()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    print(f"Installing Python packages into {os.path.relpath(venv)}, some seconds.", flush=True)
+    _install_venv_module()
+    _run([sys.executable, "-m", "venv", "--clear", str(venv)])
+    _run([*_pip(venv), "--require-hashes", "-r", str(lock)])
+    stamp.write_text(wanted)
+
+
+def _pip(venv: Path) -> list[str]:
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input", "--no-deps"]
+    return [*pip, "--disable-pip-version-check"]
 
 
 def _digest() -> str:

@@ -1,4 +1,4 @@
-"""ADAPTER. A private Redis of an instance, on loopback only. Nothing in it outlives it, or need do so."""
+"""ADAPTER. A private Redis of an instance, on loopback only. Tocsin needs nothing in it to outlive it."""
 
 import os
 import shutil
@@ -10,6 +10,9 @@ from tocsin_local.instance import Instance
 
 READY_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 5.0
+# What is in it is counted anew, and may go where there is much; or it is work that nothing else knows.
+COUNTS = 'save ""\nmaxmemory 64mb\nmaxmemory-policy allkeys-lru\n'
+WORK = 'save ""\nmaxmemory-policy noeviction\nappendonly yes\nappendfsync everysec\n'
 
 
 def find_server() -> str | None:
@@ -22,8 +25,10 @@ class Redis:
 
     name = "redis"
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, contents: str = COUNTS) -> None:
+        """Take up an instance; `contents` says what is kept. Nothing happens yet."""
         self._instance = instance
+        self._contents = contents
         self._folder = instance.folder / "redis"
         self._settings_file = self._folder / "redis.conf"
         self._record = instance.record(self.name)
@@ -69,11 +74,8 @@ class Redis:
 bind 127.0.0.1
 port {self._instance.port("redis")}
 requirepass {self._instance.secret("redis")}
-save ""
-maxmemory 64mb
-maxmemory-policy allkeys-lru
 set-proc-title no
-""")
+{self._contents}""")
 
     def _is_server(self, command: list[str]) -> bool:
         """Recognise the server by its command line, which `set-proc-title` leaves as it is."""

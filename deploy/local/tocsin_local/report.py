@@ -1,6 +1,6 @@
 """PURE. The last line of a demo, a bench or a fault run: one JSON object for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -32,11 +32,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     max: float
 
 
-class _Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All of one run."""
+
     report: str
     commit: str
     machine: Machine
     rows: Sequence[Row]
+    measured_on: str = ""
+    """A day as YYYY-MM-DD, where it is told."""
+    versions: Mapping[str, str] = {}
+    """Of what was measured beside Tocsin and its servers."""
+    note: str = ""
+    """What a reader has to know of this run."""
 
 
 def once(name: str, value: float, unit: str, *, bound: str = REPORTED, ok: bool = True) -> Row:
@@ -46,4 +54,9 @@ def once(name: str, value: float, unit: str, *, bound: str = REPORTED, ok: bool 
 
 def line(report: str, *, commit: str, machine: Machine, rows: Sequence[Row]) -> str:
     """The report as one line of JSON."""
-    return msgspec.json.encode(_Report(report, commit, machine, rows)).decode()
+    return text(Report(report, commit, machine, rows))
+
+
+def text(report: Report) -> str:
+    """The report as one line of JSON."""
+    return msgspec.json.encode(report).decode()

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from tocsin_local import packages, rest
+from tocsin_local import packages, python_packages, rest
 from tocsin_local.errors import StackError
 from tocsin_local.instance import ROOT, data_root
 from tocsin_local.plan import MAX_RETRY, PLANS, Plan
@@ -43,7 +43,7 @@ def main() -> None:
     """Take them; StackError where that fails. Nothing is left running."""
     if shutil.which("chromium") is None:
         packages.install({"chromium": "the browser that takes the pictures"})
-    _make_venv()
+    python_packages.make_venv(_venv(), LOCK)
     _hide_host()
     with Stack(INSTANCE, fresh=True, env={}) as stack:
         services = Services(stack, {"PATH": os.environ["PATH"], **SETTINGS})
@@ -113,19 +113,6 @@ def _take(urls: StackUrls, api_url: str, *pictures: str) -> None:
 def _venv() -> Path:
     """An environment for the camera alone: Tocsin needs no browser."""
     return data_root() / "screenshots-venv"
-
-
-def _make_venv() -> None:
-    venv = _venv()
-    stamp, wanted = venv / "lock", LOCK.read_text()
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    print("Installing the camera's Python packages, some seconds.", flush=True)
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
-    for command in ([sys.executable, "-m", "venv", "--clear", str(venv)], [*pip, "-r", str(LOCK)]):
-        if subprocess.run(command, check=False).returncode != 0:
-            raise StackError(f"`{' '.join(command)}` failed.")
-    stamp.write_text(wanted)
 
 
 def _hide_host() -> None:

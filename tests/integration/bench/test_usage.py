@@ -25,3 +25,20 @@ async def test_the_time_of_children_counts_whether_they_have_ended_or_not(ends: 
         await parent.communicate(b"\n\n")
 
     assert own < 0.2 <= all_of_them
+
+
+async def test_the_memory_of_children_counts() -> None:
+    fill = "held = b'x' * 30_000_000\nprint('filled', flush=True)\ninput()"
+    parent = await asyncio.create_subprocess_exec(
+        "sh", "-c", '"$1" -c "$2"; read line', "sh", sys.executable, fill,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert parent.stdout is not None
+    try:
+        await parent.stdout.readline()
+
+        own, all_of_it = usage.memory_mb(parent.pid), usage.tree_memory_mb(parent.pid)
+    finally:
+        await parent.communicate(b"\n\n")
+
+    assert own < 10 < 30 < all_of_it < 60

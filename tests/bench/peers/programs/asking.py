@@ -1,0 +1,23 @@
+"""ADAPTER. POSTs of asyncio programs, by aiohttp."""
+
+import aiohttp
+from bells import TIMEOUT_S, headers
+
+IN_FLIGHT = 100
+IDLE_S = 75  # longer than aiohttp's default: connections are kept from one burst to the next
+
+
+def session() -> aiohttp.ClientSession:
+    """What a process has once."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=IN_FLIGHT, keepalive_timeout=IDLE_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # Of a POST itself: in a burst thousands wait for a connection, and that is no failure of theirs.
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=TIMEOUT_S),
+    )
+
+
+async def post(client: aiohttp.ClientSession, bell_id: str, url: str, body: str) -> None:
+    """One POST; an exception where it does not succeed."""
+    async with client.post(url, data=body, headers=headers(bell_id), raise_for_status=True) as answer:
+        await answer.read()

@@ -1,0 +1,47 @@
+"""ADAPTER. A place of a peer's own on the stage's servers, and a Redis that keeps what it is given."""
+
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+import asyncpg
+
+from bench.stage import Stage
+from tocsin_local.urls import StackUrls
+
+
+async def make_virtual_host(urls: StackUrls, name: str) -> str:
+    """An empty virtual host; its AMQP URL."""
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    async with _management(urls) as management:
+        await management.delete(f"/api/vhosts/{name}", raise_for_status=False)
+        await management.put(f"/api/vhosts/{name}")
+        await management.put(f"/api/permissions/{name}/{urls.management_user}", json=everything)
+    return f"{urls.rabbitmq_url.rstrip('/')}/{name}"
+
+
+async def remove_virtual_host(urls: StackUrls, name: str) -> None:
+    """With all that is in it."""
+    async with _management(urls) as management:
+        await management.delete(f"/api/vhosts/{name}")
+
+
+async def make_database(stage: Stage, name: str) -> str:
+    """An empty database; its URL, without what only Tocsin understands."""
+    await remove_database(stage, name)
+    async with stage.database() as connection:
+        await connection.execute(f'CREATE DATABASE "{name}"')
+    return urlunsplit(urlsplit(stage.stack.urls.database_url)._replace(path=f"/{name}", query=""))
+
+
+async def remove_database(stage: Stage, name: str) -> None:
+    """With all that is in it, whoever is connected."""
+    async with stage.database() as connection:
+        with suppress(asyncpg.InvalidCatalogNameError):
+            await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _management(urls: StackUrls) -> aiohttp.ClientSession:
+    login: dict[str, Any] = {"auth": aiohttp.BasicAuth(urls.management_user, urls.management_password)}
+    return aiohttp.ClientSession(urls.management_url, raise_for_status=True, **login)
