@@ -41,11 +41,14 @@ from tocsin_api.cors import Cors
 from tocsin_api.counts import Counts
 from tocsin_api.gate import Gate
 from tocsin_api.hints import Hints
+from tocsin_api.kept import Kept
 from tocsin_api.key_ring import KeyRing
 from tocsin_api.limiter import Limiter
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
 from tocsin_api.security_headers import SecurityHeaders
+from tocsin_api.shared import Shared
+from tocsin_api.stats import Stats
 from tocsin_api.verifier import Verifier
 from tocsin_common import database, keys, migrations
 from tocsin_common.identity import process_name
@@ -130,6 +133,11 @@ async def _open_pool(settings: ApiSettings) -> asyncpg.Pool:
     )
 
 
+def _cached_stats(pool: asyncpg.Pool, shared: Shared, *, keep_s: float) -> Cached[Stats]:
+    kept = Kept(shared, partial(stats_sql.find_name, pool), Stats, keep_s=keep_s)
+    return Cached(partial(stats_sql.find_stats, pool), kept)
+
+
 def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     sealer = keys.load_sealer(settings.sealing_keys)
     parse_webhook = task_rules.parser(settings)
@@ -148,13 +156,13 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 )
             )
             key_ring = await stack.enter_async_context(KeyRing(pool, settings.api_key))
-            counts = await stack.enter_async_context(Counts(settings.redis))
+            shared = await stack.enter_async_context(Shared(settings.redis))
             verifier = await stack.enter_async_context(Verifier.open(settings))
             app.state.resources = Resources(
                 pool,
                 hints,
                 key_ring,
-                Limiter(settings, counts),
+                Limiter(settings, Counts(shared)),
                 sealer,
                 parse_webhook,
                 migrations.known_revisions(),
@@ -165,7 +173,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 test_wait_s=settings.test_wait_s,
                 waits=asyncio.Semaphore(settings.test_waits),
                 stopping=asyncio.Event(),
-                stats=Cached(partial(stats_sql.find_stats, pool), keep_s=settings.stats_cache_s),
+                stats=_cached_stats(pool, shared, keep_s=settings.stats_cache_s),
             )
             yield
 
