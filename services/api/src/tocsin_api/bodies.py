@@ -6,14 +6,13 @@ What does not say its length is counted as it is read.
 from typing import Any
 
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 
 from tocsin_api.errors import BodyTooLargeError
 
 MAX_BYTES = 1_000_000
 
 
-async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+def check(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     """Raises BodyTooLargeError."""
     length = connection.headers.get("content-length", "")
     if length.isdecimal() and int(length) > MAX_BYTES:
