@@ -10,7 +10,6 @@ from typing import Any, Self
 import asyncpg
 from litestar import Litestar
 from litestar.connection import ASGIConnection
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
 from litestar.handlers import BaseRouteHandler
@@ -59,9 +58,14 @@ from tocsin_common.settings import ApiSettings
 
 def create_app(settings: ApiSettings) -> Litestar:
     """The API as an ASGI application; `lifespan()` opens what it needs. Raises SettingsError."""
+
+    def resources() -> Resources:
+        found: Resources = app.state.resources
+        return found
+
     app = Litestar(
         route_handlers=_routes(settings),
-        dependencies={"resources": Provide(_resources, sync_to_thread=False)},
+        dependencies={"resources": Provide(resources, sync_to_thread=False)},
         guards=[_guard],
         exception_handlers=problems.handlers(),
         lifespan=[_lifespan(settings)],
@@ -125,11 +129,6 @@ class _NoEvents(BaseEventEmitterBackend):
 
     def emit(self, event_id: str, *args: Any, **kwargs: Any) -> None:
         raise NotImplementedError
-
-
-def _resources(state: State) -> Resources:
-    resources: Resources = state.resources
-    return resources
 
 
 async def _open_pool(settings: ApiSettings) -> asyncpg.Pool:
