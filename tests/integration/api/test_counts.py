@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +12,8 @@ from redis.asyncio import Redis
 
 from integration.api.serving import send_without_key, serve
 from relay import Relay
-from tocsin_api.counts import PREFIX, Counts, look_at
+from tocsin_api.counts import PREFIX, Counts
+from tocsin_api.shared import Shared, look_at
 from tocsin_common.settings import ApiSettings
 from waiting import eventually
 
@@ -35,6 +37,12 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
         yield redis
 
 
+@asynccontextmanager
+async def counting(url: str, **settings: float) -> AsyncIterator[Counts]:
+    async with Shared(url, **settings) as shared:
+        yield Counts(shared)
+
+
 def events(log: list[dict[str, Any]]) -> list[str]:
     return [line["event"] for line in log if line["event"].startswith("redis.")]
 
@@ -44,7 +52,7 @@ async def test_what_two_processes_count_is_one_count_in_redis_alone(
     redis_url: str, who: str, is_shared: bool
 ) -> None:
     url = redis_url if is_shared else ""
-    async with Counts(url) as counts, Counts(url) as other:
+    async with counting(url) as counts, counting(url) as other:
         tallies = [await each.count("address", who) for each in (counts, other, counts, other)]
 
     assert [tally.used for tally in tallies] == ([1, 2, 3, 4] if is_shared else [1, 1, 2, 2])
@@ -52,12 +60,12 @@ async def test_what_two_processes_count_is_one_count_in_redis_alone(
 
 
 async def test_kinds_are_counted_apart(redis_url: str, who: str) -> None:
-    async with Counts(redis_url) as counts:
+    async with counting(redis_url) as counts:
         assert [(await counts.count(kind, who)).used for kind in ("address", "key", "address")] == [1, 1, 2]
 
 
 async def test_window_ends_by_itself_and_another_one_begins(redis_url: str, redis: Redis, who: str) -> None:
-    async with Counts(redis_url) as counts:
+    async with counting(redis_url) as counts:
         await counts.count("address", who)
         await redis.pexpire(f"{PREFIX}:address:{who}", 200)
         second = await counts.count("address", who)
@@ -72,7 +80,7 @@ async def test_window_ends_by_itself_and_another_one_begins(redis_url: str, redi
 
 
 async def test_no_request_at_the_same_time_is_lost(redis_url: str, who: str) -> None:
-    async with Counts(redis_url) as counts:
+    async with counting(redis_url) as counts:
         tallies = await asyncio.gather(*(counts.count("address", who) for _ in range(100)))
 
     assert sorted(tally.used for tally in tallies) == list(range(1, 101))
@@ -81,7 +89,7 @@ async def test_no_request_at_the_same_time_is_lost(redis_url: str, who: str) -> 
 async def test_while_redis_is_away_it_counts_in_memory_and_says_so_once(
     relay: Relay, who: str, log: list[dict[str, Any]]
 ) -> None:
-    async with Counts(relay.url, try_again_s=0.01) as counts:
+    async with counting(relay.url, try_again_s=0.01) as counts:
         before = [(await counts.count("address", who)).used for _ in range(2)]
         await relay.cut()
         away = [(await counts.count("address", who)).used for _ in range(5)]
@@ -101,7 +109,7 @@ async def test_while_redis_is_away_it_counts_in_memory_and_says_so_once(
 
 
 async def test_frozen_redis_holds_requests_up_no_longer_than_a_moment(relay: Relay, who: str) -> None:
-    async with Counts(relay.url) as counts:
+    async with counting(relay.url) as counts:
         await counts.count("address", who)
         relay.freeze()
         async with asyncio.timeout(2):
@@ -114,7 +122,7 @@ async def test_frozen_redis_holds_requests_up_no_longer_than_a_moment(relay: Rel
 async def test_connections_that_redis_ended_are_replaced_and_nobody_notices(
     relay: Relay, who: str, log: list[dict[str, Any]]
 ) -> None:
-    async with Counts(relay.url) as counts:
+    async with counting(relay.url) as counts:
         await counts.count("address", who)
         await relay.cut()
         await relay.restore()
@@ -129,7 +137,7 @@ async def test_redis_that_refuses_the_password_counts_as_away(
     wrong = redis_url.replace("redis://:", "redis://:not-")
     if wrong == redis_url:
         pytest.skip("this Redis asks for no password")
-    async with Counts(wrong) as counts:
+    async with counting(wrong) as counts:
         assert (await counts.count("address", who)).used == 1
 
     assert events(log) == ["redis.unavailable"]

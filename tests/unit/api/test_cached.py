@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from tocsin_api.cached import Cached
+from tocsin_api.kept import Kept
+from tocsin_api.shared import Shared
 
 
 class Counter:
@@ -25,13 +27,22 @@ class Counter:
         return self.made
 
 
+def cached_alone(counter: Counter, *, keep_s: float) -> Cached[int]:
+    """In memory."""
+    return Cached(counter.make, Kept(Shared(""), no_name, int, keep_s=keep_s))
+
+
+async def no_name() -> str:
+    raise NotImplementedError
+
+
 @pytest.fixture
 async def counter() -> Counter:
     return Counter()
 
 
 async def test_value_is_made_once_for_all_who_ask_meanwhile(counter: Counter) -> None:
-    cached = Cached(counter.make, keep_s=60)
+    cached = cached_alone(counter, keep_s=60)
     asking = [asyncio.create_task(cached.get()) for _ in range(100)]
     await counter.begun.wait()
 
@@ -42,20 +53,20 @@ async def test_value_is_made_once_for_all_who_ask_meanwhile(counter: Counter) ->
 
 async def test_value_is_kept_for_a_while(counter: Counter) -> None:
     counter.free.set()
-    cached = Cached(counter.make, keep_s=60)
+    cached = cached_alone(counter, keep_s=60)
 
     assert [await cached.get(), await cached.get()] == [1, 1]
 
 
 async def test_value_that_is_too_old_is_made_anew(counter: Counter) -> None:
     counter.free.set()
-    cached = Cached(counter.make, keep_s=0)
+    cached = cached_alone(counter, keep_s=0)
 
     assert [await cached.get(), await cached.get()] == [1, 2]
 
 
 async def test_who_asked_first_may_go_away(counter: Counter) -> None:
-    cached = Cached(counter.make, keep_s=60)
+    cached = cached_alone(counter, keep_s=60)
     first, second = asyncio.create_task(cached.get()), asyncio.create_task(cached.get())
     await counter.begun.wait()
 
@@ -68,7 +79,7 @@ async def test_who_asked_first_may_go_away(counter: Counter) -> None:
 
 
 async def test_error_reaches_all_who_wait_and_is_not_kept(counter: Counter) -> None:
-    cached = Cached(counter.make, keep_s=60)
+    cached = cached_alone(counter, keep_s=60)
     counter.error = OSError("away")
     asking = [asyncio.create_task(cached.get()) for _ in range(3)]
     await counter.begun.wait()

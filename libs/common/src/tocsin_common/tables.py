@@ -74,6 +74,8 @@ tasks = sa.Table(
     sa.CheckConstraint("(schedule IS NULL) <> (run_at IS NULL)", name="schedule_or_run_at"),
     sa.CheckConstraint("max_retry BETWEEN 0 AND 10", name="max_retry_range"),
     sa.Index("tasks_created_at", "created_at", "id"),
+    sa.Index("tasks_updated_at", "updated_at", "id"),
+    sa.Index("tasks_by_name", "name", "id"),
     sa.Index("tasks_status", "status", "created_at", "id"),
     sa.Index(
         "tasks_name",

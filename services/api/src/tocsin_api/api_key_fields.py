@@ -123,4 +123,4 @@ def hint(key: str) -> str:
 
 def shown(row: Mapping[str, Any]) -> ApiKey:
     """The answer that a row comes to."""
-    return ApiKey(**{field.name: row[field.name] for field in msgspec.structs.fields(ApiKey)})
+    return ApiKey(**{name: row[name] for name in ApiKey.__struct_fields__})

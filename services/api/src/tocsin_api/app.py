@@ -9,9 +9,10 @@ from typing import Any, Self
 
 import asyncpg
 from litestar import Litestar
-from litestar.datastructures import State
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
+from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from tocsin_api import (
@@ -42,11 +43,14 @@ from tocsin_api.cors import Cors
 from tocsin_api.counts import Counts
 from tocsin_api.gate import Gate
 from tocsin_api.hints import Hints
+from tocsin_api.kept import Kept
 from tocsin_api.key_ring import KeyRing
 from tocsin_api.limiter import Limiter
 from tocsin_api.request_log import RequestLog
 from tocsin_api.resources import Resources
 from tocsin_api.security_headers import SecurityHeaders
+from tocsin_api.shared import Shared
+from tocsin_api.stats import Stats
 from tocsin_api.verifier import Verifier
 from tocsin_common import database, keys, migrations
 from tocsin_common.identity import process_name
@@ -55,10 +59,15 @@ from tocsin_common.settings import ApiSettings
 
 def create_app(settings: ApiSettings) -> Litestar:
     """The API as an ASGI application; `lifespan()` opens what it needs. Raises SettingsError."""
+
+    def resources() -> Resources:
+        found: Resources = app.state.resources
+        return found
+
     app = Litestar(
         route_handlers=_routes(settings),
-        dependencies={"resources": Provide(_resources, sync_to_thread=False)},
-        guards=[auth.guard, bodies.guard, queries.refuse_unread],
+        dependencies={"resources": Provide(resources, sync_to_thread=False)},
+        guards=[_guard],
         exception_handlers=problems.handlers(),
         lifespan=[_lifespan(settings)],
         event_emitter_backend=_NoEvents,
@@ -104,6 +113,13 @@ def _routes(settings: ApiSettings) -> list[ControllerRouterHandler]:
     ]
 
 
+async def _guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """One for all: Litestar copies the handler for each guard, which takes longer than what they check."""
+    auth.check(connection)
+    bodies.check(connection)
+    queries.check(connection, handler)
+
+
 class _NoEvents(BaseEventEmitterBackend):
     """Litestar's own emitter would wrap whatever the lifespan raises into an exception group."""
 
@@ -117,11 +133,6 @@ class _NoEvents(BaseEventEmitterBackend):
         raise NotImplementedError
 
 
-def _resources(state: State) -> Resources:
-    resources: Resources = state.resources
-    return resources
-
-
 async def _open_pool(settings: ApiSettings) -> asyncpg.Pool:
     return await database.open_pool(
         settings.database_url,
@@ -130,6 +141,11 @@ async def _open_pool(settings: ApiSettings) -> asyncpg.Pool:
         timeout_s=settings.connect_timeout_s,
         idle_in_transaction_s=settings.idle_in_transaction_timeout_s,
     )
+
+
+def _cached_stats(pool: asyncpg.Pool, shared: Shared, *, keep_s: float) -> Cached[Stats]:
+    kept = Kept(shared, partial(stats_sql.find_name, pool), Stats, keep_s=keep_s)
+    return Cached(partial(stats_sql.find_stats, pool), kept)
 
 
 def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
@@ -150,13 +166,13 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 )
             )
             key_ring = await stack.enter_async_context(KeyRing(pool, settings.api_key))
-            counts = await stack.enter_async_context(Counts(settings.redis))
+            shared = await stack.enter_async_context(Shared(settings.redis))
             verifier = await stack.enter_async_context(Verifier.open(settings))
             app.state.resources = Resources(
                 pool,
                 hints,
                 key_ring,
-                Limiter(settings, counts),
+                Limiter(settings, Counts(shared)),
                 sealer,
                 parse_webhook,
                 migrations.known_revisions(),
@@ -167,7 +183,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 test_wait_s=settings.test_wait_s,
                 waits=asyncio.Semaphore(settings.test_waits),
                 stopping=asyncio.Event(),
-                stats=Cached(partial(stats_sql.find_stats, pool), keep_s=settings.stats_cache_s),
+                stats=_cached_stats(pool, shared, keep_s=settings.stats_cache_s),
             )
             yield
 

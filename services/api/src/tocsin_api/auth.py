@@ -3,13 +3,12 @@
 from typing import Any
 
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 
 from tocsin_api import access
 from tocsin_api.errors import ForbiddenError, UnauthorizedError
 
 
-async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+def check(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     """Raises UnauthorizedError without a valid key, ForbiddenError where its scopes do not do. See Gate."""
     scope: Any = connection.scope  # of HTTP: there are no others
     wanted = access.needed(scope["method"], scope["path_template"])

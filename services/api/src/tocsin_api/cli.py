@@ -12,7 +12,7 @@ import asyncpg
 import sqlalchemy.exc
 import structlog
 
-from tocsin_api import counts, import_order, importer, rotation, server
+from tocsin_api import import_order, importer, rotation, server, shared
 from tocsin_api.app import create_app
 from tocsin_common import doctor, log, metrics, migrations
 from tocsin_common.database import CONNECTION_ERRORS, RETRY_S
@@ -110,7 +110,7 @@ async def _look_at_redis(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
     """Where there is to be one, and all settings are right: what is wrong with those was said already."""
     with suppress(SettingsError):
         if redis_url := load(ApiSettings, environ).redis:
-            yield await counts.look_at(redis_url)
+            yield await shared.look_at(redis_url)
 
 
 _COMMANDS = {"serve": _serve, "migrate": _migrate, "rotate-keys": _rotate_keys}

@@ -12,7 +12,7 @@ from tocsin_api.errors import NoPartitionError
 from tocsin_api.execution_rows import Found
 from tocsin_api.idempotency import RequestKey
 from tocsin_api.pages import Total
-from tocsin_api.postgresql import Row, acquire, containing, given
+from tocsin_api.postgresql import Row, acquire, containing, given, page_of
 from tocsin_api.total_sql import OF_LIVING_TASKS, OF_NO_DELETED_TASKS, find_total
 
 # Which executions `e` are asked for, to be replayed; what is listed is asked for in the same words, see _matching.
@@ -78,18 +78,17 @@ async def list_executions(
 ) -> tuple[list[Found], Total]:
     """One page of the executions of living tasks, newest first, and how many there are in all."""
     matching, arguments = _matching(which)
-    place = len(arguments)
     statement = f"""
         SELECT e.*, t.name AS task_name
         FROM (
             SELECT e.* {matching} AND {OF_LIVING_TASKS}
-            ORDER BY {_NEWEST_FIRST} LIMIT ${place + 1} OFFSET ${place + 2}
+            ORDER BY {_NEWEST_FIRST} {page_of(page, limit)}
         ) AS e JOIN tasks AS t ON t.id = e.task_id
         ORDER BY {_NEWEST_FIRST}
     """  # noqa: S608 - the parts are constants
     async with acquire(pool) as connection:
         total = await find_total(connection, matching, *arguments, but=OF_NO_DELETED_TASKS)
-        rows = await connection.fetch(statement, *arguments, limit, (page - 1) * limit)
+        rows = await connection.fetch(statement, *arguments)
         return await _with_attempts(connection, rows), total
 
 

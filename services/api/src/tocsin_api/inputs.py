@@ -6,7 +6,7 @@ A field's `Meta(description=…)` says what is allowed. It stands in the errors 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
@@ -104,7 +104,7 @@ def _members(body: bytes) -> dict[str, Raw]:
 def _read(
     given: Mapping[str, T], kind: type[S], checks: Checks, convert: Callable[[T, Any], Any], rule: Rule = no_rule
 ) -> S:
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     violations = list(_unknown(given, fields))
     values: dict[str, Any] = {}
     for name, field in fields.items():
@@ -127,6 +127,12 @@ def _read(
     if violations:
         raise InvalidInputError(violations)
     return kind(**values)
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """By the names that clients know. msgspec takes longer to tell them than a body takes to read."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def not_known(name: str, allowed: Collection[str]) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from tocsin_api.pages import Total
-from tocsin_api.postgresql import Row, acquire, given
+from tocsin_api.postgresql import Row, acquire, given, page_of
 from tocsin_api.total_sql import OF_LIVING_TASKS, OF_NO_DELETED_TASKS, find_total
 
 # By created_at, which is indexed; it follows the attempt by less than the attempt took.
@@ -54,14 +54,13 @@ async def list_logs(
 ) -> tuple[list[Row], Total]:
     """One page of the attempts of living tasks, and how many there are in all."""
     matching, arguments = _matching(which)
-    place = len(arguments)
     statement = f"""
         SELECT {_SHOWN} {matching} AND {OF_LIVING_TASKS}
-        ORDER BY {LOG_ORDERS[sort]} LIMIT ${place + 1} OFFSET ${place + 2}
+        ORDER BY {LOG_ORDERS[sort]} {page_of(page, limit)}
     """
     async with acquire(pool) as connection:
         total = await find_total(connection, matching, *arguments, but=OF_NO_DELETED_TASKS)
-        rows = await connection.fetch(statement, *arguments, limit, (page - 1) * limit)
+        rows = await connection.fetch(statement, *arguments)
     return rows, total
 
 

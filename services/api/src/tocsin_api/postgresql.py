@@ -36,6 +36,14 @@ def given(*conditions: tuple[str, object]) -> tuple[str, list[object]]:
     return " AND ".join(["true", *numbered]), [value for _, value in asked]
 
 
+def page_of(page: int, limit: int) -> str:
+    """Which rows of a list are shown, said as it is.
+
+    Where PostgreSQL does not know how few they are, it keeps no prepared plan, and plans for each partition anew.
+    """
+    return f"LIMIT {limit:d}" if page == 1 else f"LIMIT {limit:d} OFFSET {(page - 1) * limit:d}"
+
+
 def containing(text: str | None) -> str | None:
     """What LIKE takes to find it anywhere; None stays None."""
     if text is None:

@@ -16,8 +16,8 @@ class _NoQuery(msgspec.Struct):
     """What may stand in a query that nobody reads."""
 
 
-async def refuse_unread(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """A guard; raises InvalidInputError. Documents and health are open: probes may add what they like."""
+def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Raises InvalidInputError. Documents and health are open: probes may add what they like."""
     path = connection.scope["path"]
     if path.startswith("/api/") and not path.startswith("/api/docs") and not handler.opt.get("reads_query"):
         read_query(connection.scope["query_string"], _NoQuery, {})

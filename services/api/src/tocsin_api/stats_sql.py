@@ -42,6 +42,20 @@ FROM (
 """  # noqa: S608 - as above
 
 
+# Whoever shares a Redis may have another database: another server's, or another one there.
+_NAME = """
+SELECT 'tocsin:stats:' || (SELECT system_identifier FROM pg_control_system()) || ':' || oid
+FROM pg_database WHERE datname = current_database()
+"""
+
+
+async def find_name(pool: asyncpg.Pool) -> str:
+    """What these figures are called among those of other databases."""
+    async with acquire(pool) as connection:
+        name: str = await connection.fetchval(_NAME)
+        return name
+
+
 async def find_stats(pool: asyncpg.Pool) -> Stats:
     """All tasks and executions at a glance. Tasks are counted beside the rest, which takes about as long."""
     tasks, (now, today, lateness) = await asyncio.gather(_tasks(pool), _executions(pool))

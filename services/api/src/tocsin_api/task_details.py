@@ -36,6 +36,7 @@ class TaskDetails(Task, frozen=True, kw_only=True, rename="camel"):
 
 
 FIELDS = tuple(field.encode_name for field in msgspec.structs.fields(TaskDetails))
+OF_A_TASK = tuple(zip(Task.__struct_fields__, Task.__struct_encode_fields__, strict=True))
 SelectedFields = Annotated[
     str,
     Meta(
@@ -71,7 +72,7 @@ async def get_task(
 
 async def _details(resources: Resources, row: Row, wanted: Collection[str]) -> dict[str, Any]:
     values = msgspec.structs.asdict(shown(row))
-    found = {field.encode_name: values[field.name] for field in msgspec.structs.fields(Task)}
+    found = {encoded: values[name] for name, encoded in OF_A_TASK}
     if "failuresInRow" in wanted:
         found["failuresInRow"] = row["failures_in_row"]
     if "nextRuns" in wanted:
