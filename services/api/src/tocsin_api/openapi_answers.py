@@ -36,7 +36,7 @@ NOT_FOUND = {
     "execution_id": "There is no execution with this id, taskId and scheduledFor.",
     "key_id": "There is no such API key.",
 }
-REQUEST_ID = "0c1d5a32" * 4
+REQUEST_ID = "request-of-monday-morning"
 HEADERS = {
     name: {"description": description, "schema": {"type": "string"}, "example": example}
     for name, description, example in (
