@@ -145,6 +145,7 @@ def test_production_publishes_traefik_alone_and_gives_two_of_each() -> None:
 
     assert [name for name, service in services.items() if "ports" in service] == ["traefik"]
     assert [services[name]["deploy"]["replicas"] for name in SERVICES] == [2, 2, 2]
+    assert services["redis"]["networks"] == ["back"]
     assert reach_out(deployment.compose_file(tracked.ROOT / PRODUCTION)) == {"traefik", "sender"}
 
 
@@ -167,6 +168,20 @@ def test_production_believes_the_addresses_of_traefiks_network_alone() -> None:
     assert production["services"]["api"]["environment"]["TRUSTED_PROXIES"] == config["subnet"]
     front = {name for name, service in production["services"].items() if "front" in service["networks"]}
     assert front == {"traefik", "api"}
+
+
+def test_each_setting_in_the_env_file_reaches_the_services_but_what_production_has_decided(
+    own: Callable[[str], Path],
+) -> None:
+    file = own(PRODUCTION)
+    (file.parents[1] / ".env").write_text("ALLOWED_ORIGINS=https://console.example\nPORT=80\nMETRICS_PORT=0\n")
+
+    services = deployment.compose_file(file)["services"]
+
+    for name in SERVICES:
+        environment = services[name]["environment"]
+        assert environment["ALLOWED_ORIGINS"] == "https://console.example"
+        assert (environment["PORT"], environment["METRICS_PORT"]) == ("3005", "9464")
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ from tocsin_api import bodies
 from tocsin_api.access import NEEDED
 
 ROUTES = tracked.texts()["deploy/traefik/routes.yaml"]
-FLAGS = yaml.safe_load(tracked.texts()["deploy/compose.prod.yaml"])["services"]["traefik"]["command"]
+SERVICE = yaml.safe_load(tracked.texts()["deploy/compose.prod.yaml"])["services"]["traefik"]
+FLAGS = SERVICE["command"]
+HAS_TMP = not SERVICE["read_only"] or any(each.split(":")[0] == "/tmp" for each in SERVICE.get("tmpfs", ()))  # noqa: S108 - the container's
 INGRESS = "deploy/kubernetes/base/api.yaml"
 REQUESTS = sorted((method, re.sub(r"\{\w+\}", "a-b", path)) for method, path in NEEDED)
 INNER = {"/health/ready"}
@@ -29,7 +31,7 @@ def run(tmp_path: Path) -> Callable[[str], AbstractContextManager[traefik.Traefi
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[traefik.Traefik]:
-    with traefik.running(FLAGS, ROUTES, tmp_path_factory.mktemp("traefik")) as running:
+    with traefik.running(FLAGS, ROUTES, tmp_path_factory.mktemp("traefik"), has_tmp=HAS_TMP) as running:
         assert running.problems() == []
         yield running
 
@@ -76,6 +78,12 @@ def test_a_body_gets_through_if_the_api_would_take_its_length(production: traefi
     too_long = production.answer("POST", "/api/tasks", content=b"x" * (bodies.MAX_BYTES + 100_000))
 
     assert (most.status_code, too_long.status_code) == (200, 413)
+
+
+def test_a_large_answer_gets_through(production: traefik.Traefik) -> None:
+    answer = production.answer("GET", "/api/tasks?large")
+
+    assert (answer.status_code, len(answer.content)) == (200, traefik.LARGE)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ DOMAIN = "tocsin.example"
 READY_TIMEOUT_S = 30.0
 MINE = ("entrypoints.http.address", "entrypoints.https.address", "providers.file.filename")
 RESOLVER = "certificatesresolvers.acme.acme"
+LARGE = 2_000_000
+"""Bytes that the backend answers with where a path ends with `?large`: more than Traefik keeps in memory."""
 
 
 class Backend(ThreadingHTTPServer):
@@ -100,8 +102,11 @@ class Traefik:
 
 
 @contextmanager
-def running(flags: Sequence[str], routes: str, folder: Path) -> Iterator[Traefik]:
-    """Start it with production's `flags`, but for what this machine lacks; its `routes` lead to a backend."""
+def running(flags: Sequence[str], routes: str, folder: Path, *, has_tmp: bool = True) -> Iterator[Traefik]:
+    """Start it with production's `flags`, but for what this machine lacks; its `routes` lead to a backend.
+
+    `has_tmp`: whether it has a folder for temporary files.
+    """
     with ExitStack() as stack:
         backend = stack.enter_context(_backend())
         authority = Authority(folder)
@@ -113,10 +118,13 @@ def running(flags: Sequence[str], routes: str, folder: Path) -> Iterator[Traefik
         pair = {"certFile": str(certificate), "keyFile": str(certificate)}
         (provided / "certificates.yaml").write_text(json.dumps({"tls": {"certificates": [pair]}}))
         own = _ports()
-        log = folder / "log"
+        log, tmp = folder / "log", folder if has_tmp else folder / "nowhere"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [TRAEFIK, *_flags(flags, folder, own)], env={"DOMAIN": DOMAIN}, stdout=output, stderr=output
+                [TRAEFIK, *_flags(flags, folder, own)],
+                env={"DOMAIN": DOMAIN, "TMPDIR": str(tmp)},
+                stdout=output,
+                stderr=output,
             )
         stack.callback(process.wait)
         stack.callback(process.kill)
@@ -162,9 +170,11 @@ class _Answer(BaseHTTPRequestHandler):
         if "X-Forwarded-For" in self.headers:  # else it is Traefik that asks, for the API's health
             self.server.asked.append(self.path)
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        content = b"x" * (LARGE if self.path.endswith("?large") else 0)
         self.send_response(200)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        self.wfile.write(content)
 
     do_POST = do_PATCH = do_DELETE = do_GET
 
