@@ -344,4 +344,7 @@ async def test_the_command_says_that_there_are_no_tables(empty_database_url: str
     async with started(empty_database_url, NEW, OLD) as process:
         status, _, error = await outcome(process)
 
-    assert (status, error) == (1, "tocsin-api: the database has no tables yet: run `tocsin-api migrate`")
+    assert (status, error) == (
+        1,
+        "tocsin-api: the database has no tables of this release yet: run `tocsin-api migrate`",
+    )

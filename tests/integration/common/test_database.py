@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from logins import as_service
 from relay import Relay
 from tocsin_common import migrations
 from tocsin_common.database import (
@@ -180,6 +181,25 @@ async def test_a_migrated_database_is_not_waited_for(shared_database_url):
         await wait_until_migrated(pool, timeout_s=0)
 
         assert await is_migrated(pool)
+
+
+@pytest.mark.parametrize(("revision", "is_enough"), [(migrations.known_revisions()[1], False), ("9999", True)])
+async def test_tables_of_an_older_release_are_not_enough_and_those_of_a_newer_one_are(
+    database_url, revision, is_enough
+):
+    async with await open_pool(database_url, size=2, name="tocsin-test", timeout_s=WAIT_S) as pool:
+        await pool.execute("UPDATE alembic_version SET version_num = $1", revision)
+
+        assert await is_migrated(pool) == is_enough
+
+
+async def test_tables_that_a_service_may_not_read_yet_are_not_enough(database_url, servers):
+    async with await open_pool(database_url, size=2, name="tocsin-test", timeout_s=WAIT_S) as owner:
+        await owner.execute("REVOKE ALL ON alembic_version FROM tocsin_sender")
+    as_sender = as_service(database_url, servers, "send")
+
+    async with await open_pool(as_sender, size=2, name="tocsin-test", timeout_s=WAIT_S) as pool:
+        assert not await is_migrated(pool)
 
 
 async def test_whoever_waits_for_the_tables_goes_on_once_they_are_there(empty_database_url):

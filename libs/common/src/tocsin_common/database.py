@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 import structlog
 
-from tocsin_common import metrics
+from tocsin_common import metrics, migrations
 from tocsin_common.errors import UnavailableError
 
 RETRY_S = 0.5
@@ -103,15 +103,21 @@ async def close_pool(pool: asyncpg.Pool) -> None:
 
 
 async def is_migrated(pool: asyncpg.Pool) -> bool:
-    """Whether the tables are there."""
-    return bool(await pool.fetchval("SELECT to_regclass('scheduler_lease') IS NOT NULL"))
+    """Whether the tables are there, as this release or a newer one has them."""
+    try:
+        if await pool.fetchval("SELECT to_regclass('alembic_version') IS NULL"):
+            return False
+        revision = await pool.fetchval("SELECT version_num FROM alembic_version")
+    except asyncpg.InsufficientPrivilegeError:  # a service's user gets its rights with the tables
+        return False
+    return migrations.is_current(revision, migrations.known_revisions())
 
 
 async def wait_until_migrated(pool: asyncpg.Pool, *, timeout_s: float) -> None:
-    """Return once the tables are there; UnavailableError after `timeout_s`."""
+    """Return once `is_migrated`; UnavailableError after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not await is_migrated(pool):
         if time.monotonic() > deadline:
-            raise UnavailableError("the database has no tables yet: run `tocsin-api migrate`")
+            raise UnavailableError("the database has no tables of this release yet: run `tocsin-api migrate`")
         _log.warning("database.not_migrated")
         await asyncio.sleep(RETRY_S)

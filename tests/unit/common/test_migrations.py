@@ -1,8 +1,8 @@
-"""What counts as migrated."""
+"""Which tables a release can work with."""
 
 import pytest
 
-from tocsin_api.health import is_current
+from tocsin_common.migrations import is_current
 
 
 @pytest.mark.parametrize(
