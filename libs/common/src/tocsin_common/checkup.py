@@ -132,12 +132,10 @@ async def _channel(connection: AbstractRobustConnection) -> AsyncIterator[Any]:
 
 
 async def _ask_management(url: URL, management_url: str, now: Now) -> AsyncIterator[Finding]:
-    scheme, port = MANAGEMENT_PORTS[url.scheme]
-    base = management_url.rstrip("/") or f"{scheme}://{url.host_subcomponent}:{port}"
     vhost = url.path.removeprefix("/") or "/"
-    login = {"Authorization": aiohttp.encode_basic_auth(url.user or "guest", url.password or "guest")}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
+        base, login = _management(url, management_url)
         async with (
             aiohttp.ClientSession(headers=login, timeout=timeout) as session,
             session.get(URL(f"{base}/api/queues/{quote(vhost, safe='')}", encoded=True)) as answer,
@@ -156,6 +154,18 @@ async def _ask_management(url: URL, management_url: str, now: Now) -> AsyncItera
     with suppress(KeyError, ValueError):
         says = parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
         yield diagnosis.clock("RabbitMQ", (at - says) / SECOND - HTTP_DATE_S / 2, HTTP_DATE_S / 2)
+
+
+def _management(url: URL, management_url: str) -> tuple[str, dict[str, str]]:
+    """Where the management API is, and the header by which it is asked: as its own URL's user, else as RabbitMQ's.
+
+    ValueError where that is no URL.
+    """
+    scheme, port = MANAGEMENT_PORTS[url.scheme]
+    own = URL(management_url or f"{scheme}://{url.host_subcomponent}:{port}")
+    who = own if own.user else url
+    login = aiohttp.encode_basic_auth(who.user or "guest", who.password or "guest")
+    return str(own.with_user(None)).rstrip("/"), {"Authorization": login}
 
 
 def _no_answer(error: BaseException) -> str:

@@ -12,7 +12,10 @@ from tocsin_common.errors import SealingError, SettingsError
 from tocsin_common.sealing import Sealer
 from tocsin_common.settings import DatabaseSettings, Settings, load
 
-MANAGEMENT_HELP = "where RabbitMQ's management API is (default: port 15672, or 15671 with amqps, of its host)"
+MANAGEMENT_HELP = (
+    "where RabbitMQ's management API is (default: port 15672, or 15671 with amqps, of its host); with "
+    "user:password@ in it, as whom it is asked (default: as RABBITMQ_URL says)"
+)
 
 Kinds = Mapping[str, type[DatabaseSettings]]
 """The settings to look at, by whose they are."""
