@@ -18,6 +18,8 @@ from tocsin_dispatcher import metrics as dispatcher
 
 ALERTS = "deploy/prometheus/alerts.yml"
 SCRAPE = "deploy/prometheus/prometheus.yml"
+SCRAPES = [SCRAPE, "deploy/prometheus/scrape-compose.yml", "deploy/prometheus/scrape-kubernetes.yml"]
+JOBS = ["tocsin-api", "tocsin-scheduler", "tocsin-sender"]
 DASHBOARD = "deploy/grafana/tocsin.json"
 RUNBOOK = "docs/operations.md"
 HEADINGS = documents.anchors(tracked.texts()[RUNBOOK])
@@ -72,15 +74,37 @@ def test_every_metric_is_on_the_dashboard_or_in_an_alert(rules: Any, dashboard: 
     assert {name for name in unseen if not name.endswith("_bucket")} <= {"tocsin_schedules"}
 
 
-def test_the_example_has_the_jobs_that_alerts_and_dashboard_go_by() -> None:
-    scrape = yaml.safe_load(tracked.texts()[SCRAPE])
+@pytest.mark.parametrize("path", SCRAPES)
+def test_the_examples_have_the_jobs_that_alerts_and_dashboard_go_by(path: str) -> None:
+    scrape = yaml.safe_load(tracked.texts()[path])
 
-    assert [job["job_name"] for job in scrape["scrape_configs"]] == [
-        "tocsin-api",
-        "tocsin-scheduler",
-        "tocsin-sender",
-    ]
-    assert scrape["rule_files"] == [ALERTS.rpartition("/")[2]]
+    assert [job["job_name"] for job in scrape["scrape_configs"]] == JOBS
+
+
+def test_the_example_reads_the_alerts() -> None:
+    assert yaml.safe_load(tracked.texts()[SCRAPE])["rule_files"] == [ALERTS.rpartition("/")[2]]
+
+
+@pytest.mark.parametrize("path", ["compose.yaml", "deploy/compose.prod.yaml"])
+def test_the_jobs_of_the_compose_files_are_their_services(path: str) -> None:
+    services = yaml.safe_load(tracked.texts()[path])["services"]
+    jobs = yaml.safe_load(tracked.texts()["deploy/prometheus/scrape-compose.yml"])["scrape_configs"]
+
+    for job in jobs:
+        [found] = job["dns_sd_configs"]
+        [name] = found["names"]
+        assert f"tocsin-{name}" == job["job_name"]
+        assert services[name]["environment"]["METRICS_PORT"] == str(found["port"])
+
+
+def test_the_jobs_of_kubernetes_are_the_pods_of_its_deployments() -> None:
+    jobs = yaml.safe_load(tracked.texts()["deploy/prometheus/scrape-kubernetes.yml"])["scrape_configs"]
+
+    for job in jobs:
+        deployment = tracked.texts()[f"deploy/kubernetes/base/{job['job_name'].removeprefix('tocsin-')}.yaml"]
+        [app, port] = job["relabel_configs"][0]["regex"].split(";")
+        assert f"labels: {{app.kubernetes.io/name: {app}}}" in deployment
+        assert f"{{name: {port}, containerPort: 9464}}" in deployment
 
 
 @pytest.mark.parametrize(
@@ -171,7 +195,7 @@ def test_a_broken_dashboard_is_found(dashboard: Any, spoil: Callable[[Any], obje
 @pytest.mark.parametrize(
     "command",
     [
-        ("check", "config", SCRAPE),
+        *(("check", "config", path) for path in SCRAPES),
         ("check", "rules", ALERTS),
         ("test", "rules", "deploy/prometheus/alerts.test.yml"),
     ],
