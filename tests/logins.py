@@ -1,7 +1,9 @@
 """SHELL. The users that each of Tocsin's processes connects as, with just its rights, on the servers of a run."""
 
+import base64
 import hashlib
 import json
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -63,6 +65,18 @@ def as_service(url: str, servers: StackUrls, task: str) -> str:
             login = f"{pattern.format(SERVICES[task])}:{_password(servers)}"
             return urlunsplit(parts._replace(netloc=f"{login}@{address}"))
     return url
+
+
+def manage(servers: StackUrls, method: str, path: str, body: object) -> None:
+    """Send a request to RabbitMQ's management API."""
+    login = base64.b64encode(f"{servers.management_user}:{servers.management_password}".encode()).decode()
+    request = urllib.request.Request(  # noqa: S310 - the scheme is http: the management API of our own broker
+        servers.management_url + path,
+        data=None if body is None else json.dumps(body).encode(),
+        method=method,
+        headers={"Authorization": f"Basic {login}", "Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 - as above
 
 
 def _password(servers: StackUrls) -> str:

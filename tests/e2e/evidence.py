@@ -14,7 +14,7 @@ import httpx
 from aio_pika.abc import AbstractIncomingMessage
 
 from tocsin_common import topology
-from tocsin_local.stack import StackUrls
+from tocsin_local.urls import StackUrls
 
 POLL_S = 0.05
 BOUND_S = 60.0

@@ -33,10 +33,23 @@ class OwnServer:
         """Where it is."""
         return self._stack.urls
 
+    @property
+    def log(self) -> Path:
+        """What it logs since its last start."""
+        return self._stack.instance.log(self._name)
+
     async def crash(self) -> None:
         """It ends at once, without a word to its clients."""
         os.kill(self._stack.pids()[self._name], CRASH[self._name])
         assert await asyncio.to_thread(wait_until, self._is_down, CRASH_TIMEOUT_S)
+
+    async def kill(self) -> None:
+        """Its main process is killed by SIGKILL."""
+        await asyncio.to_thread(self._stack.kill, self._name)
+
+    async def stop(self) -> None:
+        """It is stopped as its operator would."""
+        await asyncio.to_thread(self._stack.stop_server, self._name)
 
     async def restart(self) -> None:
         """Come back with the same data on the same port; returns once it takes connections."""

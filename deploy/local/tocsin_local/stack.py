@@ -72,6 +72,12 @@ class Stack:
             server.start(same_ports=True)
         return [server.name for server in dead]
 
+    def stop_server(self, name: str) -> None:
+        """Stop one server as its operator would; `ensure_running` brings it back."""
+        for server in self._servers:
+            if server.name == name:
+                server.stop()
+
     def kill(self, name: str) -> None:
         """Kill one of the `pids()` by SIGKILL, as a crash would, and wait until it is gone."""
         process.kill(self.instance.record(name))
