@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 from tocsin_common.rights import RIGHTS
+from tocsin_common.settings import rabbitmq_nodes
 from tocsin_local.urls import StackUrls
 
 DEFINITIONS = Path(__file__).parents[1] / "deploy" / "rabbitmq" / "definitions.json"
@@ -55,8 +56,16 @@ def permissions() -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def as_service(url: str, servers: StackUrls, task: str) -> str:
-    """The URL with the login of whoever does `task`, where it has that of the servers' administrator."""
-    own, parts = {servers.database_url: "tocsin_{}", servers.rabbitmq_url: "tocsin-{}"}, urlsplit(url)
+    """The URL with the login of whoever does `task`, where it has that of the servers' administrator.
+
+    Each URL, where it is a list of a cluster's nodes.
+    """
+    return ",".join(_as_service(each, servers, task) for each in rabbitmq_nodes(url))
+
+
+def _as_service(url: str, servers: StackUrls, task: str) -> str:
+    broker = rabbitmq_nodes(servers.rabbitmq_url)[0]
+    own, parts = {servers.database_url: "tocsin_{}", broker: "tocsin-{}"}, urlsplit(url)
     for administrators, pattern in own.items():
         admin = urlsplit(administrators)
         is_admin = (parts.scheme, parts.username, parts.password) == (admin.scheme, admin.username, admin.password)

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
+from faults import small_disk
+from faults.operators import Operator
+from faults.small_disk import SmallDisk
+from tocsin_local.cluster import Cluster
 from tocsin_local.instance import memory_root, remove
 from tocsin_local.process import wait_until
 from tocsin_local.stack import Stack
@@ -34,9 +38,29 @@ class OwnServer:
         return self._stack.urls
 
     @property
-    def log(self) -> Path:
-        """What it logs since its last start."""
-        return self._stack.instance.log(self._name)
+    def logs(self) -> list[Path]:
+        """What it logs since its last start; each node, where it is a cluster."""
+        return sorted(self._stack.instance.log(self._name).parent.glob(f"{self._name}*.log"))
+
+    @property
+    def operator(self) -> Operator:
+        """Whoever operates it, where it is RabbitMQ."""
+        return Operator(self._stack.broker)
+
+    @property
+    def cluster(self) -> Cluster:
+        """All its nodes, where they are several."""
+        assert isinstance(self._stack.broker, Cluster)
+        return self._stack.broker
+
+    def is_running(self) -> bool:
+        """Whether it has not ended by itself."""
+        return not self._is_down()
+
+    @property
+    def disk(self) -> SmallDisk:
+        """All that it writes to, where it was given a small one."""
+        return SmallDisk(self._stack.instance.folder / self._name)
 
     async def crash(self) -> None:
         """It ends at once, without a word to its clients."""
@@ -74,11 +98,17 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(name: ServerName, others: Mapping[str, str]) -> Iterator[OwnServer]:
-    """Started for the test and removed after it; `others` are the URLs of the servers that it does without."""
+def own_server(
+    name: ServerName, others: Mapping[str, str], *, disk_mebibytes: int | None = None
+) -> Iterator[OwnServer]:
+    """Started for the test and removed after it; `others` are the URLs of the servers that it does without.
+
+    With `disk_mebibytes`, its data is on a file system of that size. StackError where this user may not mount it.
+    """
+    disks: dict[str, int] = {} if disk_mebibytes is None else {name: disk_mebibytes}
     stack = Stack(f"fault-{uuid4().hex[:12]}", fresh=True, env=others, root=memory_root())
     try:
-        with stack:
+        with small_disk.mounted_for(stack.instance, disks), stack:
             yield OwnServer(stack, name)
     finally:
         remove(stack.instance.folder)

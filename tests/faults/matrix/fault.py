@@ -33,5 +33,7 @@ class Fault(NamedTuple):
     settings: Mapping[str, str] = {}
     """Of all processes, beside the product's defaults."""
     burst: Burst = Burst(500, 20)
+    disks: Mapping[str, int] = {}
+    """Of servers (`postgres`, `rabbitmq`) that have a small one of their own: MiB."""
     ends: frozenset[str] = frozenset({"succeeded", "missed"})
     """The terminal states that an execution may come to; `missed` only what is older than the grace."""

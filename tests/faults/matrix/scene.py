@@ -1,7 +1,7 @@
 """SHELL. All that a fault can hit, under load: servers, processes, lines between them; and what is seen of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from faults.matrix.parts import Part, Role
 from faults.own_servers import OwnServer
 from tocsin_common import migrations
 from tocsin_common.sealing import Sealer
+from tocsin_common.settings import rabbitmq_nodes
 from tocsin_local.receiver import Receiver
 from tocsin_local.stack import Stack
 
@@ -67,6 +68,8 @@ class Scene:
         self.answers: list[Answers] = []
         self.taps: list[Tap] = []
         self.environment: dict[str, str] = {}
+        self.folder = stack.instance.folder
+        """For files of the run; it goes with the stack's next start."""
         self._stack = stack
         self._logs = ""
 
@@ -141,18 +144,18 @@ class Scene:
 
     async def bring_back(self, server: OwnServer) -> None:
         """Start a server that is down; returns once it takes connections. Its log so far is kept."""
-        self._keep(server.log)
+        self._keep(server.logs)
         await server.restart()
 
     async def tap(self) -> None:
         """Keep all messages from now on; a tap ends with its broker."""
-        tap = Tap(self._stack.urls.rabbitmq_url, "the fault matrix")
+        tap = Tap(rabbitmq_nodes(self._stack.urls.rabbitmq_url)[0], "the fault matrix")
         self.taps.append(await tap.__aenter__())
 
     def server_logs(self) -> str:
         """All that the servers have logged."""
         for server in (self.postgres, self.rabbitmq):
-            self._keep(server.log)
+            self._keep(server.logs)
         return self._logs
 
     async def end(self) -> None:
@@ -166,8 +169,8 @@ class Scene:
         except (AssertionError, TimeoutError) as error:
             self.problems.append(f"stop: a process did not end as it should: {error}")
 
-    def _keep(self, log: Path) -> None:
-        self._logs += log.read_text(errors="replace")
+    def _keep(self, logs: Iterable[Path]) -> None:
+        self._logs += "".join(log.read_text(errors="replace") for log in logs)
 
 
 @asynccontextmanager

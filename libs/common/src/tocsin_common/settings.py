@@ -46,6 +46,7 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
 
     database_pool_size: Annotated[int, Meta(ge=4, le=100)] = 10
     rabbitmq_url: Secret
+    """Of a cluster, the URLs of all nodes with commas between them: see `rabbitmq_nodes`."""
     rabbitmq_heartbeat_s: Annotated[int, Meta(ge=1, le=60)] = 10
     """A connection on which RabbitMQ is silent for three times this and 3 s more is given up and made anew."""
     allowed_webhook_hosts: str = ""
@@ -240,7 +241,7 @@ _URLS = {
     "DATABASE_URL": _DATABASE,
     "MIGRATION_DATABASE_URL": _DATABASE,
     "RABBITMQ_URL": (
-        "amqp://user:password@host:port/vhost",
+        "amqp://user:password@host:port/vhost, or one for each node of a cluster with commas between them",
         re.compile(rf"amqps?://{_USER}{_HOST}{_REST}"),
     ),
     "REDIS_URL": (
@@ -251,6 +252,7 @@ _URLS = {
     # It goes into a header.
     "CONTACT_URL": ("https://host/path", re.compile(r"https?://[!-~]+")),
 }
+_NEXT_NODE = re.compile(r"\s*,\s*(?=amqps?://)")  # passwords have commas, too
 _ORIGIN = re.compile(rf"\*|https?://{_HOST}")
 
 
@@ -264,6 +266,11 @@ _LISTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "TRUSTED_PROXIES": ("addresses, or networks such as 192.0.2.0/24", ip_network),
 }
 _TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def rabbitmq_nodes(rabbitmq_url: str) -> list[str]:
+    """The URL of each node that RABBITMQ_URL names, in its order."""
+    return _NEXT_NODE.split(rabbitmq_url)
 
 
 def load(kind: type[S], environ: Mapping[str, str]) -> S:
@@ -327,7 +334,8 @@ def _check_url(variable: str, text: str) -> None:
     if variable not in _URLS:
         return
     form, pattern = _URLS[variable]
-    if not text.isascii() or not pattern.fullmatch(text):
+    urls = rabbitmq_nodes(text) if variable == "RABBITMQ_URL" else [text]
+    if not text.isascii() or not all(map(pattern.fullmatch, urls)):
         raise ValueError(f"expected {form}, with other characters than letters and digits percent-encoded")
 
 
