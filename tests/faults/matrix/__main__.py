@@ -84,6 +84,8 @@ def _on_a_stack(fault: Fault, seed: int, interruption: Interruption) -> tuple[Ma
 def _tell(found: Run) -> None:
     counts = ", ".join(f"{name} {value}" for name, value in found.counts._asdict().items())
     print(f"  recovered after {found.recovery_s:.1f} s; {counts}; ended by themselves {found.ends}", flush=True)
+    for remark in found.remarks:
+        print(f"  {remark}", flush=True)
     for problem in found.problems[:MOST_PROBLEMS]:
         print(f"  BROKEN {problem}", flush=True)
     if len(found.problems) > MOST_PROBLEMS:
