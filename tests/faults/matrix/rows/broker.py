@@ -40,7 +40,7 @@ def unconfirmed(scene: Scene) -> int:
 
 
 ROWS = (
-    Fault("broker_restarted", "RabbitMQ is restarted", restart, bound_s=30),
+    Fault("broker_restarted", "RabbitMQ is restarted", restart, bound_s=60),
     Fault(
         "broker_killed_in_mid_publish",
         f"RabbitMQ is killed while jobs are published, {KILLS} times",

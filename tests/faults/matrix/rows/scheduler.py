@@ -56,7 +56,7 @@ ROWS = (
             f"leader_stopped_{seconds}s",
             f"The leader stands still for {seconds} s (SIGSTOP) and goes on",
             partial(stop_leader, seconds),
-            bound_s=10,
+            bound_s=60,
         )
         for seconds in (SHORT_S, LONG_S)
     ),
