@@ -54,7 +54,7 @@ class Tap:
         channel = await self._connection.channel()
         self._jobs, _ = await topology.declare_jobs(channel)
         changes = await topology.declare_changes(channel)
-        queue = await channel.declare_queue("tapped-by-the-test", exclusive=True)
+        queue = await channel.declare_queue(exclusive=True)
         await queue.bind(changes)
         for routing_key in topology.queue_arguments():
             await queue.bind(self._jobs, routing_key=routing_key)

@@ -23,7 +23,7 @@ from tocsin_local.stack import Stack
 INSTANCE = "faults"
 OK, BROKEN, INTERRUPTED = 0, 1, 130
 MOST_PROBLEMS = 20
-QUIET_LOGGERS = ("aio_pika", "aiormq", "asyncio")
+QUIET_LOGGERS = ("aio_pika", "aiormq", "asyncio", "asyncpg")
 """They tell of each connection that a fault breaks."""
 
 
@@ -34,6 +34,8 @@ class Asked(NamedTuple):
     runs: int
     seed: int
     keep: bool
+    commit: str
+    """As it was at the start: to keep figures changes files."""
 
 
 def main() -> int:
@@ -67,7 +69,7 @@ def _measure(fault: Fault, asked: Asked, interruption: Interruption) -> Kept:
         runs.append(found)
         _tell(found)
     assert described is not None
-    kept = Kept(commit=machine.commit(), machine=described, outcome=results.outcome(fault, runs))
+    kept = Kept(commit=asked.commit, machine=described, outcome=results.outcome(fault, runs))
     if asked.keep:
         book.keep([kept], ROWS)
     return kept
@@ -82,6 +84,8 @@ def _on_a_stack(fault: Fault, seed: int, interruption: Interruption) -> tuple[Ma
 def _tell(found: Run) -> None:
     counts = ", ".join(f"{name} {value}" for name, value in found.counts._asdict().items())
     print(f"  recovered after {found.recovery_s:.1f} s; {counts}; ended by themselves {found.ends}", flush=True)
+    for remark in found.remarks:
+        print(f"  {remark}", flush=True)
     for problem in found.problems[:MOST_PROBLEMS]:
         print(f"  BROKEN {problem}", flush=True)
     if len(found.problems) > MOST_PROBLEMS:
@@ -98,7 +102,7 @@ def _arguments() -> Asked:
     parser.add_argument("--keep", action="store_true", help="in docs/faults.json, and write its table")
     given = parser.parse_args()
     faults = [fault for fault in ROWS if given.fault is None or fault.name in given.fault]
-    return Asked(faults, given.runs, given.seed, given.keep)
+    return Asked(faults, given.runs, given.seed, given.keep, machine.commit())
 
 
 if __name__ == "__main__":

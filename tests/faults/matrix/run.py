@@ -50,6 +50,7 @@ class Run(NamedTuple):
     recovery_s: float
     counts: Counts
     problems: list[str]
+    remarks: list[str]
     ends: int
     """Processes that ended although nobody told them to, and were started again."""
 
@@ -70,7 +71,8 @@ async def run(stack: Stack, fault: Fault, seed: int) -> Run:
     problems += scene.problems
     hidden = secrecy.hidden(scene.load.tokens, scene.environment, stack.urls)
     problems += await secrecy.problems(hidden, {**_places(scene), "tables": tables_text})
-    return Run(recovery_s, found.counts, problems, sum(part.ends for part in scene.parts.values()))
+    ends = sum(part.ends for part in scene.parts.values())
+    return Run(recovery_s, found.counts, problems, scene.remarks, ends)
 
 
 async def _recover(scene: Scene) -> float:

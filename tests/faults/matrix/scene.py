@@ -50,7 +50,10 @@ T = TypeVar("T")
 
 
 class Scene:
-    """One run's. `problems` is for what a fault itself finds wrong, each with its invariant."""
+    """One run's.
+
+    A fault itself may find `problems`, each with its invariant, and has `remarks`.
+    """
 
     def __init__(self, stack: Stack, lines: Lines, receiver: Receiver, database: asyncpg.Pool, seed: int) -> None:
         self.lines = lines
@@ -64,6 +67,7 @@ class Scene:
         self.notes = Notes(database)
         self.console = Console(stack.urls, ROOT_VHOST)
         self.problems: list[str] = []
+        self.remarks: list[str] = []
         self.parts: dict[str, Part] = {}
         self.answers: list[Answers] = []
         self.taps: list[Tap] = []
@@ -146,6 +150,12 @@ class Scene:
         """Start a server that is down; returns once it takes connections. Its log so far is kept."""
         self._keep(server.logs)
         await server.restart()
+
+    def hit(self, times: int, of: int, what: str) -> None:
+        """So often a fault met the moment that it is about; where it never did, the run shows nothing."""
+        self.remarks.append(f"{times} of {of} {what}")
+        if not times:
+            self.problems.append(f"fault: 0 of {of} {what}")
 
     async def tap(self) -> None:
         """Keep all messages from now on; a tap ends with its broker."""

@@ -24,7 +24,7 @@ FAULTS = [Fault(name, f"What {name} is", nothing, bound_s=30) for name in ("firs
 
 
 def run(recovery_s: float = 5, *problems: str) -> Run:
-    return Run(recovery_s, COUNTS, list(problems), ends=0)
+    return Run(recovery_s, COUNTS, list(problems), remarks=[], ends=0)
 
 
 def kept(name: str, *, commit: str = "abc", recovery_s: float = 5) -> Kept:

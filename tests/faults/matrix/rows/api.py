@@ -39,6 +39,6 @@ ROWS = (
         "api_killed_in_mid_transaction",
         f"An API is killed while it creates tasks, {KILLS} times; its clients ask again",
         kill_in_mid_transaction,
-        bound_s=10,
+        bound_s=30,
     ),
 )

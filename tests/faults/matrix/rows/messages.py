@@ -28,6 +28,6 @@ async def _all_are_lost(scene: Scene) -> bool:
 
 ROWS = (
     Fault(
-        "every_hint_lost", f"{TASKS} tasks are created, and each hint of it is lost", lose_every_hint, bound_s=10
+        "every_hint_lost", f"{TASKS} tasks are created, and each hint of it is lost", lose_every_hint, bound_s=30
     ),
 )
