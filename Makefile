@@ -26,7 +26,7 @@ RESOLVE = UV_PYTHON_DOWNLOADS=never \
 		libs/common/pyproject.toml services/api/pyproject.toml services/dispatcher/pyproject.toml --output-file
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo up down status check check-lock test test-unit test-integration test-e2e \
+.PHONY: help setup install demo up down status cluster-up cluster-down check check-lock test test-unit test-integration test-e2e \
 	test-faults faults reliability simulate coverage bench lock migrate screenshots clean
 
 help: ## show this list
@@ -47,6 +47,12 @@ down: ## stop what `make up` started
 
 status: ## say what of `make up` runs
 	@$(PYTHON) -m tocsin_local status
+
+cluster-up: install ## start a RabbitMQ cluster of three nodes on this machine and print where it is
+	@$(PY) -m tocsin_local cluster-up
+
+cluster-down: ## stop what `make cluster-up` started
+	@$(PYTHON) -m tocsin_local cluster-down
 
 check: setup check-lock ## formatting, lint, layers, types, the lock, and the rules in tests/repository
 	.venv/bin/ruff format --check .

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
+import aio_pika
 import httpx
 
+from tocsin_common.settings import rabbitmq_nodes
 from tocsin_local.cluster import Cluster
 from tocsin_local.rabbitmq import USER, RabbitMQ
 
@@ -26,6 +28,7 @@ class Operator:
 
     def __init__(self, broker: RabbitMQ | Cluster) -> None:
         self._broker = broker
+        self._url = rabbitmq_nodes(broker.url)[0]
 
     @asynccontextmanager
     async def alarm(self, kind: Alarm) -> AsyncIterator[None]:
@@ -45,15 +48,15 @@ class Operator:
     async def queues(self, vhost: str) -> list[str]:
         """The names of all queues."""
         async with self._api() as api:
-            answer = await api.get(
-                f"queues/{vhost}", params={"disable_stats": "true", "enable_queue_totals": "true"}
-            )
+            answer = await api.get(f"queues/{vhost}", params={"disable_stats": "true"})
             return [queue["name"] for queue in answer.raise_for_status().json()]
 
-    async def purge(self, vhost: str, queue: str) -> None:
-        """Throw away what is ready in it; what a sender holds stays."""
-        async with self._api() as api:
-            (await api.delete(f"queues/{vhost}/{queue}/contents")).raise_for_status()
+    async def purge(self, queue: str) -> int:
+        """Throw away what is ready in it, and say how much that was; what a sender holds stays."""
+        async with await aio_pika.connect(self._url) as connection:
+            channel = await connection.channel()
+            purged = await (await channel.get_queue(queue, ensure=False)).purge()
+            return purged.message_count or 0
 
     async def delete(self, vhost: str, queue: str) -> None:
         """Delete it, with all that is in it."""

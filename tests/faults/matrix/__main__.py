@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import structlog
 
+from faults import small_disk
 from faults.matrix import book, results, table
 from faults.matrix.fault import Fault
 from faults.matrix.results import Kept
@@ -76,7 +77,8 @@ def _measure(fault: Fault, asked: Asked, interruption: Interruption) -> Kept:
 
 
 def _on_a_stack(fault: Fault, seed: int, interruption: Interruption) -> tuple[Machine, Run]:
-    with Stack(INSTANCE, fresh=True, env={}) as stack:
+    stack = Stack(INSTANCE, fresh=True, env={}, rabbitmq_nodes=fault.broker_nodes)
+    with small_disk.mounted_for(stack.instance, fault.disks), stack:
         described = interruption.run(machine.describe(stack.urls))
         return described, interruption.run(run(stack, fault, seed))
 

@@ -35,5 +35,7 @@ class Fault(NamedTuple):
     burst: Burst = Burst(500, 20)
     disks: Mapping[str, int] = {}
     """Of servers (`postgres`, `rabbitmq`) that have a small one of their own: MiB."""
+    broker_nodes: int = 1
+    """With more than one, RabbitMQ is a cluster."""
     ends: frozenset[str] = frozenset({"succeeded", "missed"})
     """The terminal states that an execution may come to; `missed` only what is older than the grace."""

@@ -6,6 +6,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from relay import Relay
+from tocsin_common.settings import rabbitmq_nodes
 
 Server = Literal["database", "broker", "receiver"]
 Key = tuple[str, Server]
@@ -16,24 +17,34 @@ RECEIVER_HOSTS = tuple(f"127.0.1.{number}" for number in range(1, 51))
 
 
 class Lines:
-    """One for each part and server; one to the receiver for all senders, since a URL is the same for all."""
+    """One for each part and server, and for each node of a cluster.
 
-    def __init__(self, relays: dict[Key, Relay]) -> None:
+    To the receiver there is one for all senders, since a URL is the same for all.
+    """
+
+    def __init__(self, relays: dict[Key, list[Relay]]) -> None:
         self._relays = relays
 
     def of(self, part: str, server: Server) -> Relay:
-        """The one from a part to a server."""
-        return self._relays[part, server]
+        """The one from a part to a server, to the first node of a cluster."""
+        return self._relays[part, server][0]
+
+    def url(self, part: str, server: Server) -> str:
+        """Of the server, through the line; those of all nodes of a cluster, with commas between them."""
+        return ",".join(relay.url for relay in self._relays[part, server])
 
     def receiver_url(self, host: str, url: str) -> str:
         """The webhook's URL through the line, at one of the receiver's hosts."""
-        origin = self._relays["sender", "receiver"].url_at(host)
+        origin = self.of("sender", "receiver").url_at(host)
         return f"{origin}{urlsplit(url).path}"
 
     def between(self, role: str, server: Server) -> list[Relay]:
         """All lines that lead from parts of a role to a server."""
         return [
-            relay for (part, other), relay in self._relays.items() if part.startswith(role) and other == server
+            relay
+            for (part, other), relays in self._relays.items()
+            if part.startswith(role) and other == server
+            for relay in relays
         ]
 
 
@@ -41,12 +52,13 @@ class Lines:
 async def open_lines(parts: Iterable[str], *, database: str, broker: str, receiver: str) -> AsyncIterator[Lines]:
     """Lines from each of the parts to the servers at these URLs."""
     async with AsyncExitStack() as stack:
-        relays: dict[Key, Relay] = {
-            ("sender", "receiver"): await stack.enter_async_context(Relay(receiver, RECEIVER_HOSTS))
+        relays: dict[Key, list[Relay]] = {
+            ("sender", "receiver"): [await stack.enter_async_context(Relay(receiver, RECEIVER_HOSTS))]
         }
         for part in parts:
-            relays[part, "database"] = await stack.enter_async_context(Relay(database))
-            relays[part, "broker"] = await stack.enter_async_context(Relay(broker))
+            relays[part, "database"] = [await stack.enter_async_context(Relay(database))]
+            nodes = [Relay(node) for node in rabbitmq_nodes(broker)]
+            relays[part, "broker"] = [await stack.enter_async_context(node) for node in nodes]
         yield Lines(relays)
 
 

@@ -29,7 +29,7 @@ class Part:
         self.ends = 0
         """So often it has ended although nobody told it to."""
         self._crew = crew
-        self._changes = changes
+        self._changes = dict(changes)
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -41,6 +41,10 @@ class Part:
     def pid(self) -> int:
         """Its pid."""
         return self._process.process.pid
+
+    def change(self, changes: Mapping[str, str]) -> None:
+        """Give it these settings from its next start on."""
+        self._changes.update(changes)
 
     async def start(self) -> None:
         """Start it, and watch over it."""

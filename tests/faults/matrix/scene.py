@@ -94,8 +94,8 @@ class Scene:
         """Start all parts; returns once they do their work and one leads."""
         for name, role in PARTS.items():
             changes = {
-                "DATABASE_URL": self.lines.of(name, "database").url,
-                "RABBITMQ_URL": self.lines.of(name, "broker").url,
+                "DATABASE_URL": self.lines.url(name, "database"),
+                "RABBITMQ_URL": self.lines.url(name, "broker"),
             }
             if role == "api":
                 port = free_port()
