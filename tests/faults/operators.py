@@ -17,7 +17,7 @@ Alarm = Literal["memory", "disk"]
 # What the node has is never so little, and never so much: the alarm rings until the limit is put back.
 LIMITS: dict[Alarm, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "memory": (("set_vm_memory_high_watermark", "absolute", "1MB"), ("set_vm_memory_high_watermark", "0.4")),
-    "disk": (("set_disk_free_limit", "1000TB"), ("set_disk_free_limit", "100MB")),
+    "disk": (("set_disk_free_limit", "1000000GB"), ("set_disk_free_limit", "100MB")),
 }
 """How an alarm is made to ring, and how it ends: with RabbitMQ's default, and what the local stack has."""
 TIMEOUT_S = 30
@@ -40,16 +40,17 @@ class Operator:
         finally:
             await self._control(*end)
 
-    async def alarms(self) -> str:
-        """Those that ring, in RabbitMQ's words; empty where none does."""
-        status = await self._control("eval", "rabbit_alarm:get_alarms().")
-        return "" if status.strip() == "[]" else status
+    async def alarms(self) -> set[str]:
+        """Those that ring."""
+        async with self._api() as api:
+            answer = await api.get("health/checks/alarms")
+            return {alarm["resource"] for alarm in answer.json().get("alarms", [])}
 
     async def queues(self, vhost: str) -> list[str]:
-        """The names of all queues."""
+        """The names of all queues, but those that belong to a connection alone: only it may delete them."""
         async with self._api() as api:
             answer = await api.get(f"queues/{vhost}", params={"disable_stats": "true"})
-            return [queue["name"] for queue in answer.raise_for_status().json()]
+            return [queue["name"] for queue in answer.raise_for_status().json() if not queue["exclusive"]]
 
     async def purge(self, queue: str) -> int:
         """Throw away what is ready in it, and say how much that was; what a sender holds stays."""
@@ -61,9 +62,7 @@ class Operator:
     async def delete(self, vhost: str, queue: str) -> None:
         """Delete it, with all that is in it."""
         async with self._api() as api:
-            answer = await api.delete(f"queues/{vhost}/{queue}")
-            if answer.status_code != httpx.codes.NOT_FOUND:  # one that goes with its consumer
-                answer.raise_for_status()
+            (await api.delete(f"queues/{vhost}/{queue}")).raise_for_status()
 
     async def _control(self, *command: str) -> str:
         return await asyncio.to_thread(self._broker.control, *command)

@@ -113,13 +113,14 @@ class Cluster:
     def _gaps_of_queues(self) -> list[str]:
         # Not from the console, which shows for some seconds what was.
         listed = self.control("list_queues", "--quiet", "--formatter", "json", "name", "type", *STATE)
-        return [gap for queue in json.loads(listed) for gap in _gaps_of(queue)]
+        return [gap for queue in json.loads(listed) for gap in gaps_of(queue)]
 
     def _node(self, number: int) -> RabbitMQ:
         return self._nodes[number - 1]
 
 
-def _gaps_of(queue: dict[str, Any]) -> list[str]:
+def gaps_of(queue: dict[str, Any]) -> list[str]:
+    """Return what a queue lacks, as `rabbitmqctl list_queues` tells of it with its name, type and STATE."""
     if queue["type"] != "quorum":
         return []
     leader, members, online = (queue[name] for name in STATE)

@@ -10,8 +10,8 @@ from faults.operators import Alarm
 from tocsin_common.topology import JOBS_EXCHANGE, WORK_QUEUE
 
 ALARM_S = 60
-PURGES = 10
-BURSTS = Burst(1000, 5)
+PURGES = 5
+BURSTS = Burst(500, 10)
 
 
 async def ring(kind: Alarm, scene: Scene) -> None:
@@ -32,7 +32,7 @@ async def purge(scene: Scene) -> None:
 
 
 async def delete_queues(scene: Scene) -> None:
-    """Every one that there is, those of the schedulers' hints too."""
+    """Work, tiers, dead: every one that somebody other than its consumer may delete."""
     for queue in await scene.rabbitmq.operator.queues(ROOT_VHOST):
         await scene.rabbitmq.operator.delete(ROOT_VHOST, queue)
 
