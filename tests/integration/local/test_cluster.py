@@ -1,4 +1,4 @@
-"""What nodes of a cluster are given. That three of them work, the fault matrix shows, which has the time for it."""
+"""What nodes of a cluster are given. That three of them work, the fault matrix shows: it has the time for it."""
 
 import re
 from pathlib import Path
