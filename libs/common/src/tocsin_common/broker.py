@@ -49,7 +49,7 @@ class _Connection(aio_pika.RobustConnection):
     # The base class has nothing else that happens once for each attempt, and for those that fail, too.
     async def _RobustConnection__connect_transport(self) -> None:
         self.url = URL(next(self._nodes)).update_query(self.url.query)
-        await super()._RobustConnection__connect_transport()  # type: ignore[misc]
+        await super()._RobustConnection__connect_transport()  # type: ignore[misc]  # it is private
 
     async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109 - as in the base class
         try:
