@@ -1,4 +1,4 @@
-"""SHELL. One run of a fault: all works under load, the fault happens, all recovers, and the run is judged."""
+"""SHELL. A fault under load: it happens and all recovers, once or several times, and then all of it is judged."""
 
 import asyncio
 import time
@@ -47,7 +47,8 @@ PAGES = (
 class Run(NamedTuple):
     """What became of it."""
 
-    recovery_s: float
+    recoveries_s: list[float]
+    """Of each time that the fault happened."""
     counts: Counts
     problems: list[str]
     remarks: list[str]
@@ -55,14 +56,10 @@ class Run(NamedTuple):
     """Processes that ended although nobody told them to, and were started again."""
 
 
-async def run(stack: Stack, fault: Fault, seed: int) -> Run:
-    """On a stack that was just started and that nothing else uses."""
+async def run(stack: Stack, fault: Fault, *, times: int, seed: int) -> Run:
+    """Let it happen so often, on a stack that was just started and that nothing else uses."""
     async with open_scene(stack, fault, seed) as scene:
-        await asyncio.sleep(BEFORE_S)
-        await fault.inflict(scene)
-        recovery_s = await _recover(scene)
-        await scene.tap()
-        await asyncio.sleep(AFTER_S)
+        recoveries_s = [await _happen(scene, fault) for _ in range(times)]
         until = await _quiet(scene)
         await _read_everything(scene)
         found = await _judge(scene, fault, until)
@@ -72,7 +69,17 @@ async def run(stack: Stack, fault: Fault, seed: int) -> Run:
     hidden = secrecy.hidden(scene.load.tokens, scene.environment, stack.urls)
     problems += await secrecy.problems(hidden, {**_places(scene), "tables": tables_text})
     ends = sum(part.ends for part in scene.parts.values())
-    return Run(recovery_s, found.counts, problems, scene.remarks, ends)
+    return Run(recoveries_s, found.counts, problems, scene.remarks, ends)
+
+
+async def _happen(scene: Scene, fault: Fault) -> float:
+    """Seconds to recover from it."""
+    await asyncio.sleep(BEFORE_S)
+    await fault.inflict(scene)
+    recovery_s = await _recover(scene)
+    await scene.tap()  # the one before may have ended with its broker
+    await asyncio.sleep(AFTER_S)
+    return recovery_s
 
 
 async def _recover(scene: Scene) -> float:
