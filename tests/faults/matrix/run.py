@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from e2e.evidence import tables
 from e2e.oracle import Account, Ended
-from faults.matrix import secrecy, verdict
+from faults.matrix import secrecy, users, verdict
 from faults.matrix.fault import Fault
 from faults.matrix.scene import Scene, open_scene
 from faults.matrix.verdict import Counts, Rules
@@ -75,7 +75,10 @@ async def run(stack: Stack, fault: Fault, *, times: int, seed: int) -> Run:
 async def _happen(scene: Scene, fault: Fault) -> float:
     """Seconds to recover from it."""
     await asyncio.sleep(BEFORE_S)
-    await fault.inflict(scene)
+    try:
+        await fault.inflict(scene)
+    except TimeoutError as error:
+        scene.problems.append(f"fault: it could not be done: {error!r}")
     recovery_s = await _recover(scene)
     await scene.tap()  # the one before may have ended with its broker
     await asyncio.sleep(AFTER_S)
@@ -93,9 +96,7 @@ async def _recover(scene: Scene) -> float:
 
 async def _quiet(scene: Scene) -> datetime:
     """Let nothing more be emitted, and all end that was: the instant up to which all that is owed has its row."""
-    answer = await scene.api(1).post("/api/scheduler/pause")
-    if answer.status_code != 200:
-        scene.problems.append(f"I1: the API does not pause scheduling: {answer.status_code}")
+    (await users.ask(scene, "POST", "/api/scheduler/pause")).raise_for_status()
     await asyncio.sleep(AFTER_S)  # until the leader knows, and has ended the instant at which it was
     if not await _becomes_true(scene, QUIET):
         scene.problems.append(f"I1: executions stay open: {await _open(scene)}")
@@ -134,7 +135,7 @@ async def _read_everything(scene: Scene) -> None:
     """What people look at."""
     for number, _ in enumerate(scene.answers, 1):
         for page in PAGES:
-            await scene.api(number).get(page)
+            await users.ask(scene, "GET", page, api=number)
     await scene.console.look()
 
 
