@@ -1,6 +1,7 @@
 """SHELL. `python -m faults.matrix`: let faults happen, print their table and, last, the report line."""
 
 import argparse
+import asyncio
 import logging
 import secrets
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
+import uvloop
 
 from faults.matrix import book, results, table
 from faults.matrix.fault import Fault
@@ -42,6 +44,7 @@ def main() -> int:
     asked = _arguments()
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # all bytes between all parts pass through here
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         with Interruption() as interruption:
