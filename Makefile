@@ -8,7 +8,7 @@ PYTEST := .venv/bin/pytest
 WORKERS ?= 4
 ARGS ?=
 BENCH ?= scheduler
-# Of each fault that happens.
+# How often each fault happens.
 RUNS ?= 1
 FAULT ?=
 KEEP ?=

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+BACKLOG = 1024  # a burst's connections come at once, and the machine may be busy
 AT_ONCE = struct.pack("ii", 1, 0)
 """Of SO_LINGER: a connection that is closed is reset, and what was under way is dropped."""
 
@@ -52,9 +53,9 @@ class Relay:
     async def restore(self) -> None:
         """Take connections, on the same port each time."""
         first, *others = self._hosts
-        self._servers = [await asyncio.start_server(self._accept, first, self._port)]
+        self._servers = [await self._listen(first)]
         self._port = self._servers[0].sockets[0].getsockname()[1]
-        self._servers += [await asyncio.start_server(self._accept, host, self._port) for host in others]
+        self._servers += [await self._listen(host) for host in others]
 
     async def cut(self) -> None:
         """Reset every connection; new ones are refused."""
@@ -81,6 +82,9 @@ class Relay:
     def thaw(self) -> None:
         """Pass on again, with what was held."""
         self._flowing.set()
+
+    async def _listen(self, host: str) -> asyncio.Server:
+        return await asyncio.start_server(self._accept, host, self._port, backlog=BACKLOG)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

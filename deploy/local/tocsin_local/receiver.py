@@ -26,6 +26,7 @@ from tocsin_local.script import MISBEHAVIOURS, LocalWebhook, Script
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 FIRST_ID = 10**17  # as long as Discord's ids
 WAIT_S = 30.0  # a bound for tests, which wait for less
+BACKLOG = 1024  # a burst's connections come at once, and the machine may be busy
 CLOSE_S = 0.2  # what answers under way get to finish
 PATH = r"/api{version:(?:/v\d{1,2})?}/webhooks/{id:\d+}/{token}"
 
@@ -54,7 +55,7 @@ class Receiver:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls, backlog=BACKLOG)
         await site.start()
         self.port = self._runner.addresses[0][1]
         return self

@@ -1,6 +1,7 @@
 """SHELL. `python -m faults.matrix`: let faults happen, print their table and, last, the report line."""
 
 import argparse
+import asyncio
 import logging
 import secrets
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
+import uvloop
 
 from faults import small_disk
 from faults.matrix import book, results, table
@@ -18,7 +20,6 @@ from faults.matrix.run import Run, run
 from tocsin_local import machine, report
 from tocsin_local.errors import StackError
 from tocsin_local.interruption import Interruption
-from tocsin_local.report import Machine
 from tocsin_local.stack import Stack
 
 INSTANCE = "faults"
@@ -44,6 +45,7 @@ def main() -> int:
     asked = _arguments()
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # all bytes between all parts pass through here
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         with Interruption() as interruption:
@@ -62,30 +64,22 @@ def main() -> int:
 
 
 def _measure(fault: Fault, asked: Asked, interruption: Interruption) -> Kept:
-    runs, described = [], None
-    for number in range(asked.runs):
-        seed = asked.seed + number
-        print(f"{fault.name}: {fault.what} (SEED={seed}) …", flush=True)
-        described, found = _on_a_stack(fault, seed, interruption)
-        runs.append(found)
-        _tell(found)
-    assert described is not None
-    kept = Kept(commit=asked.commit, machine=described, outcome=results.outcome(fault, runs))
+    print(f"{fault.name}: {fault.what} (SEED={asked.seed}) …", flush=True)
+    stack = Stack(INSTANCE, fresh=True, env={}, rabbitmq_nodes=fault.broker_nodes)
+    with small_disk.mounted_for(stack.instance, fault.disks), stack:
+        described = interruption.run(machine.describe(stack.urls))
+        found = interruption.run(run(stack, fault, times=asked.runs, seed=asked.seed))
+    _tell(found)
+    kept = Kept(commit=asked.commit, machine=described, outcome=results.outcome(fault, found))
     if asked.keep:
         book.keep([kept], ROWS)
     return kept
 
 
-def _on_a_stack(fault: Fault, seed: int, interruption: Interruption) -> tuple[Machine, Run]:
-    stack = Stack(INSTANCE, fresh=True, env={}, rabbitmq_nodes=fault.broker_nodes)
-    with small_disk.mounted_for(stack.instance, fault.disks), stack:
-        described = interruption.run(machine.describe(stack.urls))
-        return described, interruption.run(run(stack, fault, seed))
-
-
 def _tell(found: Run) -> None:
+    recovered = ", ".join(f"{each:.1f}" for each in found.recoveries_s)
     counts = ", ".join(f"{name} {value}" for name, value in found.counts._asdict().items())
-    print(f"  recovered after {found.recovery_s:.1f} s; {counts}; ended by themselves {found.ends}", flush=True)
+    print(f"  recovered after {recovered} s; {counts}; ended by themselves {found.ends}", flush=True)
     for remark in found.remarks:
         print(f"  {remark}", flush=True)
     for problem in found.problems[:MOST_PROBLEMS]:
@@ -99,7 +93,7 @@ def _arguments() -> Asked:
         prog="faults.matrix", description="Let faults happen, and judge what becomes of it."
     )
     parser.add_argument("--fault", action="append", choices=[fault.name for fault in ROWS], help="default: all")
-    parser.add_argument("--runs", type=int, default=1, help="of each fault")
+    parser.add_argument("--runs", type=int, default=1, help="so often each fault happens in its run")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--keep", action="store_true", help="in docs/faults.json, and write its table")
     given = parser.parse_args()

@@ -1,5 +1,6 @@
 """SHELL. The lines between any two parts: a relay in each, which may be cut or fall silent."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
@@ -72,3 +73,13 @@ async def restore(relays: Iterable[Relay]) -> None:
     """They work again."""
     for relay in relays:
         await relay.restore()
+
+
+async def one_hears(relays: Iterable[Relay], words: bytes) -> None:
+    """Returns as soon as somebody says `words` on one of them."""
+    hearing = [asyncio.create_task(relay.hears(words)) for relay in relays]
+    try:
+        await asyncio.wait(hearing, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in hearing:
+            task.cancel()

@@ -7,6 +7,7 @@ from typing import Literal
 
 from e2e.crew import Crew
 from e2e.processes import Tocsin
+from waiting import eventually
 
 Role = Literal["api", "scheduler", "sender"]
 
@@ -16,7 +17,7 @@ COMMANDS: Mapping[Role, tuple[str, str]] = {
     "sender": ("tocsin-dispatcher", "send"),
 }
 READY: Mapping[Role, str] = {"api": "api.started", "scheduler": "tasks.loaded", "sender": "sender.consuming"}
-READY_TIMEOUT_S = 90.0
+READY_TIMEOUT_S = 180.0
 RESTART_S = 1.0  # what a supervisor waits, so that it does not start without end
 
 
@@ -53,7 +54,7 @@ class Part:
 
     async def ready(self) -> None:
         """Returns once it does its work; a scheduler, once it knows the tasks."""
-        await self._process.logged(READY[self.role], timeout_s=READY_TIMEOUT_S)
+        await eventually(self._is_ready, timeout_s=READY_TIMEOUT_S)
 
     async def kill(self) -> None:
         """End it by SIGKILL; it stays away until `start`."""
@@ -77,6 +78,10 @@ class Part:
         """Watch over it no more."""
         if self._watching is not None:
             self._watching.cancel()
+
+    async def _is_ready(self) -> bool:
+        """Of the process that runs now, which may be another one than that which was started."""
+        return self._process.has_logged(READY[self.role])
 
     async def _watch(self, process: Tocsin) -> None:
         await process.ended()

@@ -1,6 +1,6 @@
 """PURE. From runs to a report's rows, and the file that keeps the newest row of each fault."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(Row, frozen=True, kw_only=True):
-    """A row of the report: seconds to recover. The counts are of all its runs together; see `verdict.Counts`."""
+    """A row of the report: seconds to recover. Counts are of all times together; see `verdict.Counts`."""
 
     owed: int
     posts: int
@@ -38,14 +38,12 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-def outcome(fault: Fault, runs: Sequence["Run"]) -> Outcome:
-    """What became of a fault; it is ok where each run kept all invariants and the bound."""
-    recovery = row(fault.name, [each.recovery_s for each in runs], "s", at_most(fault.bound_s))
-    problems = sum(len(each.problems) for each in runs)
-    counts = {name: sum(getattr(each.counts, name) for each in runs) for name in runs[0].counts._fields}
+def outcome(fault: Fault, run: "Run") -> Outcome:
+    """What became of a fault; it is ok where all invariants were kept, and the bound each time."""
+    recovery = row(fault.name, run.recoveries_s, "s", at_most(fault.bound_s))
     facts = msgspec.structs.asdict(recovery)
-    facts["ok"] = problems == 0 and recovery.max <= fault.bound_s
-    return Outcome(**facts, **counts, ends=sum(each.ends for each in runs), problems=problems)
+    facts["ok"] = not run.problems and recovery.max <= fault.bound_s
+    return Outcome(**facts, **run.counts._asdict(), ends=run.ends, problems=len(run.problems))
 
 
 def decode(text: str) -> list[Kept]:

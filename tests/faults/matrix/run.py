@@ -1,4 +1,4 @@
-"""SHELL. One run of a fault: all works under load, the fault happens, all recovers, and the run is judged."""
+"""SHELL. A fault under load: it happens and all recovers, once or several times, and then all of it is judged."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from e2e.evidence import tables
 from e2e.oracle import Account, Ended
-from faults.matrix import secrecy, verdict
+from faults.matrix import secrecy, users, verdict
 from faults.matrix.fault import Fault
 from faults.matrix.scene import Scene, open_scene
 from faults.matrix.verdict import Counts, Rules
@@ -47,7 +47,8 @@ PAGES = (
 class Run(NamedTuple):
     """What became of it."""
 
-    recovery_s: float
+    recoveries_s: list[float]
+    """Of each time that the fault happened."""
     counts: Counts
     problems: list[str]
     remarks: list[str]
@@ -55,14 +56,10 @@ class Run(NamedTuple):
     """Processes that ended although nobody told them to, and were started again."""
 
 
-async def run(stack: Stack, fault: Fault, seed: int) -> Run:
-    """On a stack that was just started and that nothing else uses."""
+async def run(stack: Stack, fault: Fault, *, times: int, seed: int) -> Run:
+    """Let it happen so often, on a stack that was just started and that nothing else uses."""
     async with open_scene(stack, fault, seed) as scene:
-        await asyncio.sleep(BEFORE_S)
-        await fault.inflict(scene)
-        recovery_s = await _recover(scene)
-        await scene.tap()
-        await asyncio.sleep(AFTER_S)
+        recoveries_s = [await _happen(scene, fault) for _ in range(times)]
         until = await _quiet(scene)
         await _read_everything(scene)
         found = await _judge(scene, fault, until)
@@ -72,7 +69,20 @@ async def run(stack: Stack, fault: Fault, seed: int) -> Run:
     hidden = secrecy.hidden(scene.load.tokens, scene.environment, stack.urls)
     problems += await secrecy.problems(hidden, {**_places(scene), "tables": tables_text})
     ends = sum(part.ends for part in scene.parts.values())
-    return Run(recovery_s, found.counts, problems, scene.remarks, ends)
+    return Run(recoveries_s, found.counts, problems, scene.remarks, ends)
+
+
+async def _happen(scene: Scene, fault: Fault) -> float:
+    """Seconds to recover from it."""
+    await asyncio.sleep(BEFORE_S)
+    try:
+        await fault.inflict(scene)
+    except TimeoutError as error:
+        scene.problems.append(f"fault: it could not be done: {error!r}")
+    recovery_s = await _recover(scene)
+    await scene.tap()  # the one before may have ended with its broker
+    await asyncio.sleep(AFTER_S)
+    return recovery_s
 
 
 async def _recover(scene: Scene) -> float:
@@ -86,9 +96,7 @@ async def _recover(scene: Scene) -> float:
 
 async def _quiet(scene: Scene) -> datetime:
     """Let nothing more be emitted, and all end that was: the instant up to which all that is owed has its row."""
-    answer = await scene.api(1).post("/api/scheduler/pause")
-    if answer.status_code != 200:
-        scene.problems.append(f"I1: the API does not pause scheduling: {answer.status_code}")
+    (await users.ask(scene, "POST", "/api/scheduler/pause")).raise_for_status()
     await asyncio.sleep(AFTER_S)  # until the leader knows, and has ended the instant at which it was
     if not await _becomes_true(scene, QUIET):
         scene.problems.append(f"I1: executions stay open: {await _open(scene)}")
@@ -127,7 +135,7 @@ async def _read_everything(scene: Scene) -> None:
     """What people look at."""
     for number, _ in enumerate(scene.answers, 1):
         for page in PAGES:
-            await scene.api(number).get(page)
+            await users.ask(scene, "GET", page, api=number)
     await scene.console.look()
 
 

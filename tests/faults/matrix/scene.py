@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -68,6 +69,8 @@ class Scene:
         self.console = Console(stack.urls, ROOT_VHOST)
         self.problems: list[str] = []
         self.remarks: list[str] = []
+        self.numbers = count()
+        """Of the tasks that users create."""
         self.parts: dict[str, Part] = {}
         self.answers: list[Answers] = []
         self.taps: list[Tap] = []

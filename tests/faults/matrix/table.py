@@ -46,13 +46,13 @@ def markdown(kept: Iterable[Kept], faults: Iterable[Fault]) -> list[str]:
         f"|{'---|' * len(HEADINGS)}",
         *(_cells(each.outcome, words[each.outcome.name]) for each in kept),
         "",
-        "Figures are of all runs together, the time is that of the slowest. Measured on:",
+        "Measured on:",
         *places,
     ]
 
 
 def _cells(outcome: Outcome, what: str) -> str:
-    runs = "once" if outcome.runs == 1 else f"{outcome.runs} runs"
+    runs = "once" if outcome.runs == 1 else f"the slowest of {outcome.runs}"
     mark = "" if outcome.ok else " **broken**"
     cells = [
         what,

@@ -1,7 +1,6 @@
 """A canary that is planted in what a run left to be seen is found."""
 
 import secrets
-from urllib.parse import quote
 
 import pytest
 
@@ -10,10 +9,10 @@ from faults.matrix import secrecy
 from tocsin_local.urls import StackUrls
 
 CANARY = secrets.token_urlsafe(51)
-PASSWORDS = "the database's own", "the broker's own"
+PASSWORDS = secrets.token_hex(16), secrets.token_hex(16)
 SERVERS = StackUrls(
-    database_url=f"postgresql://tocsin:{quote(PASSWORDS[0])}@localhost/tocsin",
-    rabbitmq_url=f"amqp://tocsin:{quote(PASSWORDS[1])}@localhost/",
+    database_url=f"postgresql://tocsin:{PASSWORDS[0]}@localhost/tocsin",
+    rabbitmq_url=f"amqp://tocsin:{PASSWORDS[1]}@localhost/",
     management_url="",
     management_user="",
     management_password="",
@@ -32,7 +31,7 @@ async def test_a_token_in_a_log_is_found(spelling: str):
     assert found.startswith("I4: output of the sender: the token of a webhook")
 
 
-@pytest.mark.parametrize("text", [*PASSWORDS, "an-api-key-of-the-run"])
+@pytest.mark.parametrize("text", [*PASSWORDS, "an-api-key-of-the-run"], ids=["postgres", "rabbitmq", "api"])
 async def test_passwords_and_keys_are_found(text: str):
     assert await secrecy.problems(SECRETS, {"tables": f"before {text} after"})
 

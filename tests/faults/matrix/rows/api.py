@@ -25,8 +25,8 @@ async def kill_in_mid_transaction(scene: Scene) -> None:
         async with scene.database.acquire() as connection, asyncio.TaskGroup() as users_of_it:
             async with connection.transaction():
                 await connection.execute(LOCK)
-                for task in range(TASKS):
-                    users_of_it.create_task(users.create_task(scene, kill * TASKS + task, number))
+                for _ in range(TASKS):
+                    users_of_it.create_task(users.create_task(scene, api=number))
                 await scene.eventually(partial(scene.ask, WAIT, str(part.pid)))
                 await part.kill()
             await part.start()

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
+from faults.matrix import lines
 from faults.matrix.fault import Burst, Fault
 from faults.matrix.scene import Scene
 from tocsin_common.topology import JOBS_EXCHANGE
@@ -24,9 +25,9 @@ async def kill_while_publishing(scene: Scene) -> None:
     in_the_middle = 0
     for _ in range(KILLS):
         before = unconfirmed(scene)
-        leader = await scene.leader()
+        await scene.leader()
         await asyncio.sleep(BURSTS.until_next_s(datetime.now(UTC)))
-        await scene.lines.of(leader.name, "broker").hears(JOBS_EXCHANGE.encode())
+        await lines.one_hears(scene.lines.between("scheduler", "broker"), JOBS_EXCHANGE.encode())
         await asyncio.sleep(scene.chance.uniform(0, MOST_S))
         await scene.rabbitmq.kill()
         await scene.bring_back(scene.rabbitmq)
