@@ -77,7 +77,7 @@ async def _happen(scene: Scene, fault: Fault) -> float:
     await asyncio.sleep(BEFORE_S)
     try:
         await fault.inflict(scene)
-    except TimeoutError as error:
+    except (TimeoutError, ExceptionGroup) as error:  # a group where several waited
         scene.problems.append(f"fault: it could not be done: {error!r}")
     recovery_s = await _recover(scene)
     await scene.tap()  # the one before may have ended with its broker

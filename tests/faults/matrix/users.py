@@ -37,7 +37,9 @@ async def create_task(scene: Scene, *, api: int) -> None:
         "webhookUrl": scene.load.urls[number % len(scene.load.urls)],
         "payload": {"content": "hello"},
     }
-    answer = await ask(scene, "POST", "/api/tasks", api=api, json=wanted, headers={"Idempotency-Key": name})
+    answer = await ask(
+        scene, "POST", "/api/tasks", api=api, json=wanted, headers={"Idempotency-Key": f"task-{number}"}
+    )
     if answer.status_code != httpx.codes.CREATED:
         scene.problems.append(f"I1: the API refuses a task: {answer.status_code} {answer.text}")
         return
