@@ -5,7 +5,10 @@ import hashlib
 import json
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -40,7 +43,13 @@ async def make_roles(servers: StackUrls) -> None:
 def make_users(servers: StackUrls, manage: Manage) -> None:
     """Make the services' users in RabbitMQ."""
     for service in sorted(set(SERVICES.values())):
-        manage("PUT", f"/api/users/tocsin-{service}", {"password": _password(servers), "tags": ""})
+        make = partial(manage, "PUT", f"/api/users/tocsin-{service}", {"password": _password(servers), "tags": ""})
+        try:
+            make()
+        except HTTPError as error:
+            if error.code != HTTPStatus.BAD_REQUEST:
+                raise
+            make()  # another process of the run made the same user at the same moment
 
 
 def let_in(vhost: str, manage: Manage) -> None:
