@@ -8,6 +8,10 @@ PYTEST := .venv/bin/pytest
 WORKERS ?= 4
 ARGS ?=
 BENCH ?= all
+# How often each fault happens.
+RUNS ?= 1
+FAULT ?=
+KEEP ?=
 # Simulated worlds of the scheduler: how many, or which one.
 SEEDS ?= 1000
 SEED ?=
@@ -22,8 +26,8 @@ RESOLVE = UV_PYTHON_DOWNLOADS=never \
 		libs/common/pyproject.toml services/api/pyproject.toml services/dispatcher/pyproject.toml --output-file
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo up down status check check-lock test test-unit test-integration test-e2e \
-	test-faults simulate coverage bench benchmarks-doc lock migrate docs screenshots clean
+.PHONY: help setup install demo up down status cluster-up cluster-down check check-lock test test-unit test-integration test-e2e \
+	test-faults faults reliability simulate coverage bench benchmarks-doc lock migrate docs screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -43,6 +47,12 @@ down: ## stop what `make up` started
 
 status: ## say what of `make up` runs
 	@$(PYTHON) -m tocsin_local status
+
+cluster-up: install ## start a RabbitMQ cluster of three nodes on this machine and print where it is
+	@$(PY) -m tocsin_local cluster-up
+
+cluster-down: ## stop what `make cluster-up` started
+	@$(PYTHON) -m tocsin_local cluster-down
 
 check: setup check-lock ## formatting, lint, layers, types, the lock, and the rules in tests/repository
 	.venv/bin/ruff format --check .
@@ -72,6 +82,13 @@ test-e2e: install ## the tests of real processes from end to end
 
 test-faults: install ## the tests of leaders and servers that are hit in the middle of much work
 	$(PYTEST) -n $(WORKERS) tests/faults $(ARGS)
+
+faults: install ## real faults to all of Tocsin under load: FAULT=name for one, SEED=n, RUNS=n; KEEP=1 keeps the figures
+	@PYTHONPATH=$(PYTHONPATH):tests $(PY) -m faults.matrix --runs $(RUNS) $(if $(FAULT),--fault $(FAULT)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
+
+reliability: setup ## write the table of docs/reliability.md from docs/faults.json
+	@PYTHONPATH=$(PYTHONPATH):tests $(PY) -m faults.matrix.book
 
 simulate: setup ## the scheduler in SEEDS=1000 simulated worlds with faults; SEED=12345 for one, with its trace
 	@PYTHONPATH=tests $(PY) -m simulation.many $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))

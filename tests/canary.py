@@ -76,11 +76,14 @@ class Search:
             for needle in _needles(secret):
                 self._needles.setdefault(needle[:PREFIX], set()).add((needle, secret.name))
 
-    def find(self, text: str) -> list[str]:
-        """One line for each secret that `text` shows a part of, with what stands around it."""
+    def find(self, text: str, *, stride: int = 1) -> list[str]:
+        """One line for each secret that `text` shows a part of, with what stands around it.
+
+        For long texts a part may begin at each `stride`th character only: as much longer must be what is found.
+        """
         found: dict[str, str] = {}
         for view in {_bare(text), _bare(_decoded(text))}:
-            for start in range(len(view) - PREFIX + 1):
+            for start in range(0, len(view) - PREFIX + 1, stride):
                 for needle, name in self._needles.get(view[start : start + PREFIX], ()):
                     if view.startswith(needle, start):
                         around = view[max(0, start - CONTEXT) : start + len(needle) + CONTEXT]

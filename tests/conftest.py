@@ -4,8 +4,6 @@
 """
 
 import base64
-import json
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
@@ -101,7 +99,7 @@ async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 @pytest.fixture(scope="session")
 def manage(servers: StackUrls) -> logins.Manage:
     """Sends requests to RabbitMQ's management API; the services have their users."""
-    send = partial(_manage, servers)
+    send = partial(logins.manage, servers)
     logins.make_users(servers, send)
     return send
 
@@ -155,14 +153,3 @@ async def _admin(servers: StackUrls, statement: str) -> None:
 
 def _with_path(url: str, path: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{path}"))
-
-
-def _manage(servers: StackUrls, method: str, path: str, body: object) -> None:
-    login = base64.b64encode(f"{servers.management_user}:{servers.management_password}".encode()).decode()
-    request = urllib.request.Request(  # noqa: S310 - the scheme is http: the management API of our own broker
-        servers.management_url + path,
-        data=None if body is None else json.dumps(body).encode(),
-        method=method,
-        headers={"Authorization": f"Basic {login}", "Content-Type": "application/json"},
-    )
-    urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 - as above

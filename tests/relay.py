@@ -1,24 +1,35 @@
 """A relay in front of a server, so that a test can take the server away and bring it back."""
 
 import asyncio
+import socket
+import struct
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+BACKLOG = 1024  # a burst's connections come at once, and the machine may be busy
+AT_ONCE = struct.pack("ii", 1, 0)
+"""Of SO_LINGER: a connection that is closed is reset, and what was under way is dropped."""
+
 
 class Relay:
-    """Passes bytes on, on a port of its own; `cut` ends every connection and takes no new ones.
+    """Passes bytes on, on a port of its own; `cut` resets every connection and takes no new ones.
 
     `freeze` keeps the connections and passes nothing on.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, hosts: Sequence[str] = ("127.0.0.1",)) -> None:
+        """It listens on all `hosts`, on one port."""
         self._target = urlsplit(url)
+        self._hosts = hosts
         self._pairs: set[asyncio.Task[None]] = set()
         self._port = 0
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._last_words = b""
+        self._awaited_words = b""
+        self._heard = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         await self.restore()
@@ -32,17 +43,24 @@ class Relay:
     @property
     def url(self) -> str:
         """The server's URL with the relay's port."""
-        login = self._target.netloc.rpartition("@")[0]
-        return urlunsplit(self._target._replace(netloc=f"{login}@127.0.0.1:{self._port}"))
+        return self.url_at(self._hosts[0])
+
+    def url_at(self, host: str) -> str:
+        """The same at one of its hosts."""
+        login, at, _ = self._target.netloc.rpartition("@")
+        return urlunsplit(self._target._replace(netloc=f"{login}{at}{host}:{self._port}"))
 
     async def restore(self) -> None:
         """Take connections, on the same port each time."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
+        first, *others = self._hosts
+        self._servers = [await self._listen(first)]
+        self._port = self._servers[0].sockets[0].getsockname()[1]
+        self._servers += [await self._listen(host) for host in others]
 
     async def cut(self) -> None:
-        """End every connection; new ones are refused."""
-        self._server.close()
+        """Reset every connection; new ones are refused."""
+        for server in self._servers:
+            server.close()
         for pair in self._pairs:
             pair.cancel()
         await asyncio.gather(*self._pairs, return_exceptions=True)
@@ -55,9 +73,18 @@ class Relay:
         """Freeze when somebody says `words`: they are not passed on."""
         self._last_words = words
 
+    async def hears(self, words: bytes) -> None:
+        """Returns as soon as somebody says `words`: they are passed on."""
+        self._heard.clear()
+        self._awaited_words = words
+        await self._heard.wait()
+
     def thaw(self) -> None:
         """Pass on again, with what was held."""
         self._flowing.set()
+
+    async def _listen(self, host: str) -> asyncio.Server:
+        return await asyncio.start_server(self._accept, host, self._port, backlog=BACKLOG)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -65,8 +92,10 @@ class Relay:
         self._pairs.add(task)
         try:
             await self._join(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass  # one of the two ends is gone, or the test cut the line
+        except OSError:
+            pass  # one of the two ends is gone
+        except asyncio.CancelledError:  # the test cuts the line
+            _reset_at_close(writer)
         finally:
             self._pairs.discard(task)
             writer.transport.abort()
@@ -79,6 +108,9 @@ class Relay:
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            _reset_at_close(inner_writer)
+            raise
         finally:
             inner_writer.transport.abort()  # before anything that the test may cut short
             for pump in pumps:
@@ -92,4 +124,12 @@ class Relay:
                 self.freeze()
             await self._flowing.wait()
             writer.write(chunk)
+            if self._awaited_words and self._awaited_words in chunk:
+                self._awaited_words = b""
+                self._heard.set()
             await writer.drain()
+
+
+def _reset_at_close(writer: asyncio.StreamWriter) -> None:
+    if not writer.transport.is_closing():
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)

@@ -33,10 +33,12 @@ SERVERS = ("DATABASE_URL", "RABBITMQ_URL")
 Command = tuple[str, ...]
 
 
-def new_environment(database_url: str, rabbitmq_url: str) -> dict[str, str]:
+def new_environment(
+    database_url: str, rabbitmq_url: str, settings: Mapping[str, str] = SETTINGS
+) -> dict[str, str]:
     """Valid settings for all processes, with secrets that nobody else has."""
     return {
-        **SETTINGS,
+        **settings,
         "DATABASE_URL": database_url,
         "RABBITMQ_URL": rabbitmq_url,
         "API_KEY": secrets.token_urlsafe(32),

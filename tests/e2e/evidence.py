@@ -14,7 +14,7 @@ import httpx
 from aio_pika.abc import AbstractIncomingMessage
 
 from tocsin_common import topology
-from tocsin_local.stack import StackUrls
+from tocsin_local.urls import StackUrls
 
 POLL_S = 0.05
 BOUND_S = 60.0
@@ -54,7 +54,7 @@ class Tap:
         channel = await self._connection.channel()
         self._jobs, _ = await topology.declare_jobs(channel)
         changes = await topology.declare_changes(channel)
-        queue = await channel.declare_queue("tapped-by-the-test", exclusive=True)
+        queue = await channel.declare_queue(exclusive=True)
         await queue.bind(changes)
         for routing_key in topology.queue_arguments():
             await queue.bind(self._jobs, routing_key=routing_key)

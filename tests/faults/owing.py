@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -23,8 +23,7 @@ INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule,
 SELECT id, revision, effective_from, status, schedule, timezone, destination, catch_up FROM added
 """
 
-
-Database = asyncpg.Pool | asyncpg.Connection
+Database: TypeAlias = asyncpg.Pool | asyncpg.Connection
 
 
 class OwingTask(NamedTuple):

@@ -10,6 +10,10 @@ from typing import Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from faults import small_disk
+from faults.operators import Operator
+from faults.small_disk import SmallDisk
+from tocsin_local.cluster import Cluster
 from tocsin_local.instance import memory_root, remove
 from tocsin_local.process import wait_until
 from tocsin_local.stack import Stack
@@ -34,10 +38,43 @@ class OwnServer:
         """Where it is."""
         return self._stack.urls
 
+    @property
+    def logs(self) -> list[Path]:
+        """What it logs since its last start; each node, where it is a cluster."""
+        return sorted(self._stack.instance.log(self._name).parent.glob(f"{self._name}*.log"))
+
+    @property
+    def operator(self) -> Operator:
+        """Whoever operates it, where it is RabbitMQ."""
+        return Operator(self._stack.broker)
+
+    @property
+    def cluster(self) -> Cluster:
+        """All its nodes, where they are several."""
+        assert isinstance(self._stack.broker, Cluster)
+        return self._stack.broker
+
+    def is_running(self) -> bool:
+        """Whether it has not ended by itself."""
+        return not self._is_down()
+
+    @property
+    def disk(self) -> SmallDisk:
+        """All that it writes to, where it was given a small one."""
+        return SmallDisk(self._stack.instance.folder / self._name)
+
     async def crash(self) -> None:
         """It ends at once, without a word to its clients."""
         os.kill(self._stack.pids()[self._name], CRASH[self._name])
         assert await asyncio.to_thread(wait_until, self._is_down, CRASH_TIMEOUT_S)
+
+    async def kill(self) -> None:
+        """Its main process is killed by SIGKILL."""
+        await asyncio.to_thread(self._stack.kill, self._name)
+
+    async def stop(self) -> None:
+        """It is stopped as its operator would."""
+        await asyncio.to_thread(self._stack.stop_server, self._name)
 
     async def restart(self) -> None:
         """Come back with the same data on the same port; returns once it takes connections."""
@@ -68,10 +105,22 @@ class OwnServer:
 
 @contextmanager
 def own_server(
-    name: ServerName, others: Mapping[str, str], postgres_settings: Mapping[str, str] | None = None
+    name: ServerName,
+    others: Mapping[str, str],
+    postgres_settings: Mapping[str, str] | None = None,
+    *,
+    disk_mebibytes: int | None = None,
 ) -> Iterator[OwnServer]:
-    """Started for the test and removed after it; `others` are the URLs of the servers that it does without."""
-    with _stack(others, postgres_settings, fresh=True) as stack, stack:
+    """Started for the test and removed after it; `others` are the URLs of the servers that it does without.
+
+    With `disk_mebibytes`, its data is on a file system of that size. StackError where this user may not mount it.
+    """
+    disks: dict[str, int] = {} if disk_mebibytes is None else {name: disk_mebibytes}
+    with (
+        _stack(others, postgres_settings, fresh=True) as stack,
+        small_disk.mounted_for(stack.instance, disks),
+        stack,
+    ):
         yield OwnServer(stack, name)
 
 

@@ -17,7 +17,11 @@ from faults.own_servers import OwnServer, own_server
 from tocsin_common import migrations
 from tocsin_common.messages import execution_id
 from tocsin_local.receiver import Receiver
+from tocsin_local.script import Script
 
+ALWAYS_OPEN = Script(
+    delay_s=1.2
+)  # longer than from one instant to the next: some executions are open at any moment
 # As docs/deployment.md has it.
 OPEN = "SELECT task_id, scheduled_for FROM executions WHERE state IN ('due', 'waiting', 'running')"
 
@@ -72,10 +76,13 @@ async def test_after_a_dump_that_lacks_the_last_commits_that_comes_again_which_i
 ):
     async with stage_at(lost.urls) as stage:
         scheduler, sender = await at_work(stage)
+        stage.webhook.script = ALWAYS_OPEN
+        await receiver.wait_for_posts(len(receiver.posts) + SOME)
         await dump(lost.urls.database_url, tmp_path / "dump")
         await receiver.wait_for_posts(len(receiver.posts) + SOME)
         await scheduler.kill()
         await sender.kill()
+        stage.webhook.script = Script()
     lost.destroy()
 
     await restore(tmp_path / "dump", fresh.urls.database_url)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 
 import logins
@@ -62,6 +63,15 @@ async def migrate(urls: StackUrls) -> None:
     await migrations.upgrade_async(urls.database_url)
 
 
+async def takes_changes(server: OwnServer) -> None:
+    """It answers while it recovers, and then it ends that."""
+    connection = await asyncpg.connect(server.urls.database_url)
+    try:
+        await becomes_true(connection, "SELECT NOT pg_is_in_recovery()")
+    finally:
+        await connection.close()
+
+
 async def test_a_standby_that_is_promoted_lacks_nothing_and_the_same_processes_go_on_with_it(
     primary: OwnServer, rabbitmq: dict[str, str], stage_at: StageAt, at_work: AtWork, receiver: Receiver
 ):
@@ -76,6 +86,7 @@ async def test_a_standby_that_is_promoted_lacks_nothing_and_the_same_processes_g
             await primary.crash()
             await scheduler.logged("scheduler.stepped_down")
             standby.promote()
+            await takes_changes(standby)
             await becomes_true(stage.database, LEADS_AGAIN, epoch)
             await receiver.wait_for_posts(len(receiver.posts) + SOME)
             account = await stage.settle()

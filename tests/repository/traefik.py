@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from integration.dispatcher.hostile.certificates import Authority
+from certificates import Authority
 from tocsin_local import ports
 from tocsin_local.process import wait_until
 

@@ -36,6 +36,8 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("clean", help="stop every instance and remove its data")
     commands.add_parser("status", help="say what of them runs")
     commands.add_parser("migrate", help="migrate the database")
+    commands.add_parser("cluster-up", help="start a RabbitMQ cluster")
+    commands.add_parser("cluster-down", help="stop it")
     commands.add_parser("demo", help="show what Tocsin does, on an instance of its own")
     commands.add_parser("image-locks", help="write what each image installs of requirements.lock")
     commands.add_parser("docs", help="write the parts of the README that come from the code")
@@ -56,6 +58,10 @@ def _run(arguments: argparse.Namespace) -> int:
             up.up()
         case "down":
             up.down()
+        case "cluster-up":
+            up.cluster_up()
+        case "cluster-down":
+            up.cluster_down()
         case "clean":
             up.clean()
         case "migrate":

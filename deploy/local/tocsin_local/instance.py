@@ -187,11 +187,14 @@ class Instance:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder; a process that was just killed may still write into it for a moment."""
+    """Remove a folder; a process that was just killed may still write into it for a moment.
+
+    A file system that is mounted there is emptied.
+    """
 
     def removed() -> bool:
         shutil.rmtree(folder, ignore_errors=True)
-        return not folder.exists()
+        return not folder.exists() or (folder.is_mount() and not any(folder.iterdir()))
 
     if not wait_until(removed, REMOVE_TIMEOUT_S):
         raise StackError(f"{folder} cannot be removed.")

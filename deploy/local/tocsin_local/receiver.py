@@ -6,6 +6,7 @@ It answers as Discord does, follows a script for each webhook, enforces limits, 
 import asyncio
 import hmac
 import secrets
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,12 +19,14 @@ from aiohttp import web
 from tocsin_local import answers
 from tocsin_local.answers import Answer
 from tocsin_local.limit import headers
+from tocsin_local.misbehaviour import misbehave
 from tocsin_local.post import Post
-from tocsin_local.script import NO_ANSWER, LocalWebhook, Script
+from tocsin_local.script import MISBEHAVIOURS, LocalWebhook, Script
 
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 FIRST_ID = 10**17  # as long as Discord's ids
 WAIT_S = 30.0  # a bound for tests, which wait for less
+BACKLOG = 1024  # a burst's connections come at once, and the machine may be busy
 CLOSE_S = 0.2  # what answers under way get to finish
 PATH = r"/api{version:(?:/v\d{1,2})?}/webhooks/{id:\d+}/{token}"
 
@@ -31,8 +34,14 @@ PATH = r"/api{version:(?:/v\d{1,2})?}/webhooks/{id:\d+}/{token}"
 class Receiver:
     """The HTTP server, on a free port of the loopback interface. Use it as an async context manager."""
 
-    def __init__(self, on_answer: Callable[[Post], None] = lambda post: None) -> None:
-        """`on_answer` is called once for each POST: when it is answered, or its client went away."""
+    def __init__(
+        self, on_answer: Callable[[Post], None] = lambda post: None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`on_answer` is called once for each POST: when it is answered, or its client went away.
+
+        With `tls`, which holds a certificate, its URLs are https.
+        """
+        self._tls = tls
         self.posts: list[Post] = []
         self.port = 0
         self._on_answer = on_answer
@@ -46,7 +55,7 @@ class Receiver:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls, backlog=BACKLOG)
         await site.start()
         self.port = self._runner.addresses[0][1]
         return self
@@ -58,7 +67,8 @@ class Receiver:
         """A new webhook with an id and a token of its own."""
         webhook_id = str(FIRST_ID + len(self._webhooks) + 1)
         token = secrets.token_urlsafe(51)  # 68 characters, as Discord's
-        url = f"http://127.0.0.1:{self.port}/api/webhooks/{webhook_id}/{token}"
+        scheme = "http" if self._tls is None else "https"
+        url = f"{scheme}://127.0.0.1:{self.port}/api/webhooks/{webhook_id}/{token}"
         webhook = self._webhooks[webhook_id] = LocalWebhook(webhook_id, token, url, script)
         return webhook
 
@@ -92,6 +102,8 @@ class Receiver:
         post = self._record(request, arrived_at, await request.read())
         try:
             answer = await self._answer(post, request.match_info["token"])
+            if answer.status in MISBEHAVIOURS:
+                await misbehave(answer.status, request)
             post.status = answer.status
         finally:  # the handler is cancelled when its client goes away
             self._changed.set()
@@ -161,8 +173,8 @@ class Receiver:
             return answers.failure(400)
         status = webhook.next_status(post.execution_id)
         await asyncio.sleep(webhook.script.delay_s)
-        if status == NO_ANSWER:
-            await asyncio.Event().wait()
+        if status in MISBEHAVIOURS:
+            return Answer(status)
         if not 200 <= status < 300:
             return answers.failure(status)
         return answers.success(

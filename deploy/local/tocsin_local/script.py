@@ -10,6 +10,16 @@ from tocsin_local.post import Post
 
 NO_ANSWER = 0
 """In a script: let the client wait until it goes away, or the receiver closes."""
+RESET = 1
+"""Break the connection off, before anything was said."""
+RESET_AFTER_HEADERS = 2
+"""Say 200 and a length, and break the connection off."""
+DRIP = 3
+"""Say 200 and then a byte now and then, without end."""
+HUGE = 4
+"""Say 200 and then more than anybody reads, without end."""
+MISBEHAVIOURS = frozenset({NO_ANSWER, RESET, RESET_AFTER_HEADERS, DRIP, HUGE})
+"""Each stands in a script like a status."""
 
 
 class Script(NamedTuple):
@@ -20,7 +30,7 @@ class Script(NamedTuple):
     each: tuple[int, ...] = ()
     """After that: statuses of every execution's first attempts."""
     then: int = 200
-    """After that: 200 (204 where the client does not wait), or another status, or NO_ANSWER."""
+    """After that: 200 (204 where the client does not wait), or another status, or one of MISBEHAVIOURS."""
     delay_s: float = 0
     limit: Limit | None = None
     hidden_limit: Limit | None = None

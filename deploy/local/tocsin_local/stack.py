@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from tocsin_local import packages, postgres, process, rabbitmq, redis
+from tocsin_local.cluster import Cluster
 from tocsin_local.instance import Instance
 from tocsin_local.urls import StackUrls
 
@@ -27,10 +28,12 @@ class Stack:
         root: Path | None = None,
         postgres_settings: Mapping[str, str] | None = None,
         with_redis: bool = False,
+        rabbitmq_nodes: int = 1,
     ) -> None:
         """Take up an instance; `fresh` stops and wipes it before the start. Nothing happens yet.
 
-        `root`: see Instance; `postgres_settings`: see Postgres; `with_redis`: Tocsin does without, so only then.
+        `root`: see Instance; `postgres_settings`: see Postgres; `with_redis`: Tocsin does without, so only then;
+        `rabbitmq_nodes`: with more than one, RabbitMQ is a Cluster.
         """
         self.instance = Instance(name, root)
         self.started: list[str] = []  # the servers that this object started
@@ -39,9 +42,11 @@ class Stack:
         self._rabbitmq_url = env.get("RABBITMQ_URL", "")
         self._redis_url = env.get("REDIS_URL", "")
         self._postgres = postgres.Postgres(self.instance, postgres_settings)
-        self._rabbitmq = rabbitmq.RabbitMQ(self.instance)
+        self._rabbitmq: rabbitmq.RabbitMQ | Cluster = (
+            rabbitmq.RabbitMQ(self.instance) if rabbitmq_nodes == 1 else Cluster(self.instance, rabbitmq_nodes)
+        )
         self._redis = redis.Redis(self.instance)
-        self._servers: list[postgres.Postgres | rabbitmq.RabbitMQ | redis.Redis] = []
+        self._servers: list[postgres.Postgres | rabbitmq.RabbitMQ | Cluster | redis.Redis] = []
         if not self._database_url:
             self._servers.append(self._postgres)
         if not self._rabbitmq_url:
@@ -72,6 +77,17 @@ class Stack:
             server.start(same_ports=True)
         return [server.name for server in dead]
 
+    def stop_server(self, name: str) -> None:
+        """Stop one server as its operator would; `ensure_running` brings it back."""
+        for server in self._servers:
+            if server.name == name:
+                server.stop()
+
+    @property
+    def broker(self) -> rabbitmq.RabbitMQ | Cluster:
+        """RabbitMQ, for those who operate it."""
+        return self._rabbitmq
+
     def kill(self, name: str) -> None:
         """Kill one of the `pids()` by SIGKILL, as a crash would, and wait until it is gone."""
         process.kill(self.instance.record(name))
@@ -93,7 +109,7 @@ class Stack:
 
     def expected(self) -> list[str]:
         """Return the names of the processes that run when all is well."""
-        names = {"postgres": ["postgres"], "rabbitmq": ["rabbitmq", "epmd"], "redis": ["redis"]}
+        names = {"postgres": ["postgres"], "rabbitmq": self._rabbitmq.processes, "redis": ["redis"]}
         return [name for server in self._servers for name in names[server.name]]
 
     @property
@@ -149,7 +165,7 @@ class Stack:
 
     def _stop(self) -> None:
         """Stop Tocsin's processes, then the servers, the ones that `env` replaces now included."""
-        names = self.instance.pids().keys() - {"postgres", "rabbitmq", "epmd", "redis"}
+        names = self.instance.pids().keys() - {"postgres", *self._rabbitmq.processes, "redis"}
         process.stop_all([self.instance.record(name) for name in names])
         self._redis.stop()
         self._rabbitmq.stop(at_once=self._fresh)

@@ -1,4 +1,4 @@
-"""SHELL. What `make up`, `down`, `status` and `migrate` do: the whole of Tocsin on the instance `up`."""
+"""SHELL. What `make up`, `down`, `status`, `migrate` and `cluster-up` do, on the instances `up` and `cluster`."""
 
 import shutil
 
@@ -9,6 +9,8 @@ from tocsin_local.services import COMMANDS, Services
 from tocsin_local.stack import Stack
 
 INSTANCE = "up"
+CLUSTER = "cluster"
+NODES = 3
 DEFAULT_PORT = 3005
 
 
@@ -62,12 +64,37 @@ def migrate() -> None:
         Services(stack, without_broker).migrate()
 
 
+def cluster_up() -> None:
+    """Start a RabbitMQ cluster and print where it is."""
+    print(f"Starting {NODES} nodes of RabbitMQ.", flush=True)
+    stack = _cluster()
+    urls = stack.start()
+    rows = {
+        "RABBITMQ_URL": urls.rabbitmq_url,
+        "Console": f"{urls.management_url} (user {urls.management_user}, password {urls.management_password})",
+        "Logs": str(stack.instance.log("rabbitmq-1").parent),
+        **{name: f"pid {pid}" for name, pid in stack.pids().items()},
+    }
+    lines = [f"  {name:<14}{value}" for name, value in rows.items()]
+    print("\n".join(["The cluster is up; again brings dead nodes back. `make cluster-down` ends it.", *lines]))
+
+
+def cluster_down() -> None:
+    """Stop what `cluster_up` started."""
+    print("Stopping the cluster.", flush=True)
+    _cluster().stop()
+
+
 def clean() -> None:
     """Stop every instance and remove its data."""
     for root in {data_root(), memory_root()}:
         for folder in sorted(root.glob("*/run")):
             Stack(folder.parent.name, root=root).stop()
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _cluster() -> Stack:
+    return Stack(CLUSTER, env={"DATABASE_URL": "postgresql://127.0.0.1/"}, rabbitmq_nodes=NODES)  # it needs none
 
 
 def _stack(env: dict[str, str]) -> Stack:

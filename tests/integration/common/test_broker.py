@@ -126,6 +126,26 @@ async def test_a_connection_that_broke_comes_back_by_itself(rabbitmq_url):
         await channel.declare_queue("after", exclusive=True, timeout=WAIT_S)
 
 
+async def test_a_connection_to_a_node_that_is_away_goes_to_the_next_one(rabbitmq_url, closed_port):
+    async with Relay(rabbitmq_url) as first, Relay(rabbitmq_url) as second:
+        nodes = [f"amqp://127.0.0.1:{closed_port}", first.url, second.url]
+        with capture_logs():
+            connection = await broker.connect(",".join(nodes), name="x", timeout_s=0)
+        async with connection:
+            came_back = asyncio.Event()
+            connection.reconnect_callbacks.add(lambda *_: came_back.set())
+            channel = await connection.channel()
+
+            for relay in (first, second):
+                came_back.clear()
+                await relay.cut()
+                async with asyncio.timeout(WAIT_S):
+                    await came_back.wait()
+                    await channel.ready()
+                await channel.declare_queue(None, exclusive=True, timeout=WAIT_S)
+                await relay.restore()
+
+
 async def test_a_call_to_a_broker_that_falls_silent_is_lost_and_the_next_one_is_answered(rabbitmq_url):
     async with (
         Relay(rabbitmq_url) as relay,

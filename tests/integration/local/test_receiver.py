@@ -1,18 +1,23 @@
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
 from uuid import uuid4
 
 import aiohttp
 import pytest
 
+from certificates import Authority
 from tocsin_local.limit import Limit
 from tocsin_local.post import Post
 from tocsin_local.receiver import Receiver
-from tocsin_local.script import NO_ANSWER, LocalWebhook, Script
+from tocsin_local.script import DRIP, HUGE, NO_ANSWER, RESET, RESET_AFTER_HEADERS, LocalWebhook, Script
 
 MESSAGE = {"content": "hello"}
+Errors: TypeAlias = tuple[type[Exception], ...]
 
 
 @pytest.fixture
@@ -214,3 +219,65 @@ async def test_closing_does_not_wait_for_clients_without_an_answer(client: aioht
 
     with pytest.raises(aiohttp.ClientError):
         await call
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "what_comes"),
+    [
+        (RESET, None, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)),
+        (RESET_AFTER_HEADERS, 200, (aiohttp.ClientPayloadError, aiohttp.ClientOSError)),
+        (DRIP, 200, (TimeoutError,)),
+        (HUGE, 200, (TimeoutError,)),
+    ],
+)
+async def test_a_receiver_misbehaves_as_its_script_says_and_then_answers_again(
+    receiver: Receiver, client: aiohttp.ClientSession, how: int, status: int | None, what_comes: Errors
+) -> None:
+    webhook = receiver.add(Script(first=(how,), then=204))
+    statuses: list[int] = []
+
+    async def post_and_read() -> None:
+        async with client.post(webhook.url, json=MESSAGE, timeout=aiohttp.ClientTimeout(1)) as response:
+            statuses.append(response.status)
+            async for _ in response.content.iter_any():
+                pass
+
+    with pytest.raises(what_comes):
+        await post_and_read()
+
+    assert statuses == ([] if status is None else [status])
+    assert (await post(client, webhook.url)).status == 204
+    assert [each.status for each in webhook.posts] == [None, 204]
+
+
+@pytest.mark.parametrize(
+    ("claims", "expired", "is_trusted", "why"),
+    [
+        ("localhost", False, False, "unable to get local issuer certificate"),
+        ("elsewhere.example", False, True, "Hostname mismatch"),
+        ("localhost", True, True, "certificate has expired"),
+    ],
+)
+async def test_a_receiver_with_a_bad_certificate_is_refused(
+    client: aiohttp.ClientSession, tmp_path: Path, claims: str, expired: bool, is_trusted: bool, why: str
+) -> None:
+    authority = Authority(tmp_path)
+    trust = authority.trust if is_trusted else ssl.create_default_context()
+
+    async with Receiver(tls=authority.server(claims, expired=expired)) as receiver:
+        url = receiver.add().url.replace("127.0.0.1", "localhost")
+        with pytest.raises(aiohttp.ClientConnectorCertificateError, match=why):
+            await client.post(url, json=MESSAGE, ssl=trust)
+
+        assert receiver.posts == []
+
+
+async def test_a_receiver_with_a_good_certificate_is_posted_to(
+    client: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+
+    async with Receiver(tls=authority.server("localhost")) as receiver:
+        url = receiver.add().url.replace("127.0.0.1", "localhost")
+        async with client.post(url, json=MESSAGE, ssl=authority.trust) as response:
+            assert response.status == 204

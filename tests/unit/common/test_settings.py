@@ -17,6 +17,7 @@ from tocsin_common.settings import (
     SenderSettings,
     Settings,
     load,
+    rabbitmq_nodes,
 )
 
 PASSWORD = "hunter2-hunter2"  # noqa: S105 - nobody's
@@ -284,6 +285,7 @@ def test_a_secret_in_the_wrong_variable_is_not_repeated(kind):
         ("RABBITMQ_URL", "amqp:///"),
         ("RABBITMQ_URL", f"amqp://tocsin:a/{PASSWORD}@host/"),
         ("RABBITMQ_URL", f"amqp://tocsin:a[{PASSWORD}@host/"),
+        ("RABBITMQ_URL", f"amqp://host/,amqp://tocsin:a/{PASSWORD}@host/"),
         ("RABBITMQ_URL", f"amqp://tocsin:{PASSWORD}\u2100@host/"),
     ],
 )
@@ -310,10 +312,19 @@ def test_what_is_no_url_of_the_server_is_refused_with_the_form_it_must_have(vari
         ("RABBITMQ_URL", "amqp://localhost"),
         ("RABBITMQ_URL", "amqps://user:p%2Fss@rabbitmq.example.com:5671/%2Fvhost?heartbeat=10"),
         ("RABBITMQ_URL", "amqp://user:password@[::1]:5672/vhost"),
+        ("RABBITMQ_URL", "amqp://user:pass,word@a:5672/vhost,amqp://user:pass,word@b/vhost, amqps://c"),
     ],
 )
 def test_every_usual_form_of_a_servers_url_is_accepted(variable, url):
     assert getattr(load(Settings, {**REQUIRED, variable: url}), variable.lower()) == url
+
+
+def test_each_node_of_a_cluster_has_a_url():
+    assert rabbitmq_nodes("amqp://u:p,w@a/v,amqp://u:p,w@b/v, amqps://c") == [
+        "amqp://u:p,w@a/v",
+        "amqp://u:p,w@b/v",
+        "amqps://c",
+    ]
 
 
 def test_everything_that_is_wrong_is_said_at_once():

@@ -2,15 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
+from itertools import count, cycle
+from typing import Any, cast
 
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractRobustConnection, TimeoutType
+from yarl import URL
 
 from tocsin_common.errors import TocsinError, UnavailableError
+from tocsin_common.settings import rabbitmq_nodes
 
 RETRY_S = 0.5
 HEARTBEAT_S = 10
@@ -35,6 +40,17 @@ _log = structlog.get_logger(__name__)
 
 
 class _Connection(aio_pika.RobustConnection):
+    """One whose attempts go to one node after the other."""
+
+    def __init__(self, nodes: Iterator[str], url: URL, **options: Any) -> None:
+        self._nodes = nodes
+        super().__init__(url, **options)
+
+    # The base class has nothing else that happens once for each attempt, and for those that fail, too.
+    async def _RobustConnection__connect_transport(self) -> None:
+        self.url = URL(next(self._nodes)).update_query(self.url.query)
+        await super()._RobustConnection__connect_transport()  # type: ignore[misc]  # it is private
+
     async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109 - as in the base class
         try:
             await super().connect(timeout)
@@ -77,14 +93,17 @@ async def connect(
 ) -> AbstractRobustConnection:
     """A connection that reconnects by itself and shows as `name`, with `description`, in the management console.
 
+    `rabbitmq_url` names one node or several; each attempt goes to the next one.
     Waits up to `timeout_s` for RabbitMQ to answer, then raises UnavailableError. A connection on which nothing
     came for 3 * (`heartbeat_s` + 1) seconds is given up and made anew.
     """
     deadline = time.monotonic() + timeout_s
-    while True:
+    urls = rabbitmq_nodes(rabbitmq_url)
+    nodes = cycle(urls)
+    for attempt in count(1):
         try:
             return await aio_pika.connect_robust(
-                rabbitmq_url,
+                urls[0],  # the attempt itself goes to the next of `nodes`
                 timeout=5,
                 heartbeat=heartbeat_s,
                 reconnect_interval=1,
@@ -94,10 +113,11 @@ async def connect(
                     "version": version("tocsin-common"),
                     "information": description,  # what AMQP calls it; else the library puts its own address there
                 },
-                connection_class=_Connection,
+                connection_class=cast(type[_Connection], partial(_Connection, nodes)),
             )
         except BROKER_ERRORS as error:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and attempt >= len(urls):
                 raise UnavailableError(f"RabbitMQ did not answer within {timeout_s:g} s: {error!r}") from error
             _log.warning("broker.unavailable", error=repr(error))
             await asyncio.sleep(RETRY_S)
+    raise AssertionError("there is always one more attempt")

@@ -22,6 +22,7 @@ from tocsin_common.database import CONNECTION_ERRORS, plain_url
 from tocsin_common.diagnosis import Finding
 from tocsin_common.errors import UnavailableError
 from tocsin_common.identity import process_name
+from tocsin_common.settings import rabbitmq_nodes
 
 TIMEOUT_S = 5.0
 SECOND = timedelta(seconds=1)
@@ -68,7 +69,7 @@ async def look_at_rabbitmq(rabbitmq_url: str, management_url: str, now: Now) -> 
             yield diagnosis.exchange(name, (await _declare(connection, "exchange", name))[0])
         for name, arguments in topology.queue_arguments().items():
             yield diagnosis.queue(name, *await _declare(connection, "queue", name, arguments))
-    async for finding in _ask_management(URL(rabbitmq_url), management_url, now):
+    async for finding in _ask_management(URL(rabbitmq_nodes(rabbitmq_url)[0]), management_url, now):
         yield finding
 
 

@@ -52,7 +52,7 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     database_pool_size: Annotated[int, Meta(ge=4, le=100)] = 10
     """Connections to PostgreSQL, each process."""
     rabbitmq_url: Secret
-    """RabbitMQ 3.10 or newer."""
+    """RabbitMQ 3.10 or newer. Of a cluster, the URLs of all nodes with commas between them."""
     rabbitmq_heartbeat_s: Annotated[int, Meta(ge=1, le=60)] = 10
     """A connection on which RabbitMQ is silent for three times this and 3 s more is given up and made anew."""
     allowed_webhook_hosts: str = ""
@@ -281,7 +281,7 @@ URLS = {
     "MIGRATION_DATABASE_URL": _DATABASE,
     "OLD_DATABASE_URL": _DATABASE,
     "RABBITMQ_URL": (
-        "amqp://user:password@host:port/vhost",
+        "amqp://user:password@host:port/vhost, or one for each node of a cluster with commas between them",
         re.compile(rf"amqps?://{_USER}{_HOST}{_REST}"),
     ),
     "REDIS_URL": (
@@ -292,6 +292,7 @@ URLS = {
     # It goes into a header.
     "CONTACT_URL": ("https://host/path", re.compile(r"https?://[!-~]+")),
 }
+_NEXT_NODE = re.compile(r"\s*,\s*(?=amqps?://)")  # passwords have commas, too
 _ORIGIN = re.compile(rf"\*|https?://{_HOST}")
 
 
@@ -305,6 +306,11 @@ LISTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "TRUSTED_PROXIES": ("addresses, or networks such as 192.0.2.0/24", ip_network),
 }
 _TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def rabbitmq_nodes(rabbitmq_url: str) -> list[str]:
+    """The URL of each node that RABBITMQ_URL names, in its order."""
+    return _NEXT_NODE.split(rabbitmq_url)
 
 
 def load(kind: type[S], environ: Mapping[str, str]) -> S:
@@ -368,7 +374,8 @@ def _check_url(variable: str, text: str) -> None:
     if variable not in URLS:
         return
     form, pattern = URLS[variable]
-    if not text.isascii() or not pattern.fullmatch(text):
+    urls = rabbitmq_nodes(text) if variable == "RABBITMQ_URL" else [text]
+    if not text.isascii() or not all(map(pattern.fullmatch, urls)):
         raise ValueError(f"expected {form}, with other characters than letters and digits percent-encoded")
 
 

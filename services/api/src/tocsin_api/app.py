@@ -8,11 +8,9 @@ from functools import partial
 from typing import Any, Self
 
 import asyncpg
-from litestar import Litestar
-from litestar.connection import ASGIConnection
+from litestar import Litestar, Request
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
-from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from tocsin_api import (
@@ -67,7 +65,7 @@ def create_app(settings: ApiSettings) -> Litestar:
     app = Litestar(
         route_handlers=_routes(settings),
         dependencies={"resources": Provide(resources, sync_to_thread=False)},
-        guards=[_guard],
+        before_request=_check,
         exception_handlers=problems.handlers(),
         lifespan=[_lifespan(settings)],
         event_emitter_backend=_NoEvents,
@@ -113,11 +111,11 @@ def _routes(settings: ApiSettings) -> list[ControllerRouterHandler]:
     ]
 
 
-async def _guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """One for all: Litestar copies the handler for each guard, which takes longer than what they check."""
-    auth.check(connection)
-    bodies.check(connection)
-    queries.check(connection, handler)
+async def _check(request: Request[Any, Any, Any]) -> None:
+    """Whether a request may come to its handler. For a guard, Litestar would copy the handler each time."""
+    auth.check(request)
+    bodies.check(request)
+    queries.check(request)
 
 
 class _NoEvents(BaseEventEmitterBackend):

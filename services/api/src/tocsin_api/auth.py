@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from litestar.connection import ASGIConnection
+from litestar import Request
 
 from tocsin_api import access
 from tocsin_api.errors import ForbiddenError, UnauthorizedError
 
 
-def check(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+def check(request: Request[Any, Any, Any]) -> None:
     """Raises UnauthorizedError without a valid key, ForbiddenError where its scopes do not do. See Gate."""
-    scope: Any = connection.scope  # of HTTP: there are no others
+    scope: Any = request.scope  # of HTTP: there are no others
     wanted = access.needed(scope["method"], scope["path_template"])
     if wanted is None:
         return

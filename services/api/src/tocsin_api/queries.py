@@ -3,8 +3,7 @@
 from typing import Any
 
 import msgspec
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
+from litestar import Request
 
 from tocsin_api.inputs import read_query
 
@@ -16,8 +15,8 @@ class _NoQuery(msgspec.Struct):
     """What may stand in a query that nobody reads."""
 
 
-def check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+def check(request: Request[Any, Any, Any]) -> None:
     """Raises InvalidInputError. Documents and health are open: probes may add what they like."""
-    path = connection.scope["path"]
-    if path.startswith("/api/") and not path.startswith("/api/docs") and not handler.opt.get("reads_query"):
-        read_query(connection.scope["query_string"], _NoQuery, {})
+    path, reads = request.scope["path"], request.scope["route_handler"].opt.get("reads_query")
+    if path.startswith("/api/") and not path.startswith("/api/docs") and not reads:
+        read_query(request.scope["query_string"], _NoQuery, {})

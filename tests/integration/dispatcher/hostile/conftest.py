@@ -14,6 +14,7 @@ import pytest
 import uvloop
 
 from canary import Search, Secret
+from certificates import Authority
 from tocsin_common import http
 from tocsin_common.messages import Job
 from tocsin_common.resolver import Resolver
@@ -22,7 +23,6 @@ from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.sender.claim import Grant
 from tocsin_dispatcher.sender.post import Attempt, Poster
 
-from .certificates import Authority
 from .receiver import WAIT_S, RawReceiver
 
 TOKEN = "kT7-vR2_mW9xQ4zL8nB3cF6hJ1dG5sA0pY-eU_iO2wXrNtVqZbMlKjHg4f7D9s3a1Q"  # noqa: S105 - nobody's

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from certificates import Authority
 from tocsin_common import http
 from tocsin_common.resolver import Resolver
 from tocsin_dispatcher.sender.outcome import Verdict
 
-from .certificates import Authority
 from .conftest import PATH, TOKEN, found, leading_to, local, posting
 from .receiver import Behaviour, Connection, RawReceiver, answers, answers_each
 

@@ -3,12 +3,12 @@
 import pytest
 from structlog.testing import capture_logs
 
+from certificates import Authority
 from tocsin_common.http import IDLE_AT_DISCORD_S, IDLE_S
 from tocsin_common.messages import execution_id
 from tocsin_common.webhook import DISCORD_HOSTS
 from tocsin_dispatcher.sender.outcome import Verdict
 
-from .certificates import Authority
 from .conftest import PATH, SCHEDULED_FOR, TASK_ID, leading_to, posting
 from .receiver import RawReceiver, answers, answers_each
 

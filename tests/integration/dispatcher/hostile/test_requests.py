@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import pytest
 
+from certificates import Authority
 from tocsin_common.messages import execution_id
 
-from .certificates import Authority
 from .conftest import PATH, PAYLOAD, SCHEDULED_FOR, TASK_ID, USER_AGENT, leading_to, local, posting
 from .receiver import RawReceiver, answers
 

@@ -1,0 +1,41 @@
+"""PURE. What a row of the matrix is."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from faults.matrix.scene import Scene
+
+
+class Burst(NamedTuple):
+    """So many executions that are owed together, again and again, beside the steady load."""
+
+    size: int
+    every_s: int
+    """A divisor of 60."""
+
+    def until_next_s(self, now: datetime) -> float:
+        """Seconds until the next one is due."""
+        return self.every_s - now.timestamp() % self.every_s
+
+
+class Fault(NamedTuple):
+    """A row: what is done to Tocsin, and how soon all must be well again."""
+
+    name: str
+    what: str
+    """In words, for the table."""
+    inflict: Callable[["Scene"], Awaitable[None]]
+    """Does it. When it returns the fault is over: all parts are there, and nothing holds them up."""
+    bound_s: float
+    """From then on, until all that was owed by then is accounted for and posted."""
+    settings: Mapping[str, str] = {}
+    """Of all processes, beside the product's defaults."""
+    burst: Burst = Burst(500, 20)
+    disks: Mapping[str, int] = {}
+    """Of servers (`postgres`, `rabbitmq`) that have a small one of their own: MiB."""
+    broker_nodes: int = 1
+    """With more than one, RabbitMQ is a cluster."""
+    ends: frozenset[str] = frozenset({"succeeded", "missed"})
+    """The terminal states that an execution may come to; `missed` only what is older than the grace."""

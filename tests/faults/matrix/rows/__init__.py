@@ -1,0 +1,32 @@
+"""All rows of the matrix, in the order of the table."""
+
+from faults.matrix.fault import Fault
+from faults.matrix.rows import (
+    api,
+    broker,
+    clocks,
+    cluster,
+    cuts,
+    database,
+    disks,
+    everything,
+    messages,
+    operators,
+    scheduler,
+    sender,
+)
+
+ROWS: tuple[Fault, ...] = (
+    *broker.ROWS,
+    *operators.ROWS,
+    *cluster.ROWS,
+    *database.ROWS,
+    *disks.ROWS,
+    *api.ROWS,
+    *messages.ROWS,
+    *scheduler.ROWS,
+    *clocks.ROWS,
+    *sender.ROWS,
+    *cuts.ROWS,
+    *everything.ROWS,
+)

@@ -1,0 +1,27 @@
+"""All parts are hit, one after the other."""
+
+from faults.matrix.fault import Fault
+from faults.matrix.rows import broker, database
+from faults.matrix.scene import Scene
+
+
+async def roll(scene: Scene) -> None:
+    """Each process is stopped by the book and comes back, then RabbitMQ, then PostgreSQL."""
+    for part in scene.parts.values():
+        status = await part.stop()
+        if status != 0:
+            scene.problems.append(f"stop: {part.name} ended with status {status}")
+        await part.start()
+        await part.ready()
+    await broker.restart(scene)
+    await database.restart(scene)
+
+
+ROWS = (
+    Fault(
+        "rolling_restart",
+        "Every process is restarted, one after the other, then RabbitMQ and PostgreSQL",
+        roll,
+        bound_s=60,
+    ),
+)

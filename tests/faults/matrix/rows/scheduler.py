@@ -1,0 +1,63 @@
+"""Schedulers are hit."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from faults.matrix.fault import Burst, Fault
+from faults.matrix.scene import Scene
+
+KILLS = 10
+BURST = 5000
+WHOLE_BURST_S = 0.3
+"""About as long as it takes to commit and to announce it."""
+SHORT_S, LONG_S = 15, 90
+HAS_BEGUN = "SELECT max(scheduled_for) >= $1 FROM executions"
+ROUNDED_S = 0.001
+IS_UNFINISHED = "SELECT watermark < $1 FROM scheduler_lease"
+
+
+async def kill_in_bursts(scene: Scene) -> None:
+    """Each time when the first rows of a burst are there; the standby takes over, and the killed one stands by."""
+    in_the_middle = 0
+    for _ in range(KILLS):
+        leader = await scene.leader()
+        now = datetime.now(UTC)
+        burst = now + timedelta(seconds=BURSTS.until_next_s(now) - ROUNDED_S)
+        await scene.eventually(partial(scene.ask, HAS_BEGUN, burst))
+        await asyncio.sleep(scene.chance.uniform(0, WHOLE_BURST_S))
+        await leader.kill()
+        in_the_middle += await scene.ask(IS_UNFINISHED, burst)
+        await leader.start()
+        await leader.ready()
+    await scene.leader()
+    scene.hit(in_the_middle, KILLS, "kills came in the middle of a burst")
+
+
+async def stop_leader(seconds: float, scene: Scene) -> None:
+    """It stands still, and goes on when another one leads."""
+    leader = await scene.leader()
+    leader.freeze()
+    await asyncio.sleep(seconds)
+    leader.thaw()
+
+
+BURSTS = Burst(BURST, 15)
+ROWS = (
+    Fault(
+        "scheduler_killed_in_bursts",
+        f"The leader is killed in a burst of {BURST:,} executions, {KILLS} times",
+        kill_in_bursts,
+        bound_s=60,
+        burst=BURSTS,
+    ),
+    *(
+        Fault(
+            f"leader_stopped_{seconds}s",
+            f"The leader stands still for {seconds} s (SIGSTOP) and goes on",
+            partial(stop_leader, seconds),
+            bound_s=60,
+        )
+        for seconds in (SHORT_S, LONG_S)
+    ),
+)

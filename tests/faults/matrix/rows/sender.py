@@ -1,0 +1,38 @@
+"""Senders are hit."""
+
+import asyncio
+
+from faults.matrix.fault import Burst, Fault
+from faults.matrix.scene import Scene
+
+KILLS = 20
+MOST_S = 2.0
+"""Between a start and the next kill."""
+HAD_CLAIMS = """
+SELECT EXISTS (SELECT FROM executions WHERE state = 'running' AND claimed_by LIKE '%:' || $1)
+"""
+
+
+async def kill(scene: Scene) -> None:
+    """One of them after the other, by chance, while they post; each is started again at once."""
+    in_the_middle = 0
+    for _ in range(KILLS):
+        sender = scene.chance.choice(scene.of_role("sender"))
+        await asyncio.sleep(scene.chance.uniform(0, MOST_S))
+        pid = sender.pid
+        await sender.kill()
+        in_the_middle += await scene.ask(HAD_CLAIMS, str(pid))
+        await sender.start()
+        await sender.ready()
+    scene.hit(in_the_middle, KILLS, "kills left claims behind")
+
+
+ROWS = (
+    Fault(
+        "sender_killed",
+        f"A sender is killed while it posts, {KILLS} times",
+        kill,
+        bound_s=60,
+        burst=Burst(1000, 5),
+    ),
+)

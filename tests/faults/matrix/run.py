@@ -1,0 +1,152 @@
+"""SHELL. A fault under load: it happens and all recovers, once or several times, and then all of it is judged."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from e2e.evidence import tables
+from e2e.oracle import Account, Ended
+from faults.matrix import secrecy, users, verdict
+from faults.matrix.fault import Fault
+from faults.matrix.scene import Scene, open_scene
+from faults.matrix.verdict import Counts, Rules
+from tocsin_common.settings import SchedulerSettings, SenderSettings, load
+from tocsin_local.stack import Stack
+
+BEFORE_S = 4.0
+"""Of steady load before the fault."""
+AFTER_S = 2.0
+"""And after the recovery."""
+GIVE_UP_S = 240.0
+POLL_S = 0.05
+
+SETTLED = """
+SELECT watermark >= $1 AND gap_until IS NULL AND NOT EXISTS (
+    SELECT FROM executions WHERE scheduled_for <= $1 AND state IN ('due', 'waiting', 'running')
+) FROM scheduler_lease
+"""
+QUIET = "SELECT NOT EXISTS (SELECT FROM executions WHERE state IN ('due', 'waiting', 'running'))"
+OPEN = """
+SELECT format('%s of %s from %s to %s', count(*), state, min(scheduled_for), max(scheduled_for))
+FROM executions WHERE state IN ('due', 'waiting', 'running') GROUP BY state
+"""
+ROWS = "SELECT task_id, scheduled_for, state, missed_from, missed_count, created_at FROM executions"
+LOGS = "SELECT task_id, scheduled_for, seq, outcome, created_at FROM task_logs"
+PAGES = (
+    "/api/tasks",
+    "/api/logs",
+    "/api/executions",
+    "/api/tasks/dashboard/stats",
+    "/api/scheduler",
+    "/health/ready",
+)
+
+
+class Run(NamedTuple):
+    """What became of it."""
+
+    recoveries_s: list[float]
+    """Of each time that the fault happened."""
+    counts: Counts
+    problems: list[str]
+    remarks: list[str]
+    ends: int
+    """Processes that ended although nobody told them to, and were started again."""
+
+
+async def run(stack: Stack, fault: Fault, *, times: int, seed: int) -> Run:
+    """Let it happen so often, on a stack that was just started and that nothing else uses."""
+    async with open_scene(stack, fault, seed) as scene:
+        recoveries_s = [await _happen(scene, fault) for _ in range(times)]
+        until = await _quiet(scene)
+        await _read_everything(scene)
+        found = await _judge(scene, fault, until)
+        problems = [*await scene.notes.problems(), *found.problems]
+        tables_text = await tables(scene.database)
+    problems += scene.problems
+    hidden = secrecy.hidden(scene.load.tokens, scene.environment, stack.urls)
+    problems += await secrecy.problems(hidden, {**_places(scene), "tables": tables_text})
+    ends = sum(part.ends for part in scene.parts.values())
+    return Run(recoveries_s, found.counts, problems, scene.remarks, ends)
+
+
+async def _happen(scene: Scene, fault: Fault) -> float:
+    """Seconds to recover from it."""
+    await asyncio.sleep(BEFORE_S)
+    try:
+        await fault.inflict(scene)
+    except (TimeoutError, ExceptionGroup) as error:  # a group where several waited
+        scene.problems.append(f"fault: it could not be done: {error!r}")
+    recovery_s = await _recover(scene)
+    await scene.tap()  # the one before may have ended with its broker
+    await asyncio.sleep(AFTER_S)
+    return recovery_s
+
+
+async def _recover(scene: Scene) -> float:
+    """Seconds until all that is owed by now is accounted for and posted."""
+    ended_at: datetime = await scene.ask("SELECT clock_timestamp()")
+    begin = time.monotonic()
+    if not await _becomes_true(scene, SETTLED, ended_at):
+        scene.problems.append(f"I1: not all had recovered after {GIVE_UP_S:.0f} s: {await _open(scene)}")
+    return time.monotonic() - begin
+
+
+async def _quiet(scene: Scene) -> datetime:
+    """Let nothing more be emitted, and all end that was: the instant up to which all that is owed has its row."""
+    (await users.ask(scene, "POST", "/api/scheduler/pause")).raise_for_status()
+    await asyncio.sleep(AFTER_S)  # until the leader knows, and has ended the instant at which it was
+    if not await _becomes_true(scene, QUIET):
+        scene.problems.append(f"I1: executions stay open: {await _open(scene)}")
+    until: datetime = await scene.ask("SELECT watermark FROM scheduler_lease")
+    return until
+
+
+async def _becomes_true(scene: Scene, question: str, *arguments: object) -> bool:
+    try:
+        async with asyncio.timeout(GIVE_UP_S):
+            while not await scene.ask(question, *arguments):  # noqa: ASYNC110 - a server does not tell by itself
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _open(scene: Scene) -> str:
+    return "; ".join(row[0] for row in await scene.database.fetch(OPEN))
+
+
+async def _judge(scene: Scene, fault: Fault, until: datetime) -> verdict.Verdict:
+    one_more = timedelta(microseconds=1)
+    tasks = [Ended(task, until + one_more) for task in scene.load.tasks]
+    account = Account(tasks, until, await scene.database.fetch(ROWS), scene.receiver.posts)
+    scheduler, sender = load(SchedulerSettings, scene.environment), load(SenderSettings, scene.environment)
+    rules = Rules(
+        grace=timedelta(seconds=scheduler.catch_up_grace_s),
+        post_timeout=timedelta(seconds=sender.post_timeout_s),
+        ends=fault.ends,
+    )
+    return verdict.judge(account, await scene.database.fetch(LOGS), rules)
+
+
+async def _read_everything(scene: Scene) -> None:
+    """What people look at."""
+    for number, _ in enumerate(scene.answers, 1):
+        for page in PAGES:
+            await users.ask(scene, "GET", page, api=number)
+    await scene.console.look()
+
+
+def _places(scene: Scene) -> Mapping[str, str]:
+    """All that could be seen."""
+    return {
+        "output of the api": scene.crew.output("serve"),
+        "output of the scheduler": scene.crew.output("schedule"),
+        "output of the sender": scene.crew.output("send"),
+        "messages": "".join(tap.text for tap in scene.taps),
+        "management console": scene.console.text,
+        "answers of the API": "".join(answers.text for answers in scene.answers),
+        "logs of the servers": scene.server_logs(),
+    }

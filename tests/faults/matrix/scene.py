@@ -1,0 +1,214 @@
+"""SHELL. All that a fault can hit, under load: servers, processes, lines between them; and what is seen of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import asyncpg
+import httpx
+
+import logins
+from e2e.crew import Crew, new_environment
+from e2e.evidence import Answers, Console, Tap
+from e2e.processes import free_port
+from faults.matrix.fault import Fault
+from faults.matrix.lines import Lines, open_lines
+from faults.matrix.load import Load
+from faults.matrix.notes import Notes
+from faults.matrix.parts import Part, Role
+from faults.own_servers import OwnServer
+from tocsin_common import migrations
+from tocsin_common.sealing import Sealer
+from tocsin_common.settings import rabbitmq_nodes
+from tocsin_local.receiver import Receiver
+from tocsin_local.stack import Stack
+
+PARTS: dict[str, Role] = {
+    "api-1": "api",
+    "api-2": "api",
+    "scheduler-1": "scheduler",
+    "scheduler-2": "scheduler",
+    "sender-1": "sender",
+    "sender-2": "sender",
+    "sender-3": "sender",
+}
+SETTINGS = {"ALLOW_LOCAL_WEBHOOKS": "1"}
+"""Else the product's defaults: what a run takes is what it takes where nobody has tuned anything."""
+ROOT_VHOST = "%2F"
+PATIENCE_S = 120.0
+POLL_S = 0.05
+COMMAND_TIMEOUT_S = 60
+
+LEADER = "SELECT holder FROM scheduler_lease WHERE expires_at > clock_timestamp() AND holder IS NOT NULL"
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+T = TypeVar("T")
+
+
+class Scene:
+    """One run's.
+
+    A fault itself may find `problems`, each with its invariant, and has `remarks`.
+    """
+
+    def __init__(self, stack: Stack, lines: Lines, receiver: Receiver, database: asyncpg.Pool, seed: int) -> None:
+        self.lines = lines
+        self.receiver = receiver
+        self.database = database
+        """Straight to the server. Where it may be away, use `ask`."""
+        self.chance = Random(seed)  # noqa: S311 - no secret
+        self.postgres = OwnServer(stack, "postgres")
+        self.rabbitmq = OwnServer(stack, "rabbitmq")
+        self.load = Load(receiver, lines.receiver_url)
+        self.notes = Notes(database)
+        self.console = Console(stack.urls, ROOT_VHOST)
+        self.problems: list[str] = []
+        self.remarks: list[str] = []
+        self.numbers = count()
+        """Of the tasks that users create."""
+        self.parts: dict[str, Part] = {}
+        self.answers: list[Answers] = []
+        self.taps: list[Tap] = []
+        self.environment: dict[str, str] = {}
+        self.folder = stack.instance.folder
+        """For files of the run; it goes with the stack's next start."""
+        self._stack = stack
+        self._logs = ""
+
+    async def prepare(self, fault: Fault) -> None:
+        """Roles, tables and tasks; nothing is started."""
+        urls = self._stack.urls
+        self.environment = new_environment(urls.database_url, urls.rabbitmq_url, {**SETTINGS, **fault.settings})
+        self.crew = Crew(self.environment, urls)
+        await logins.make_roles(urls)
+        await migrations.upgrade_async(urls.database_url)
+        manage = partial(logins.manage, urls)
+        await asyncio.to_thread(logins.make_users, urls, manage)
+        await asyncio.to_thread(logins.let_in, "/", manage)
+        await self.notes.install()
+        await self.load.write(self.database, Sealer.from_setting(self.environment["SEALING_KEYS"]), fault.burst)
+
+    async def start(self) -> None:
+        """Start all parts; returns once they do their work and one leads."""
+        for name, role in PARTS.items():
+            changes = {
+                "DATABASE_URL": self.lines.url(name, "database"),
+                "RABBITMQ_URL": self.lines.url(name, "broker"),
+            }
+            if role == "api":
+                port = free_port()
+                changes["PORT"] = str(port)
+                self.answers.append(
+                    Answers(f"http://127.0.0.1:{port}", {"X-API-KEY": self.environment["API_KEY"]})
+                )
+            self.parts[name] = Part(self.crew, role, name, changes)
+            await self.parts[name].start()
+        await asyncio.gather(*(part.ready() for part in self.parts.values()))
+        await self.leader()
+
+    def of_role(self, role: Role) -> list[Part]:
+        """All parts of a role."""
+        return [part for part in self.parts.values() if part.role == role]
+
+    def api(self, number: int) -> httpx.AsyncClient:
+        """A client of `api-1` or `api-2`, by its number."""
+        return self.answers[number - 1].client
+
+    async def leader(self) -> Part:
+        """The scheduler that leads, as soon as one does."""
+
+        async def find() -> Part | None:
+            holder = await self.ask(LEADER)
+            pids = {part.pid: part for part in self.of_role("scheduler")}
+            return pids.get(int(holder.partition("/")[0].rpartition(":")[2])) if holder else None
+
+        return await self.eventually(find)
+
+    async def ask(self, question: str, *arguments: object) -> Any:
+        """What the database answers, as soon as it does."""
+        return await self.patiently(lambda: self.database.fetchval(question, *arguments))
+
+    async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """What `call` returns, as soon as the database is there."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    return await call()
+                except AWAY:
+                    await asyncio.sleep(POLL_S)
+
+    async def eventually(self, find: Callable[[], Awaitable[T | None]], *, timeout_s: float = PATIENCE_S) -> T:
+        """What `find` returns, as soon as it is something."""
+        async with asyncio.timeout(timeout_s):
+            while not (found := await find()):  # noqa: ASYNC110 - servers do not tell by themselves
+                await asyncio.sleep(POLL_S)
+        return found
+
+    async def bring_back(self, server: OwnServer) -> None:
+        """Start a server that is down; returns once it takes connections. Its log so far is kept."""
+        self._keep(server.logs)
+        await server.restart()
+
+    def hit(self, times: int, of: int, what: str) -> None:
+        """So often a fault met the moment that it is about; where it never did, the run shows nothing."""
+        self.remarks.append(f"{times} of {of} {what}")
+        if not times:
+            self.problems.append(f"fault: 0 of {of} {what}")
+
+    async def tap(self) -> None:
+        """Keep all messages from now on; a tap ends with its broker."""
+        tap = Tap(rabbitmq_nodes(self._stack.urls.rabbitmq_url)[0], "the fault matrix")
+        self.taps.append(await tap.__aenter__())
+
+    def server_logs(self) -> str:
+        """All that the servers have logged."""
+        for server in (self.postgres, self.rabbitmq):
+            self._keep(server.logs)
+        return self._logs
+
+    async def end(self) -> None:
+        """Stop all parts; each must end as it should."""
+        for part in self.parts.values():
+            part.forget()
+        for tap in self.taps:
+            await tap.__aexit__(None, None, None)
+        try:
+            await self.crew.stop()
+        except (AssertionError, TimeoutError) as error:
+            self.problems.append(f"stop: a process did not end as it should: {error}")
+
+    def _keep(self, logs: Iterable[Path]) -> None:
+        self._logs += "".join(log.read_text(errors="replace") for log in logs)
+
+
+@asynccontextmanager
+async def open_scene(stack: Stack, fault: Fault, seed: int) -> AsyncIterator[Scene]:
+    """A scene on a fresh stack, with all parts at work."""
+    urls = stack.urls
+    async with AsyncExitStack() as opened:
+        receiver = await opened.enter_async_context(Receiver())
+        lines = await opened.enter_async_context(
+            open_lines(
+                PARTS,
+                database=urls.database_url,
+                broker=urls.rabbitmq_url,
+                receiver=f"http://127.0.0.1:{receiver.port}",
+            )
+        )
+        pool = asyncpg.create_pool(urls.database_url, min_size=1, max_size=4, command_timeout=COMMAND_TIMEOUT_S)
+        database = await opened.enter_async_context(pool)
+        scene = Scene(stack, lines, receiver, database, seed)
+        await scene.prepare(fault)
+        try:
+            await scene.start()
+            for answers in scene.answers:
+                await opened.enter_async_context(answers)
+            await scene.tap()
+            yield scene
+        finally:
+            await scene.end()

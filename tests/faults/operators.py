@@ -1,0 +1,76 @@
+"""SHELL. What operators do to RabbitMQ, by its management API and by `rabbitmqctl`; no part of Tocsin may."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import aio_pika
+import httpx
+
+from tocsin_common.settings import rabbitmq_nodes
+from tocsin_local.cluster import Cluster
+from tocsin_local.rabbitmq import USER, RabbitMQ
+
+Alarm = Literal["memory", "disk"]
+
+# What the node has is never so little, and never so much: the alarm rings until the limit is put back.
+LIMITS: dict[Alarm, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "memory": (("set_vm_memory_high_watermark", "absolute", "1MB"), ("set_vm_memory_high_watermark", "0.4")),
+    "disk": (("set_disk_free_limit", "1000000GB"), ("set_disk_free_limit", "100MB")),
+}
+"""How an alarm is made to ring, and how it ends: with RabbitMQ's default, and what the local stack has."""
+TIMEOUT_S = 30
+
+
+class Operator:
+    """Somebody who may do everything to this broker."""
+
+    def __init__(self, broker: RabbitMQ | Cluster) -> None:
+        self._broker = broker
+        self._url = rabbitmq_nodes(broker.url)[0]
+
+    @asynccontextmanager
+    async def alarm(self, kind: Alarm) -> AsyncIterator[None]:
+        """It rings meanwhile: RabbitMQ reads no more from connections that publish."""
+        begin, end = LIMITS[kind]
+        await self._control(*begin)
+        try:
+            yield
+        finally:
+            await self._control(*end)
+
+    async def alarms(self) -> set[str]:
+        """Those that ring."""
+        async with self._api() as api:
+            answer = await api.get("health/checks/alarms")
+            return {alarm["resource"] for alarm in answer.json().get("alarms", [])}
+
+    async def queues(self, vhost: str) -> list[str]:
+        """The names of all queues, but those that belong to a connection alone: only it may delete them."""
+        async with self._api() as api:
+            answer = await api.get(f"queues/{vhost}", params={"disable_stats": "true"})
+            return [queue["name"] for queue in answer.raise_for_status().json() if not queue["exclusive"]]
+
+    async def purge(self, queue: str) -> int:
+        """Throw away what is ready in it, and say how much that was; what a sender holds stays."""
+        async with await aio_pika.connect(self._url) as connection:
+            channel = await connection.channel()
+            purged = await (await channel.get_queue(queue, ensure=False)).purge()
+            return purged.message_count or 0
+
+    async def delete(self, vhost: str, queue: str) -> None:
+        """Delete it, with all that is in it."""
+        async with self._api() as api:
+            (await api.delete(f"queues/{vhost}/{queue}")).raise_for_status()
+
+    async def _control(self, *command: str) -> str:
+        return await asyncio.to_thread(self._broker.control, *command)
+
+    def _api(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=f"{self._broker.management_url}/api/",
+            auth=(USER, self._broker.password),
+            timeout=TIMEOUT_S,
+            trust_env=False,
+        )

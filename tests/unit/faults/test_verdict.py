@@ -1,0 +1,163 @@
+"""The judge of the fault matrix finds each kind of mistake, planted one at a time."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from e2e.oracle import Account, Ended, Row
+from faults.matrix.verdict import Counts, Log, Rules, Verdict, judge
+from tocsin_common.messages import execution_id
+from tocsin_local.oracle import WatchedTask
+from tocsin_local.post import Post
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+TASK = WatchedTask(UUID(int=7), "every second", "* * * * * *", NOON)
+UNTIL = NOON + timedelta(seconds=2)  # it owes the seconds 0, 1 and 2
+RULES = Rules(timedelta(seconds=60), timedelta(seconds=10), {"succeeded", "missed"})
+CLAIM_S = 30.0
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def row(second: int, state: str = "succeeded", *, decided_s: float = 0, **fields: Any) -> Row:
+    instant = after(second)
+    key = {"task_id": TASK.task_id, "scheduled_for": instant, "created_at": after(second + decided_s)}
+    return {**key, "state": state, **fields}
+
+
+def missed(first: int, last: int, *, decided_s: float = 60, count: int | None = None) -> Row:
+    number = last - first + 1 if count is None else count
+    return row(last, "missed", decided_s=decided_s, missed_from=after(first), missed_count=number)
+
+
+def post(second: int, status: int | None = 200, *, late_s: float = 0.1, execution: UUID | None = None) -> Post:
+    number = execution or execution_id(TASK.task_id, after(second))
+    return Post("1", number, 1, after(second + late_s), b"", {}, {}, status)
+
+
+def log(second: int, outcome: str = "succeeded", *, late_s: float = 0.2) -> Log:
+    return {
+        "task_id": TASK.task_id,
+        "scheduled_for": after(second),
+        "outcome": outcome,
+        "created_at": after(second + late_s),
+    }
+
+
+ROWS = [row(0), row(1), row(2)]
+POSTS = [post(0), post(1), post(2)]
+LOGS = [log(0), log(1), log(2)]
+
+
+def verdict(
+    rows: list[Row] = ROWS, posts: list[Post] = POSTS, logs: list[Mapping[str, Any]] = LOGS, rules: Rules = RULES
+) -> Verdict:
+    account = Account([Ended(TASK, UNTIL + timedelta(microseconds=1))], UNTIL, rows, posts)
+    return judge(account, logs, rules)
+
+
+def invariants(found: Verdict) -> set[str]:
+    return {problem.partition(":")[0] for problem in found.problems}
+
+
+def test_it_is_content_where_all_is_well():
+    found = verdict()
+
+    assert found == Verdict(Counts(3, 3, 0, 0, 0, 0, 0, 0), [])
+
+
+@pytest.mark.parametrize(
+    ("rows", "posts"),
+    [
+        (ROWS[:2], POSTS[:2]),  # a lost row
+        (ROWS[:2], POSTS),  # that was posted nevertheless
+        ([*ROWS[:2], row(2, "running")], POSTS),
+        ([*ROWS[:2], row(2, "failed")], POSTS),  # which this fault should not come to
+        (ROWS, POSTS[:2]),  # a success that nobody was told
+        (ROWS, [*POSTS[:2], post(2, None)]),
+        ([*ROWS, row(3)], POSTS),  # nobody owes it
+        ([missed(0, 1), row(1), row(2)], POSTS[1:]),  # counted, and there
+        ([missed(0, 0), missed(0, 1), row(2)], POSTS[2:]),  # counted twice
+        ([missed(0, 1, count=3), row(2)], POSTS[2:]),
+        ([missed(0, 1), row(2)], POSTS[1:]),  # missed, and posted
+        ([missed(0, 1, decided_s=59.9), row(2)], POSTS[2:]),  # which was within the grace
+    ],
+)
+def test_it_finds_what_is_not_accounted_for_once(rows: list[Row], posts: list[Post]):
+    found = verdict(rows, posts)
+
+    assert invariants(found) == {"I1"}
+
+
+def test_it_counts_what_is_lost():
+    assert verdict(ROWS[:1], POSTS[:1]).counts.lost == 2
+
+
+@pytest.mark.parametrize(
+    ("posts", "logs"),
+    [
+        ([*POSTS, post(2, late_s=CLAIM_S)], LOGS),  # the first was recorded as a success
+        ([*POSTS, post(2, late_s=5)], LOGS[:2]),  # not recorded, but the claim still held
+        ([*POSTS, post(2, late_s=0.11)], [*LOGS[:2], log(2, late_s=0.3)]),  # two at a time
+        ([*POSTS, post(2, late_s=CLAIM_S), post(2, late_s=2 * CLAIM_S)], [*LOGS[:2], log(2, late_s=CLAIM_S + 1)]),
+    ],
+)
+def test_it_finds_a_second_post_without_a_reason(posts: list[Post], logs: list[Log]):
+    found = verdict(posts=posts, logs=logs)
+
+    assert invariants(found) == {"I2"}
+    assert found.counts.extra_unexplained == 1
+
+
+@pytest.mark.parametrize("execution", [UUID(int=9), execution_id(TASK.task_id, after(3))])
+def test_it_finds_a_post_that_nobody_owes(execution: UUID):
+    found = verdict(posts=[*POSTS, post(2, execution=execution)])
+
+    assert invariants(found) == {"I2"}
+
+
+def test_it_finds_an_early_post():
+    found = verdict(posts=[*POSTS[:2], post(2, late_s=-0.001)])
+
+    assert invariants(found) == {"I3"}
+    assert found.counts.early == 1
+
+
+@pytest.mark.parametrize(
+    ("posts", "logs", "explained"),
+    [
+        # Whoever got the answer died, and the claim ran out.
+        ([*POSTS, post(2, late_s=CLAIM_S)], [*LOGS[:2], log(2, late_s=CLAIM_S + 1)], 1),
+        # It did not die, and recorded late.
+        ([*POSTS, post(2, late_s=CLAIM_S)], [*LOGS[:2], log(2, late_s=CLAIM_S + 1), log(2, late_s=99)], 1),
+        # The answer was lost on its way: that was recorded, and it was tried again.
+        ([*POSTS, post(2, late_s=1.5)], [*LOGS[:2], log(2, "retryable"), log(2, late_s=2)], 1),
+        # A failure that was answered and recorded is an ordinary retry.
+        ([*POSTS[:2], post(2, 500), post(2, late_s=1.5)], [*LOGS[:2], log(2, "retryable"), log(2, late_s=2)], 0),
+    ],
+)
+def test_it_knows_what_explains_a_second_post(posts: list[Post], logs: list[Log], explained: int):
+    found = verdict(posts=posts, logs=logs)
+
+    assert found.problems == []
+    assert found.counts.extra_explained == explained
+
+
+def test_it_takes_what_is_missed_beyond_the_grace():
+    found = verdict([missed(0, 1), row(2)], POSTS[2:])
+
+    assert found.problems == []
+    assert found.counts.missed == 2
+    assert found.counts.lost == 0
+
+
+def test_it_takes_the_ends_that_a_fault_may_come_to():
+    found = verdict([*ROWS[:2], row(2, "failed")], rules=RULES._replace(ends={"succeeded", "failed"}))
+
+    assert found.problems == []
+    assert found.counts.failed == 1
