@@ -84,6 +84,12 @@ def test_a_setting_without_a_meaning_is_refused() -> None:
         ("N", str, "text"),
         ("N", Annotated[str, Meta(min_length=16, extra={"secret": True})], "secret, at least 16 characters"),
         ("REDIS_URL", str, "`redis://user:password@host:port/number`"),
+        (
+            "RABBITMQ_URL",
+            str,
+            "`amqp://user:password@host:port/vhost`, or one for each node of a cluster with commas between them",
+        ),
+        ("SECURITY_CONTACT", str, "mailto:…, https://… or tel:…"),
     ],
 )
 def test_what_a_setting_may_be_is_said_in_words(variable: str, kind: object, words: str) -> None:

@@ -66,8 +66,8 @@ def may_be(variable: str, kind: Any) -> str:
     words = ["secret"] if any((meta.extra or {}).get("secret") for meta in metas) else []
     bounds = [text for meta in metas if (text := _bounds(base, meta))]
     if variable in URLS:
-        form = URLS[variable][0]
-        words.append(f"`{form}`" if "user:password" in form else form)
+        form, comma, more = URLS[variable][0].partition(", ")
+        words.append(f"`{form}`{comma}{more}" if "user:password" in form else URLS[variable][0])
     elif variable in LISTS:
         words.append(LISTS[variable][0])
     elif get_origin(base) is Literal:

@@ -52,7 +52,7 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     database_pool_size: Annotated[int, Meta(ge=4, le=100)] = 10
     """Connections to PostgreSQL, each process."""
     rabbitmq_url: Secret
-    """RabbitMQ 3.10 or newer. Of a cluster, the URLs of all nodes with commas between them."""
+    """RabbitMQ 3.10 or newer."""
     rabbitmq_heartbeat_s: Annotated[int, Meta(ge=1, le=60)] = 10
     """A connection on which RabbitMQ is silent for three times this and 3 s more is given up and made anew."""
     allowed_webhook_hosts: str = ""
