@@ -17,7 +17,13 @@ TAKEN = {
     rf"ALTER (?:COLUMN )?({NAME}) (?:SET DATA )?TYPE\b": "gets another type",
     rf"ALTER (?:COLUMN )?({NAME}) SET NOT NULL": "may not be left empty any more",
     rf"ADD (?:COLUMN )?(?:IF NOT EXISTS )?{NOT_A_COLUMN}({NAME}) (?!.*DEFAULT).*NOT NULL": "may not be left empty",
+    # What holds for a new column alone stands in that column's own line.
+    rf"ADD (?:CONSTRAINT ({NAME}) |(?=(CHECK|UNIQUE|PRIMARY|FOREIGN|EXCLUDE)\b))": "refuses what could be written",
 }
+UNIQUE_INDEX = re.compile(
+    rf"CREATE UNIQUE INDEX (?:CONCURRENTLY )?(?:IF NOT EXISTS )?({NAME}) ON (?:ONLY )?({NAME})", re.IGNORECASE
+)
+CREATED = re.compile(rf"CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?({NAME})", re.IGNORECASE)
 WHOLE_TABLE = re.compile(r"RENAME TO\b", re.IGNORECASE)
 
 
@@ -38,12 +44,16 @@ def problems(sql: str, contracts: Mapping[str, str], releases: Collection[str]) 
 
 def taken_away(sql: str) -> Iterator[tuple[str, str]]:
     """Each table, column or function that processes of before would look for in vain, and what becomes of it."""
-    for statement in QUOTED.sub("''", sql).split(";"):
-        text = " ".join(statement.split())
+    statements = [" ".join(statement.split()) for statement in QUOTED.sub("''", sql).split(";")]
+    own = {name for text in statements for name in CREATED.findall(text)}  # nobody of before uses them
+    for text in statements:
         for kind, names in DROPPED.findall(text):
             for name in names.split(","):
                 yield f"{kind.lower()} {name.strip()}", "is dropped"
-        if altered := ALTERED.search(text):
+        for index, table in UNIQUE_INDEX.findall(text):
+            if table not in own:
+                yield f"{table}.{index}", "refuses what could be written"
+        if (altered := ALTERED.search(text)) and altered[1] not in own:
             yield from _of_table(*altered.groups())
 
 
@@ -53,4 +63,4 @@ def _of_table(table: str, actions: str) -> Iterator[tuple[str, str]]:
     for action in re.split(r",(?![^(]*\))", actions):
         for pattern, how in TAKEN.items():
             if found := re.match(pattern, action.strip(), re.IGNORECASE):
-                yield f"{table}.{found[1]}", how
+                yield f"{table}.{next(filter(None, found.groups()))}", how

@@ -74,6 +74,14 @@ def test_what_older_migrations_took_away_is_seen() -> None:
         ("ALTER TABLE tasks ALTER name SET DATA TYPE bytea", "tasks.name", "gets another type"),
         ("ALTER TABLE tasks ALTER COLUMN run_at SET NOT NULL", "tasks.run_at", "may not be left empty any more"),
         ("ALTER TABLE tasks ADD COLUMN owner text NOT NULL", "tasks.owner", "may not be left empty"),
+        ("ALTER TABLE tasks ADD CONSTRAINT c CHECK (a <> b)", "tasks.c", "refuses what could be written"),
+        (
+            "ALTER TABLE tasks ADD a text, ADD CHECK (b IS NOT NULL)",
+            "tasks.CHECK",
+            "refuses what could be written",
+        ),
+        ("ALTER TABLE tasks ADD UNIQUE (name)", "tasks.UNIQUE", "refuses what could be written"),
+        ("CREATE UNIQUE INDEX one ON tasks (name)", "tasks.one", "refuses what could be written"),
     ],
 )
 def test_what_takes_something_away_is_refused(sql: str, name: str, how: str) -> None:
@@ -93,10 +101,12 @@ def test_what_is_taken_away_before_a_release_did_without_is_refused() -> None:
     [
         "CREATE TABLE owners (id uuid PRIMARY KEY, name text NOT NULL)",
         "ALTER TABLE tasks ADD COLUMN owner text",
-        "ALTER TABLE tasks ADD owner text NOT NULL DEFAULT 'nobody', ADD CONSTRAINT c CHECK (a IS NOT NULL)",
+        "ALTER TABLE tasks ADD owner text NOT NULL DEFAULT 'nobody' CHECK (owner <> '')",
+        "CREATE TABLE a (b text); CREATE UNIQUE INDEX c ON a (b); ALTER TABLE a ADD CONSTRAINT d CHECK (b <> '')",
+        "CREATE INDEX some ON tasks (name)",
         "ALTER TABLE tasks DROP CONSTRAINT schedule_or_run_at, ALTER COLUMN name DROP NOT NULL",
         "ALTER TABLE tasks ALTER COLUMN name SET DEFAULT 'DROP TABLE tasks', ALTER name DROP DEFAULT",
-        "ALTER TABLE tasks ADD CHECK (name IS NOT NULL), RENAME CONSTRAINT a TO b",
+        "ALTER TABLE tasks RENAME CONSTRAINT a TO b",
         "DROP INDEX tasks_run_at",
         "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DROP TABLE day; END $$",
         "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $body$ ALTER TABLE t DROP c; $body$ -- DROP TABLE t",
