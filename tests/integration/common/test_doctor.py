@@ -253,6 +253,28 @@ async def test_without_the_management_api_leaders_are_unknown_and_nothing_is_wro
     assert "WRONG" not in {finding.state for finding in found.values()}
 
 
+async def test_of_several_management_apis_the_first_that_answers_is_asked(
+    environment, servers, topology_is_there, closed_port: int
+):
+    await topology_is_there()
+
+    several = f"http://127.0.0.1:{closed_port}, {servers.management_url}/"
+    examining = doctor.examine(KINDS, environment, management_url=several, now=lambda: datetime.now(UTC))
+    found = {finding.what: finding async for finding in examining}
+
+    assert found["queue leaders"].state == "ok"
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", "http://127.0.0.1:none", "127.0.0.1:15672", ","])
+async def test_a_management_api_at_no_url_is_unknown(environment, topology_is_there, wrong: str):
+    await topology_is_there()
+
+    examining = doctor.examine(KINDS, environment, management_url=wrong, now=lambda: datetime.now(UTC))
+    found = {finding.what: finding async for finding in examining}
+
+    assert found["queue leaders"].state == "unknown"
+
+
 async def test_a_setting_of_one_role_does_not_hide_the_servers(environment, servers):
     environment["ENVIRONMENT"] = "production"
     del environment["SEALING_KEYS"]

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -69,7 +69,7 @@ async def look_at_rabbitmq(rabbitmq_url: str, management_url: str, now: Now) -> 
             yield diagnosis.exchange(name, (await _declare(connection, "exchange", name))[0])
         for name, arguments in topology.queue_arguments().items():
             yield diagnosis.queue(name, *await _declare(connection, "queue", name, arguments))
-    async for finding in _ask_management(URL(rabbitmq_nodes(rabbitmq_url)[0]), management_url, now):
+    async for finding in _ask_management([*map(URL, rabbitmq_nodes(rabbitmq_url))], management_url, now):
         yield finding
 
 
@@ -132,41 +132,48 @@ async def _channel(connection: AbstractRobustConnection) -> AsyncIterator[Any]:
             await channel.close()
 
 
-async def _ask_management(url: URL, management_url: str, now: Now) -> AsyncIterator[Finding]:
-    vhost = url.path.removeprefix("/") or "/"
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    try:
-        base, login = _management(url, management_url)
-        async with (
-            aiohttp.ClientSession(headers=login, timeout=timeout) as session,
-            session.get(URL(f"{base}/api/queues/{quote(vhost, safe='')}", encoded=True)) as answer,
-        ):
-            at = now()
-            answer.raise_for_status()
-            shown = await answer.json()
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        status = getattr(error, "status", None)
-        why = f"answers HTTP {status}" if status else "does not answer"
+async def _ask_management(nodes: list[URL], management_url: str, now: Now) -> AsyncIterator[Finding]:
+    """What the first says that answers: of those at `management_url`, else of the nodes'."""
+    why = ""
+    for base in management_url.split(",") if management_url else map(_management_url, nodes):
+        try:
+            shown, headers, at = await _list_queues(base, nodes[0], now)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            status = getattr(error, "status", None)
+            why = f"answers HTTP {status}" if status else "does not answer"
+        else:
+            break
+    else:
         yield Finding("queue leaders", "unknown", f"the management API {why}")
         return
     yield diagnosis.leaders(shown, topology.queue_arguments())
     for finding in diagnosis.of_other_releases(shown, topology.queue_arguments(), topology.FAMILY):
         yield finding
     with suppress(KeyError, ValueError):
-        says = parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
+        says = parsedate_to_datetime(headers["Date"]).astimezone(UTC)
         yield diagnosis.clock("RabbitMQ", (at - says) / SECOND - HTTP_DATE_S / 2, HTTP_DATE_S / 2)
 
 
-def _management(url: URL, management_url: str) -> tuple[str, dict[str, str]]:
-    """Where the management API is, and the header by which it is asked: as its own URL's user, else as RabbitMQ's.
+def _management_url(node: URL) -> str:
+    scheme, port = MANAGEMENT_PORTS[node.scheme]
+    return f"{scheme}://{node.host_subcomponent}:{port}"
 
-    ValueError where that is no URL.
+
+async def _list_queues(base: str, node: URL, now: Now) -> tuple[list[dict[str, Any]], Mapping[str, str], datetime]:
+    """The queues of the node's virtual host, the answer's headers, and when it came; ValueError for no URL.
+
+    Asked as the node's user, unless `base` names another one.
     """
-    scheme, port = MANAGEMENT_PORTS[url.scheme]
-    own = URL(management_url or f"{scheme}://{url.host_subcomponent}:{port}")
-    who = own if own.user else url
-    login = aiohttp.encode_basic_auth(who.user or "guest", who.password or "guest")
-    return str(own.with_user(None)).rstrip("/"), {"Authorization": login}
+    url = URL(base.strip())
+    who = url if url.user else node
+    login = {"Authorization": aiohttp.encode_basic_auth(who.user or "guest", who.password or "guest")}
+    vhost = quote(node.path.removeprefix("/") or "/", safe="")
+    queues = URL(f"{str(url.with_user(None)).rstrip('/')}/api/queues/{vhost}", encoded=True)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    async with aiohttp.ClientSession(headers=login, timeout=timeout) as session, session.get(queues) as answer:
+        at = now()
+        answer.raise_for_status()
+        return await answer.json(), answer.headers, at
 
 
 def _no_answer(error: BaseException) -> str:

@@ -13,8 +13,9 @@ from tocsin_common.sealing import Sealer
 from tocsin_common.settings import DatabaseSettings, Settings, load
 
 MANAGEMENT_HELP = (
-    "where RabbitMQ's management API is (default: port 15672, or 15671 with amqps, of its host); with "
-    "user:password@ in it, as whom it is asked (default: as RABBITMQ_URL says)"
+    "where RabbitMQ's management API is (default: port 15672, or 15671 with amqps, of each node; "
+    "of several, with commas, the first that answers is asked); with user:password@ in it, as whom "
+    "(default: as RABBITMQ_URL says)"
 )
 
 Kinds = Mapping[str, type[DatabaseSettings]]
