@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tocsin_api.errors import (
     InvalidBodyError,
     InvalidInputError,
+    InvalidQueryError,
     InvalidValueError,
     UnsupportedMediaTypeError,
     Violation,
@@ -75,6 +76,14 @@ def test_errors_repeat_short_values_only(value: str, shown: str) -> None:
         read(f'{{"firstName": "x", "maxRetry": {value}}}'.encode())
 
     assert str(caught.value) == f"maxRetry: must be a whole number from 0 to 10, got {shown}"
+
+
+def test_error_says_what_a_list_may_be_and_not_what_is_in_it() -> None:
+    of = Annotated[str, Meta(description="a colour")]
+    colours = msgspec.defstruct("Colours", [("all", Annotated[list[of], Meta(description="a list of colours")])])
+
+    with pytest.raises(InvalidInputError, match=r"^all: must be a list of colours, got 1$"):
+        read_body("application/json", b'{"all": 1}', colours, {})
 
 
 def test_error_of_a_check_is_named_with_its_field() -> None:
@@ -156,6 +165,17 @@ def test_query_becomes_a_struct() -> None:
     query = read_query(b"firstName=M%C3%BCller&maxRetry=7", Body, {})
 
     assert (query.first_name, query.max_retry, query.kind) == ("Müller", 7, UNSET)
+
+
+@pytest.mark.parametrize("name", ["M%C3%BCller", "Müller", "M%c3%bcller"])
+def test_query_may_hold_what_is_not_ascii_as_it_is(name: str) -> None:
+    assert read_query(f"firstName={name}".encode(), Body, {}).first_name == "Müller"
+
+
+@pytest.mark.parametrize("query", [b"firstName=%FF", b"firstName=\xff", b"first%FFName=x", b"firstName=%C3"])
+def test_query_that_is_no_utf8_is_refused(query: bytes) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^the query must be UTF-8$"):
+        read_query(query, Body, {})
 
 
 @pytest.mark.parametrize(

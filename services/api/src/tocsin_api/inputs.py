@@ -20,6 +20,7 @@ from tocsin_api.errors import (
     MAX_VIOLATIONS,
     InvalidBodyError,
     InvalidInputError,
+    InvalidQueryError,
     UnsupportedMediaTypeError,
     Violation,
     in_body,
@@ -58,8 +59,8 @@ def read_body(content_type: str | None, body: bytes, kind: type[S], checks: Chec
 
 
 def read_query(query: bytes, kind: type[S], checks: Checks, rule: Rule = no_rule) -> S:
-    """A query string as `kind`; raises InvalidInputError."""
-    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    """A query string as `kind`; raises InvalidQueryError or InvalidInputError."""
+    pairs = _pairs(query)
     given = dict(pairs)
     if len(given) < len(pairs):
         names = [name for name, _ in pairs]
@@ -70,6 +71,14 @@ def read_query(query: bytes, kind: type[S], checks: Checks, rule: Rule = no_rule
     except InvalidInputError as error:
         error.violations = [Violation(each.field, each.message) for each in error.violations]
         raise
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    """Names and values. Not every client escapes what is not ASCII."""
+    try:
+        return parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise InvalidQueryError("the query must be UTF-8") from error
 
 
 def _convert(text: str, kind: Any) -> Any:
@@ -197,13 +206,10 @@ def _within(name: str, error: InvalidInputError) -> list[Violation]:
 
 
 def _allowed(kind: Any) -> str:
-    """The first description within an annotated type."""
-    for part in get_args(kind):
-        if isinstance(part, Meta) and part.description:
-            return part.description
-        if found := _allowed(part):
-            return found
-    return ""
+    """An annotated type's own description, else the first one within it."""
+    parts = get_args(kind)
+    own = (part.description for part in parts if isinstance(part, Meta) and part.description)
+    return next(own, None) or next(filter(None, map(_allowed, parts)), "")
 
 
 def _shown(value: str | Raw) -> str:
