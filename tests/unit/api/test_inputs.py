@@ -78,6 +78,14 @@ def test_errors_repeat_short_values_only(value: str, shown: str) -> None:
     assert str(caught.value) == f"maxRetry: must be a whole number from 0 to 10, got {shown}"
 
 
+@pytest.mark.timeout(10)
+def test_very_many_parameters_are_refused_soon() -> None:
+    query = "&".join(f"{number:x}" for number in range(100_000)) + "&1"
+
+    with pytest.raises(InvalidInputError, match=r"^1: must be given once only$"):
+        read_query(query.encode(), Query, {})
+
+
 def test_error_says_what_a_list_may_be_and_not_what_is_in_it() -> None:
     of = Annotated[str, Meta(description="a colour")]
     colours = msgspec.defstruct("Colours", [("all", Annotated[list[of], Meta(description="a list of colours")])])
@@ -251,6 +259,21 @@ def test_error_within_an_object_names_the_way_to_its_field(body: bytes, errors: 
     found = [f"{each.field}: {each.message}" for each in caught.value.violations]
     assert len(found) == len(errors)
     assert all(one.startswith(error) for one, error in zip(found, errors, strict=True))
+
+
+class Few(msgspec.Struct):
+    bodies: Annotated[list[Body], Meta(min_length=1, max_length=2, description="a list")] | UnsetType = UNSET
+
+
+@pytest.mark.parametrize("length", [0, 3, 300_000])
+def test_list_of_another_length_is_refused_before_its_objects_are_read(length: int) -> None:
+    body = b'{"bodies": [' + b",".join([b"{}"] * length) + b"]}"
+
+    with pytest.raises(InvalidInputError) as caught:
+        read_body("application/json", body, Few, {})
+
+    assert [each.message for each in caught.value.violations] == [f"has {length} entries, 1 to 2 are allowed"]
+    assert caught.value.violations[0].pointer == "/bodies"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ A field's `Meta(description=…)` says what is allowed. It stands in the errors 
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache, partial
@@ -21,6 +22,7 @@ from tocsin_api.errors import (
     InvalidBodyError,
     InvalidInputError,
     InvalidQueryError,
+    InvalidValueError,
     UnsupportedMediaTypeError,
     Violation,
     in_body,
@@ -63,8 +65,8 @@ def read_query(query: bytes, kind: type[S], checks: Checks, rule: Rule = no_rule
     pairs = _pairs(query)
     given = dict(pairs)
     if len(given) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        times = Counter(name for name, _ in pairs)
+        twice = sorted(name for name in times if times[name] > 1)
         raise InvalidInputError([Violation(_cut(name), "must be given once only") for name in twice])
     try:
         return _read(given, kind, checks, _convert, rule)
@@ -175,7 +177,9 @@ def _decode(checks: Checks, raw: Raw, kind: Any) -> Any:
         return _read(msgspec.json.decode(raw, type=dict[str, Raw]), inner, checks, partial(_decode, checks))
     items: list[msgspec.Struct] = []
     violations: list[Violation] = []
-    for place, members in enumerate(msgspec.json.decode(raw, type=list[dict[str, Raw]])):
+    given = msgspec.json.decode(raw, type=list[dict[str, Raw]])
+    _check_length(len(given), kind)
+    for place, members in enumerate(given):
         try:
             items.append(_read(members, inner, checks, partial(_decode, checks)))
         except InvalidInputError as error:
@@ -183,6 +187,24 @@ def _decode(checks: Checks, raw: Raw, kind: Any) -> Any:
     if violations:
         raise InvalidInputError(violations)
     return items
+
+
+def _check_length(length: int, kind: Any) -> None:
+    """Before what is in a list is read: to read all that a body can hold would keep other requests waiting."""
+    limits = next(_limits_within(kind), None)
+    if limits is None or limits.max_length is None:
+        return
+    least, most = limits.min_length or 0, limits.max_length
+    if not least <= length <= most:
+        raise InvalidValueError(f"has {length} entries, {least} to {most} are allowed")
+
+
+def _limits_within(kind: Any) -> Iterator[Meta]:
+    """What a list's type says of its length."""
+    for part in get_args(kind):
+        if isinstance(part, Meta) and part.max_length is not None:
+            yield part
+        yield from _limits_within(part)
 
 
 def _object_within(kind: Any) -> tuple[type[msgspec.Struct], bool] | None:
