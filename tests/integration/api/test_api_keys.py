@@ -207,6 +207,14 @@ async def test_key_that_would_have_ended_already_is_refused(shared_client: httpx
 
     assert answer.status_code == 400
     assert "by the database's clock" in answer.json()["detail"]
+    assert [each["pointer"] for each in answer.json()["errors"]] == ["/expiresAt"]
+
+
+async def test_scopes_that_are_none_are_refused_with_what_they_may_be(shared_client: httpx.AsyncClient) -> None:
+    answer = await shared_client.post("/api/keys", json={"name": "x", "scopes": []})
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("scopes: must be a list of one or more of read, write")
 
 
 async def test_there_is_a_bound_to_the_number_of_keys(

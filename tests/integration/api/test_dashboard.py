@@ -78,6 +78,18 @@ async def test_lateness_is_that_of_first_attempts_without_their_jitter(
     assert shown["lateness"] == {"p50Ms": 49.0, "p99Ms": 98.0, "executions": 100, "isSample": False}
 
 
+async def test_what_a_senders_clock_calls_early_was_in_time(
+    client: httpx.AsyncClient, database: asyncpg.Connection, midnight: datetime
+) -> None:
+    task_id = await add_task(client)
+    await add_execution(database, task_id, midnight, state="succeeded")
+    await database.execute(ADD_LOG, midnight, task_id, 1, midnight - MS)
+
+    shown = (await client.get(STATS)).json()
+
+    assert (shown["lateness"]["p50Ms"], shown["lateness"]["p99Ms"]) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("lease_s", "is_paused", "is_shown"), [(60, False, True), (0, False, False), (60, True, False)]
 )

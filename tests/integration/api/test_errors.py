@@ -10,6 +10,7 @@ import pytest
 
 from integration.api.serving import API_KEY, send_without_key, serve
 from relay import Relay
+from tocsin_api.app import create_app
 from tocsin_common.settings import ApiSettings
 
 MEMBERS = {"type", "title", "status", "detail", "instance", "statusCode", "message", "requestId"}
@@ -48,6 +49,25 @@ def assert_problem(answer: httpx.Response, status: int, path: str) -> dict[str, 
     assert problem["instance"] == path
     assert problem["requestId"] == answer.headers["x-request-id"]
     return problem
+
+
+def http_scope(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> Any:
+    """A request as a server passes it on."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+        "state": {},
+    }
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong", API_KEY.upper(), API_KEY + " x", "ключ".encode()])
@@ -189,6 +209,28 @@ async def test_bug_is_answered_with_the_request_id_and_nothing_from_inside(
     assert problem["requestId"] == "request-of-this-test"
     assert "relation" not in answer.text
     assert "tasks" not in problem["detail"]
+
+
+async def test_client_that_goes_away_with_half_a_body_is_no_failure(
+    settings: ApiSettings, log: list[dict[str, Any]]
+) -> None:
+    app = create_app(settings)
+    headers = [(b"x-api-key", API_KEY.encode()), (b"content-type", b"application/json")]
+    told = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    answered: list[Any] = []
+
+    async def receive() -> Any:
+        return next(told)
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    async with app.lifespan():
+        await app(http_scope("POST", "/api/tasks", headers), receive, send)
+
+    assert answered[0]["status"] == 400
+    assert [line["event"] for line in log if line["log_level"] == "error"] == []
+    assert [line["status"] for line in log if line["event"] == "request.finished"] == [400]
 
 
 @pytest.mark.parametrize("given", ["short", "x" * 65, "with a space", "semi;colons", "ünïcode-id".encode()])

@@ -52,6 +52,21 @@ async def test_of_two_that_were_made_at_once_both_show_the_first(redis_url: str,
         assert [await first.keep(1), await second.keep(2), await first.find()] == [1, 1, 1]
 
 
+async def test_name_is_asked_for_once(redis_url: str, name: Name) -> None:
+    asked: list[str] = []
+
+    async def find() -> str:
+        asked.append(await name())
+        return asked[-1]
+
+    async with Shared(redis_url) as shared:
+        kept = Kept(shared, find, int, keep_s=60)
+        values = [await kept.find(), await kept.keep(1), await kept.find()]
+
+    assert values == [None, 1, 1]
+    assert len(asked) == 1
+
+
 async def test_value_is_kept_no_longer_than_it_may_be(redis_url: str, name: Name) -> None:
     async with Shared(redis_url) as shared:
         kept = Kept(shared, name, int, keep_s=0.05)

@@ -87,6 +87,22 @@ async def test_dead_webhook_is_refused_and_nothing_is_saved(
     assert (await client.get(f"/api/tasks/{task['id']}")).headers["etag"] == '"1"'
 
 
+async def test_repeated_request_is_answered_with_its_task_though_the_webhook_is_gone(
+    client: httpx.AsyncClient, receiver: Receiver, new_task: dict[str, Any]
+) -> None:
+    webhook = receiver.add()
+    body, key = {**new_task, "webhookUrl": webhook.url}, {"Idempotency-Key": "the-key"}
+    path = "/api/tasks?verify=true"
+    first = await client.post(path, json=body, headers=key)
+    receiver.remove(webhook)
+
+    again = await client.post(path, json=body, headers=key)
+    other = await client.post(path, json={**body, "name": "Other"}, headers=key)
+
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert other.status_code == 422
+
+
 async def test_webhook_with_another_token_is_refused(
     client: httpx.AsyncClient, receiver: Receiver, new_task: dict[str, Any]
 ) -> None:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tocsin_api.errors import (
     InvalidBodyError,
     InvalidInputError,
+    InvalidQueryError,
     InvalidValueError,
     UnsupportedMediaTypeError,
     Violation,
@@ -75,6 +76,22 @@ def test_errors_repeat_short_values_only(value: str, shown: str) -> None:
         read(f'{{"firstName": "x", "maxRetry": {value}}}'.encode())
 
     assert str(caught.value) == f"maxRetry: must be a whole number from 0 to 10, got {shown}"
+
+
+@pytest.mark.timeout(10)
+def test_very_many_parameters_are_refused_soon() -> None:
+    query = "&".join(f"{number:x}" for number in range(100_000)) + "&1"
+
+    with pytest.raises(InvalidInputError, match=r"^1: must be given once only$"):
+        read_query(query.encode(), Query, {})
+
+
+def test_error_says_what_a_list_may_be_and_not_what_is_in_it() -> None:
+    of = Annotated[str, Meta(description="a colour")]
+    colours = msgspec.defstruct("Colours", [("all", Annotated[list[of], Meta(description="a list of colours")])])
+
+    with pytest.raises(InvalidInputError, match=r"^all: must be a list of colours, got 1$"):
+        read_body("application/json", b'{"all": 1}', colours, {})
 
 
 def test_error_of_a_check_is_named_with_its_field() -> None:
@@ -158,6 +175,17 @@ def test_query_becomes_a_struct() -> None:
     assert (query.first_name, query.max_retry, query.kind) == ("Müller", 7, UNSET)
 
 
+@pytest.mark.parametrize("name", ["M%C3%BCller", "Müller", "M%c3%bcller"])
+def test_query_may_hold_what_is_not_ascii_as_it_is(name: str) -> None:
+    assert read_query(f"firstName={name}".encode(), Body, {}).first_name == "Müller"
+
+
+@pytest.mark.parametrize("query", [b"firstName=%FF", b"firstName=\xff", b"first%FFName=x", b"firstName=%C3"])
+def test_query_that_is_no_utf8_is_refused(query: bytes) -> None:
+    with pytest.raises(InvalidQueryError, match=r"^the query must be UTF-8$"):
+        read_query(query, Body, {})
+
+
 @pytest.mark.parametrize(
     ("query", "error"),
     [
@@ -231,6 +259,21 @@ def test_error_within_an_object_names_the_way_to_its_field(body: bytes, errors: 
     found = [f"{each.field}: {each.message}" for each in caught.value.violations]
     assert len(found) == len(errors)
     assert all(one.startswith(error) for one, error in zip(found, errors, strict=True))
+
+
+class Few(msgspec.Struct):
+    bodies: Annotated[list[Body], Meta(min_length=1, max_length=2, description="a list")] | UnsetType = UNSET
+
+
+@pytest.mark.parametrize("length", [0, 3, 300_000])
+def test_list_of_another_length_is_refused_before_its_objects_are_read(length: int) -> None:
+    body = b'{"bodies": [' + b",".join([b"{}"] * length) + b"]}"
+
+    with pytest.raises(InvalidInputError) as caught:
+        read_body("application/json", body, Few, {})
+
+    assert [each.message for each in caught.value.violations] == [f"has {length} entries, 1 to 2 are allowed"]
+    assert caught.value.violations[0].pointer == "/bodies"
 
 
 @pytest.mark.parametrize(

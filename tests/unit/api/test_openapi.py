@@ -261,6 +261,13 @@ def test_times_are_told_as_times() -> None:
                 assert "date-time" in json.dumps(property_), f"{name}.{field}"
 
 
+@pytest.mark.parametrize("body", ["NewTask", "TaskChange"])
+def test_times_of_a_body_are_told_apart(body: str) -> None:
+    fields = openapi()["components"]["schemas"][body]["properties"]
+
+    assert len({fields[name]["description"] for name in ("runAt", "startsAt", "endsAt")}) == 3
+
+
 def test_everything_has_a_description_and_an_example() -> None:
     assert list(untold(openapi())) == []
 

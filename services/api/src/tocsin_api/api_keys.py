@@ -23,7 +23,7 @@ from tocsin_api.api_key_fields import (
     hint,
     shown,
 )
-from tocsin_api.errors import ConflictError, InvalidInputError, NotFoundError, Violation
+from tocsin_api.errors import ConflictError, InvalidInputError, NotFoundError, Violation, in_body
 from tocsin_api.inputs import read_body, read_id, read_query
 from tocsin_api.pages import Total, describe
 from tocsin_api.queries import READS_QUERY
@@ -44,7 +44,7 @@ async def create_key(request: AnyRequest, resources: Injected) -> Response[Creat
     row = await api_key_sql.add_key(resources.pool, msgspec.structs.asdict(new) | made)
     if row["is_past"]:
         message = f"must lie in the future: it is {iso_utc(row['moment'])} by the database's clock"
-        raise InvalidInputError([Violation("expiresAt", message)])
+        raise InvalidInputError(in_body([Violation("expiresAt", message)]))
     if row["is_full"]:
         raise ConflictError(f"there are {api_key_sql.MAX_KEYS} API keys already: delete those that nobody needs")
     resources.key_ring.changed()

@@ -53,6 +53,10 @@ class InvalidBodyError(ProblemError):
     """The body as a whole cannot be read."""
 
 
+class InvalidQueryError(ProblemError):
+    """The query string as a whole cannot be read."""
+
+
 class BodyTooLargeError(ProblemError):
     """The body is longer than any may be."""
 

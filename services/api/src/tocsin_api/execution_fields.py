@@ -104,12 +104,6 @@ def _check_reason(reason: str) -> str:
     return reason
 
 
-def _check_named(executions: list[ExecutionKey]) -> list[ExecutionKey]:
-    if not 1 <= len(executions) <= MAX_NAMED:
-        raise InvalidValueError(f"has {len(executions)} entries, 1 to {MAX_NAMED} are allowed")
-    return executions
-
-
 def _check_filter(filter_: ReplayFilter) -> ReplayFilter:
     period(filter_.date_from or None, filter_.date_to or None)
     return filter_
@@ -119,7 +113,6 @@ CHECKS: Checks = {
     **PERIOD_CHECKS,
     "reason": _check_reason,
     "scheduled_for": check_instant,
-    "executions": _check_named,
     "filter": _check_filter,
 }
 """Of ExecutionQuery, and of ReplayRequest and the objects in it."""

@@ -4,8 +4,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from tocsin_api.idempotency import RequestKey
-from tocsin_api.postgresql import Row
+from tocsin_api.postgresql import Row, acquire
 
 KEY_LIFETIME = timedelta(hours=24)  # so long a request that is repeated with its key is the same one
 KEY_KEPT = KEY_LIFETIME + timedelta(hours=1)  # no key goes while a request with it is being answered
@@ -23,6 +25,12 @@ RETURNING true
 """
 
 _FIND_KEY = "SELECT request_hash, task_id, scheduled_for FROM idempotency_keys WHERE scope = $1 AND key = $2"
+
+_IS_TAKEN = """
+SELECT EXISTS (
+    SELECT FROM idempotency_keys WHERE scope = $1 AND key = $2 AND created_at >= clock_timestamp() - $3::interval
+)
+"""
 
 _FORGET_KEY = "DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2"
 
@@ -46,6 +54,12 @@ async def take_key(connection: Any, key: RequestKey, task_id: UUID) -> bool:
 async def find_key(connection: Any, key: RequestKey) -> Row:
     """What the key is taken by: the `request_hash`, and the task or execution that came of it."""
     return await connection.fetchrow(_FIND_KEY, key.scope, key.key)
+
+
+async def is_taken(pool: asyncpg.Pool, key: RequestKey) -> bool:
+    """Whether a request came with this key before; one that is being answered does not count yet."""
+    async with acquire(pool) as connection:
+        return bool(await connection.fetchval(_IS_TAKEN, key.scope, key.key, KEY_LIFETIME))
 
 
 async def forget_key(connection: Any, key: RequestKey) -> None:

@@ -4,6 +4,7 @@ A field's `Meta(description=…)` says what is allowed. It stands in the errors 
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache, partial
@@ -20,6 +21,8 @@ from tocsin_api.errors import (
     MAX_VIOLATIONS,
     InvalidBodyError,
     InvalidInputError,
+    InvalidQueryError,
+    InvalidValueError,
     UnsupportedMediaTypeError,
     Violation,
     in_body,
@@ -58,18 +61,26 @@ def read_body(content_type: str | None, body: bytes, kind: type[S], checks: Chec
 
 
 def read_query(query: bytes, kind: type[S], checks: Checks, rule: Rule = no_rule) -> S:
-    """A query string as `kind`; raises InvalidInputError."""
-    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    """A query string as `kind`; raises InvalidQueryError or InvalidInputError."""
+    pairs = _pairs(query)
     given = dict(pairs)
     if len(given) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        times = Counter(name for name, _ in pairs)
+        twice = sorted(name for name in times if times[name] > 1)
         raise InvalidInputError([Violation(_cut(name), "must be given once only") for name in twice])
     try:
         return _read(given, kind, checks, _convert, rule)
     except InvalidInputError as error:
         error.violations = [Violation(each.field, each.message) for each in error.violations]
         raise
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    """Names and values. Not every client escapes what is not ASCII."""
+    try:
+        return parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise InvalidQueryError("the query must be UTF-8") from error
 
 
 def _convert(text: str, kind: Any) -> Any:
@@ -166,7 +177,9 @@ def _decode(checks: Checks, raw: Raw, kind: Any) -> Any:
         return _read(msgspec.json.decode(raw, type=dict[str, Raw]), inner, checks, partial(_decode, checks))
     items: list[msgspec.Struct] = []
     violations: list[Violation] = []
-    for place, members in enumerate(msgspec.json.decode(raw, type=list[dict[str, Raw]])):
+    given = msgspec.json.decode(raw, type=list[dict[str, Raw]])
+    _check_length(len(given), kind)
+    for place, members in enumerate(given):
         try:
             items.append(_read(members, inner, checks, partial(_decode, checks)))
         except InvalidInputError as error:
@@ -174,6 +187,24 @@ def _decode(checks: Checks, raw: Raw, kind: Any) -> Any:
     if violations:
         raise InvalidInputError(violations)
     return items
+
+
+def _check_length(length: int, kind: Any) -> None:
+    """Before what is in a list is read: to read all that a body can hold would keep other requests waiting."""
+    limits = next(_limits_within(kind), None)
+    if limits is None or limits.max_length is None:
+        return
+    least, most = limits.min_length or 0, limits.max_length
+    if not least <= length <= most:
+        raise InvalidValueError(f"has {length} entries, {least} to {most} are allowed")
+
+
+def _limits_within(kind: Any) -> Iterator[Meta]:
+    """What a list's type says of its length."""
+    for part in get_args(kind):
+        if isinstance(part, Meta) and part.max_length is not None:
+            yield part
+        yield from _limits_within(part)
 
 
 def _object_within(kind: Any) -> tuple[type[msgspec.Struct], bool] | None:
@@ -197,13 +228,10 @@ def _within(name: str, error: InvalidInputError) -> list[Violation]:
 
 
 def _allowed(kind: Any) -> str:
-    """The first description within an annotated type."""
-    for part in get_args(kind):
-        if isinstance(part, Meta) and part.description:
-            return part.description
-        if found := _allowed(part):
-            return found
-    return ""
+    """An annotated type's own description, else the first one within it."""
+    parts = get_args(kind)
+    own = (part.description for part in parts if isinstance(part, Meta) and part.description)
+    return next(own, None) or next(filter(None, map(_allowed, parts)), "")
 
 
 def _shown(value: str | Raw) -> str:

@@ -18,9 +18,10 @@ class Kept(Generic[T]):
     def __init__(
         self, shared: Shared, name: Callable[[], Awaitable[str]], kind: type[T], *, keep_s: float
     ) -> None:
-        """All who name it alike share it. They are asked for the name only where there is a Redis."""
+        """All who name it alike share it. They are asked for the name once, and only where there is a Redis."""
         self._shared = shared
-        self._name = name
+        self._find_name = name
+        self._name = ""
         self._kind = kind
         self._keep_s = keep_s
         self._alone: T | None = None
@@ -37,7 +38,7 @@ class Kept(Generic[T]):
         """Keep it, unless somebody else was first; what is kept, so that all show the same."""
 
         async def set_first(redis: Redis) -> T | None:
-            await redis.set(await self._name(), msgspec.json.encode(value), px=self._keep_ms, nx=True)
+            await redis.set(await self._named(), msgspec.json.encode(value), px=self._keep_ms, nx=True)
             return await self._get(redis)
 
         try:
@@ -51,8 +52,13 @@ class Kept(Generic[T]):
         return max(1, round(self._keep_s * 1000))
 
     async def _get(self, redis: Redis) -> T | None:
-        json: Any = await redis.get(await self._name())
+        json: Any = await redis.get(await self._named())
         try:
             return None if json is None else msgspec.json.decode(json, type=self._kind)
         except msgspec.DecodeError:  # an API of another release has kept it
             return None
+
+    async def _named(self) -> str:
+        # Whose value it is does not change with each request; to ask costs a statement.
+        self._name = self._name or await self._find_name()
+        return self._name

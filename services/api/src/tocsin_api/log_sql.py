@@ -16,7 +16,7 @@ LOG_ORDERS = {
     "-createdAt": "l.created_at DESC, l.scheduled_for DESC, l.task_id, l.seq DESC",
 }
 
-_SHOWN = "l.task_id, l.scheduled_for, l.seq, l.execution_time, l.status, l.retry_count, l.message, l.created_at"
+_COLUMNS = "task_id, scheduled_for, seq, execution_time, status, retry_count, message, created_at"
 
 # Said as it is: the index of attempts that were no success serves only a plan that knows the status.
 _WITH_STATUS = {
@@ -25,9 +25,6 @@ _WITH_STATUS = {
     "FAILED": "AND l.status = 'FAILED'",
     "RETRYING": "AND l.status = 'RETRYING'",
 }
-
-
-_COLUMNS = "task_id, scheduled_for, seq, execution_time, status, retry_count, message, created_at"
 
 _LATEST_LOGS = f"""
 SELECT {_COLUMNS} FROM task_logs WHERE task_id = $1
@@ -55,7 +52,7 @@ async def list_logs(
     """One page of the attempts of living tasks, and how many there are in all."""
     matching, arguments = _matching(which)
     statement = f"""
-        SELECT {_SHOWN} {matching} AND {OF_LIVING_TASKS}
+        SELECT {_COLUMNS} {matching} AND {OF_LIVING_TASKS}
         ORDER BY {LOG_ORDERS[sort]} {page_of(page, limit)}
     """
     async with acquire(pool) as connection:

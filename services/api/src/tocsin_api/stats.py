@@ -36,7 +36,7 @@ class Lateness(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """All tasks and executions at a glance. Today is the day in UTC; what is deleted does not count."""
+    """All tasks and executions at a glance. Today is the day in UTC; of deleted tasks only the lateness counts."""
 
     total: Annotated[int, Meta(description="all tasks")]
     active: Annotated[int, Meta(description="tasks that run by their schedules")]

@@ -25,12 +25,13 @@ _TODAY = f"""
 SELECT state, count(*) AS executions FROM executions WHERE {_OF_TODAY} AND {OF_NO_DELETED_TASKS} GROUP BY state
 """  # noqa: S608 - as above
 
-# When an execution began is in the first line of its log.
+# When an execution began is in the first line of its log: by a sender's reckoning, which may be a moment behind.
 _LATENESS = f"""
 SELECT count(*) AS executions,
        percentile_disc(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY late_ms) AS percentiles
 FROM (
-    SELECT (EXTRACT(EPOCH FROM l.execution_time - e.scheduled_for) * 1000 - e.jitter_ms)::float8 AS late_ms
+    SELECT GREATEST(EXTRACT(EPOCH FROM l.execution_time - e.scheduled_for) * 1000 - e.jitter_ms, 0)::float8
+           AS late_ms
     FROM (
         SELECT * FROM executions WHERE {_OF_TODAY} ORDER BY scheduled_for DESC, task_id DESC
     ) AS e CROSS JOIN LATERAL (

@@ -40,14 +40,17 @@ Timezone = Annotated[
         extra_json_schema={"minLength": 1, "maxLength": timezones.MAX_LENGTH, "format": "time-zone"},
     ),
 ]
-Instant = Annotated[
-    datetime,
-    Meta(
-        tz=True,
-        description=f"an RFC 3339 time with its offset, of the years {FIRST_YEAR} to {LAST_YEAR}, "
-        "such as 2030-01-31T09:00:00Z",
-        examples=["2030-01-31T09:00:00Z"],
-    ),
+_TIME = f"an RFC 3339 time with its offset, of the years {FIRST_YEAR} to {LAST_YEAR}, such as 2030-01-31T09:00:00Z"
+_TIMES = ["2030-01-31T09:00:00Z"]
+Instant = Annotated[datetime, Meta(tz=True, description=_TIME, examples=_TIMES)]
+RunAt = Annotated[
+    datetime, Meta(tz=True, description=f"{_TIME}: when a task runs that runs once", examples=_TIMES)
+]
+StartsAt = Annotated[
+    datetime, Meta(tz=True, description=f"{_TIME}: before it the task owes nothing", examples=_TIMES)
+]
+EndsAt = Annotated[
+    datetime, Meta(tz=True, description=f"{_TIME}: after it the task owes nothing", examples=_TIMES)
 ]
 WebhookUrl = Annotated[
     str,
@@ -115,9 +118,9 @@ class NewTask(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_field
     name: Name
     schedule: Schedule | None = None
     timezone: Timezone = "UTC"
-    run_at: Instant | None = None
-    starts_at: Instant | None = None
-    ends_at: Instant | None = None
+    run_at: RunAt | None = None
+    starts_at: StartsAt | None = None
+    ends_at: EndsAt | None = None
     webhook_url: WebhookUrl
     payload: Payload
     max_retry: MaxRetry = 3
@@ -137,9 +140,9 @@ class TaskChange(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fi
     name: Name | UnsetType = UNSET
     schedule: Schedule | UnsetType | None = UNSET
     timezone: Timezone | UnsetType = UNSET
-    run_at: Instant | UnsetType | None = UNSET
-    starts_at: Instant | UnsetType | None = UNSET
-    ends_at: Instant | UnsetType | None = UNSET
+    run_at: RunAt | UnsetType | None = UNSET
+    starts_at: StartsAt | UnsetType | None = UNSET
+    ends_at: EndsAt | UnsetType | None = UNSET
     webhook_url: WebhookUrl | UnsetType = UNSET
     payload: Payload | UnsetType = UNSET
     max_retry: MaxRetry | UnsetType = UNSET

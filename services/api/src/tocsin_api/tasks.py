@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from msgspec import UnsetType
 from uuid_utils.compat import uuid7
 
-from tocsin_api import task_sql
+from tocsin_api import idempotency_sql, task_sql
 from tocsin_api.errors import (
     ConflictError,
     InvalidInputError,
@@ -57,7 +57,8 @@ async def create_task(request: AnyRequest, resources: Injected) -> Response[Task
         new_task_rule(resources.parse_webhook),
     )
     key = read_key(request.headers.getall(KEY, []), SCOPE, request.method, request.scope["path"], body)
-    if query.verify:
+    # What came of an earlier request stands, whatever has become of the webhook since.
+    if query.verify and not (key and await idempotency_sql.is_taken(resources.pool, key)):
         await resources.verifier.verify(resources.parse_webhook(new.webhook_url))
     id_ = uuid7()
     wanted = columns(new) | _sealed(resources, id_, new.webhook_url)

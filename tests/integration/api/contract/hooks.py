@@ -57,9 +57,8 @@ def _reconcile(case: Case) -> None:
         query["page"] = min(int(query["page"]), DEEPEST_PAGE)
     if not isinstance(body, dict):
         return
-    for field in {"runAt", "expiresAt"} & set(
-        body
-    ):  # times of earlier answers are used as well: those have passed
+    # Times of earlier answers are used as well: those have passed.
+    for field in {"runAt", "expiresAt"} & set(body):
         if body[field] and str(body[field]) < FUTURE:
             body[field] = FUTURE
     _order(body, "startsAt", "endsAt")
@@ -73,8 +72,22 @@ def _reconcile(case: Case) -> None:
         body.pop("endsAt", None)
     if "payload" in body and any(discord.violations(body["payload"])):
         body["webhookUrl"] = OTHER_URL
+    if case.operation.label == "PATCH /api/tasks/{task_id}":
+        _fit_any_task(body)
     if body.get("webhookUrl") == OTHER_URL:
         query.pop("verify", None)
+
+
+def _fit_any_task(change: dict[str, Any]) -> None:
+    """Send with a change what it has to go with, whatever the task has."""
+    if change.get("runAt"):
+        change |= {"startsAt": None, "endsAt": None}
+    elif change.get("startsAt") or change.get("endsAt"):
+        change["schedule"] = change.get("schedule") or "@hourly"
+        change.pop("runAt", None)
+        change |= {"startsAt": change.get("startsAt"), "endsAt": change.get("endsAt")}
+    if "webhookUrl" in change and "payload" not in change:
+        change["payload"] = {"content": "Good morning"}
 
 
 def _one_of(fields: dict[str, Any], one: str, other: str, otherwise: object) -> None:
