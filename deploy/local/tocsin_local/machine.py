@@ -32,15 +32,14 @@ async def describe(urls: StackUrls) -> Machine:
 
 
 def commit() -> str:
-    """The commit that is checked out, `-dirty` where files differ from it; `unknown` outside a repository."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip() or UNKNOWN
+    """What is checked out, `-dirty` where more differs from it than docs/, which keeps figures; else `unknown`."""
+    described = _git("describe", "--always", "--exclude=*", "--abbrev=12").stdout.strip()
+    is_dirty = _git("diff", "--quiet", "HEAD", "--", ".", ":!docs").returncode == 1
+    return (described + "-dirty" * is_dirty) or UNKNOWN
+
+
+def _git(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 async def _postgresql(database_url: str) -> str:
