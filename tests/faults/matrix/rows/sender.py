@@ -1,6 +1,7 @@
 """Senders are hit."""
 
 import asyncio
+from functools import partial
 
 from faults.matrix.fault import Burst, Fault
 from faults.matrix.scene import Scene
@@ -20,6 +21,7 @@ async def kill(scene: Scene) -> None:
         sender = scene.chance.choice(scene.of_role("sender"))
         await asyncio.sleep(scene.chance.uniform(0, MOST_S))
         pid = sender.pid
+        await scene.eventually(partial(scene.ask, HAD_CLAIMS, str(pid)))
         await sender.kill()
         in_the_middle += await scene.ask(HAD_CLAIMS, str(pid))
         await sender.start()
