@@ -11,6 +11,7 @@ import structlog
 from structlog.testing import LogCapture
 
 from integration.api.serving import api_settings, serve, task_body
+from tocsin_common import database
 from tocsin_common.settings import ApiSettings
 from tocsin_local.urls import StackUrls
 
@@ -26,6 +27,13 @@ async def client(settings: ApiSettings) -> AsyncIterator[httpx.AsyncClient]:
     """A client, with the API key, of an API on this test's database."""
     async with serve(settings) as client:
         yield client
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    """Connections to this test's database, as commands open them."""
+    async with await database.open_pool(database_url, size=4, name="test", timeout_s=10) as pool:
+        yield pool
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,6 @@ from logins import as_service
 from tocsin_api import importer
 from tocsin_api.import_batches import Batches, Order
 from tocsin_api.old_tasks import Wishes, new_id
-from tocsin_common import database as databases
 from tocsin_common.errors import SettingsError, TocsinError
 from tocsin_common.sealing import Sealer
 from tocsin_common.settings import ImportSettings, load
@@ -110,12 +109,6 @@ async def old(empty_database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(empty_database_url)
     yield connection
     await connection.close()
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    async with await databases.open_pool(database_url, size=4, name="test", timeout_s=10) as pool:
-        yield pool
 
 
 async def add(old: asyncpg.Connection, id_: UUID, **columns: Any) -> None:

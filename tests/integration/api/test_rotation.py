@@ -19,7 +19,6 @@ from structlog.testing import capture_logs
 from environment import INHERITED
 from integration.api.serving import api_settings, serve
 from tocsin_api.rotation import Rotated, rotate
-from tocsin_common import database as databases
 from tocsin_common.sealing import KEY_BYTES, Sealer
 from waiting import WAIT_S, eventually
 
@@ -37,12 +36,6 @@ def setting(*keys: bytes) -> str:
 
 def url(number: int) -> str:
     return f"https://discord.com/api/webhooks/{number}/token-{number}"
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    async with await databases.open_pool(database_url, size=4, name="test", timeout_s=10) as pool:
-        yield pool
 
 
 @pytest.fixture
