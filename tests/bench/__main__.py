@@ -5,15 +5,16 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
 
 from bench import api, figures, growth, kept, parts, scheduler, sender, sink
 from bench.peers import bench as peers
+from tocsin_local import interruption as interruptions
 from tocsin_local import machine, report
 from tocsin_local.environment import caller_environment
-from tocsin_local.errors import StackError
 from tocsin_local.interruption import Interruption
 from tocsin_local.report import Machine, Report, Row
 from tocsin_local.stack import Stack
@@ -39,7 +40,6 @@ BENCHES = {
 }
 # A commit's own time is what the lateness of emission is measured by.
 POSTGRES_SETTINGS = {"track_commit_timestamp": "on"}
-OK, BROKEN, INTERRUPTED = 0, 1, 130
 
 
 def main() -> int:
@@ -48,19 +48,15 @@ def main() -> int:
     parser.add_argument("name", choices=[ALL, *BENCHES], nargs="?", default=ALL)
     name = parser.parse_args().name
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    return interruptions.exit_code(partial(_run_all, name))
+
+
+def _run_all(name: str, interruption: Interruption) -> bool:
     env, commit = caller_environment(), machine.commit()  # before anything is kept
-    try:
-        with Interruption() as interruption:
-            asked = {each: BENCHES[each].parts for each in (BENCHES if name == ALL else [name])}
-            for each, only in parts.by_bench(env, asked).items():
-                _run(each, commit, interruption, env | {"ONLY": only})
-    except KeyboardInterrupt:
-        print("Stopped. Nothing is left running.", file=sys.stderr)
-        return INTERRUPTED
-    except StackError as error:
-        print(error, file=sys.stderr)
-        return BROKEN
-    return OK
+    asked = {each: BENCHES[each].parts for each in (BENCHES if name == ALL else [name])}
+    for each, only in parts.by_bench(env, asked).items():
+        _run(each, commit, interruption, env | {"ONLY": only})
+    return True
 
 
 def _run(name: str, commit: str, interruption: Interruption, env: Mapping[str, str]) -> None:

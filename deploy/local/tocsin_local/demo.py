@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tocsin_local import interruption as interruptions
 from tocsin_local import machine, report, screen, summary, trial
 from tocsin_local.environment import caller_environment
 from tocsin_local.errors import StackError
@@ -18,7 +19,6 @@ INSTANCE = "demo"
 DEFAULT_SECONDS = "20"
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LOG_LEVEL")
 """Of the caller's environment; what else it says is for a Tocsin of its own, not for this one."""
-OK, BROKEN, INTERRUPTED = 0, 1, 130
 
 
 class Result(NamedTuple):
@@ -30,17 +30,13 @@ class Result(NamedTuple):
 
 def main() -> int:
     """Run the demo; the exit code is 0 only where nothing that was owed was lost, doubled or early."""
-    try:
-        with Interruption() as interruption:
-            result = _on_a_stack(caller_environment(), interruption)
-    except KeyboardInterrupt:
-        print("Stopped. Nothing is left running.", file=sys.stderr)
-        return INTERRUPTED
-    except StackError as error:
-        print(error, file=sys.stderr)
-        return BROKEN
+    return interruptions.exit_code(_run)
+
+
+def _run(interruption: Interruption) -> bool:
+    result = _on_a_stack(caller_environment(), interruption)
     print(report.line("demo", commit=machine.commit(), machine=result.machine, rows=result.rows), flush=True)
-    return OK if all(row.ok for row in result.rows) else BROKEN
+    return all(row.ok for row in result.rows)
 
 
 def _on_a_stack(env: Mapping[str, str], interruption: Interruption) -> Result:

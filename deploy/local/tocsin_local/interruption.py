@@ -2,10 +2,15 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+import sys
+from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, Self, TypeVar
 
+from tocsin_local.errors import StackError
+
+OK, BROKEN, INTERRUPTED = 0, 1, 130
+"""What programs that have a stack of their own end with."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 T = TypeVar("T")
@@ -54,3 +59,16 @@ class Interruption:
         if self._loop is None or self._task is None:
             raise KeyboardInterrupt
         self._loop.call_soon_threadsafe(self._task.cancel)
+
+
+def exit_code(work: Callable[[Interruption], bool]) -> int:
+    """Of a program that does `work`, which says whether all is as it must be; else it prints why it ended."""
+    try:
+        with Interruption() as interruption:
+            return OK if work(interruption) else BROKEN
+    except KeyboardInterrupt:
+        print("Stopped. Nothing is left running.", file=sys.stderr)
+        return INTERRUPTED
+    except StackError as error:
+        print(error, file=sys.stderr)
+        return BROKEN

@@ -6,6 +6,7 @@ import logging
 import secrets
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -17,13 +18,12 @@ from faults.matrix.fault import Fault
 from faults.matrix.results import Kept
 from faults.matrix.rows import ROWS
 from faults.matrix.run import Run, run
+from tocsin_local import interruption as interruptions
 from tocsin_local import machine, report
-from tocsin_local.errors import StackError
 from tocsin_local.interruption import Interruption
 from tocsin_local.stack import Stack
 
 INSTANCE = "faults"
-OK, BROKEN, INTERRUPTED = 0, 1, 130
 MOST_PROBLEMS = 20
 QUIET_LOGGERS = ("aio_pika", "aiormq", "asyncio", "asyncpg")
 """They tell of each connection that a fault breaks."""
@@ -47,20 +47,16 @@ def main() -> int:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # all bytes between all parts pass through here
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    try:
-        with Interruption() as interruption:
-            kept = [_measure(fault, asked, interruption) for fault in asked.faults]
-    except KeyboardInterrupt:
-        print("Stopped. Nothing is left running.", file=sys.stderr)
-        return INTERRUPTED
-    except StackError as error:
-        print(error, file=sys.stderr)
-        return BROKEN
+    return interruptions.exit_code(partial(_measure_all, asked))
+
+
+def _measure_all(asked: Asked, interruption: Interruption) -> bool:
+    kept = [_measure(fault, asked, interruption) for fault in asked.faults]
     outcomes = [each.outcome for each in kept]
     print("\n".join(["", *table.for_people(outcomes), ""]))
     last = kept[-1]
     print(report.line("faults", commit=last.commit, machine=last.machine, rows=outcomes), flush=True)
-    return OK if all(outcome.ok for outcome in outcomes) else BROKEN
+    return all(outcome.ok for outcome in outcomes)
 
 
 def _measure(fault: Fault, asked: Asked, interruption: Interruption) -> Kept:
