@@ -106,7 +106,7 @@ class Tocsin:
     async def kill(self) -> None:
         """End it as a crash would."""
         self.process.send_signal(signal.SIGKILL)
-        await self.ended()
+        await asyncio.wait_for(self.ended(), STOP_TIMEOUT_S)
 
     async def stop(self) -> int:
         """End it as an operator would; returns its exit status."""

@@ -15,6 +15,7 @@ from tocsin_local import process
 from tocsin_local.instance import ROOT
 
 TIMEOUT_S = 180
+STOP_TIMEOUT_S = 30
 
 
 @contextmanager
@@ -30,6 +31,11 @@ def demo(data: Path, **env: str) -> Iterator[subprocess.Popen[str]]:
             yield program
         finally:
             program.terminate()
+            try:
+                program.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                program.kill()  # else the test would wait for it without end
+                raise
 
 
 def running(data: Path) -> list[str]:
