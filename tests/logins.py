@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 from tocsin_common.rights import RIGHTS
-from tocsin_common.settings import rabbitmq_nodes
+from tocsin_common.settings_forms import rabbitmq_nodes
 from tocsin_local.urls import StackUrls
 
 DEFINITIONS = Path(__file__).parents[1] / "deploy" / "rabbitmq" / "definitions.json"

@@ -15,7 +15,7 @@ from bench.load import Answered, Target
 from bench.plans import read_unchosen
 from bench.recorded import recording
 from bench.stage import Stage
-from tocsin_common import settings
+from tocsin_common import settings_reader
 from tocsin_common.settings import ApiSettings
 from tocsin_local.errors import StackError
 from tocsin_local.report import Row
@@ -51,7 +51,7 @@ async def measure(stage: Stage) -> list[Row]:
         await history.write(pool, SIZE, now)
         written = await pool.fetchrow(ROWS)
     asker = Asker(Random(SEED), SIZE, now.date())  # noqa: S311 - no secret
-    await check_plans(settings.load(ApiSettings, stage.services.environment()), asker, most_rows=LARGE)
+    await check_plans(settings_reader.load(ApiSettings, stage.services.environment()), asker, most_rows=LARGE)
     stage.services.start(["api"])
     lists = [List(ask.__name__, partial(ask, asker), REQUESTS, at_most(50)) for ask in asking.LISTS]
     rows = [row("tasks", [written["tasks"]], "rows"), row("logs", [written["logs"]], "rows")]

@@ -16,7 +16,7 @@ from bench.figures import at_least, row
 from bench.load import Answered, Target
 from bench.recorded import recording
 from bench.stage import Stage
-from tocsin_common import settings
+from tocsin_common import settings_reader
 from tocsin_common.settings import ApiSettings
 from tocsin_local import process
 from tocsin_local.instance import ROOT
@@ -92,7 +92,7 @@ def _requests(target: Target, asker: Asker) -> Iterator[bytes]:
 
 
 async def _statements(stage: Stage, path: str) -> list[str]:
-    async with recording(settings.load(ApiSettings, stage.services.environment())) as recorder:
+    async with recording(settings_reader.load(ApiSettings, stage.services.environment())) as recorder:
         return [statement.text for statement in await recorder.statements(path)]
 
 

@@ -15,7 +15,8 @@ from e2e.stage import Stage
 from integration.api.serving import serve
 from logins import as_service
 from tocsin_common.failpoints import Failpoint
-from tocsin_common.settings import ApiSettings, load
+from tocsin_common.settings import ApiSettings
+from tocsin_common.settings_reader import load
 from tocsin_local.receiver import Receiver
 from tocsin_local.urls import StackUrls
 from waiting import eventually

@@ -12,7 +12,8 @@ from e2e.conftest import API_KEY
 from tocsin_api import importer
 from tocsin_api.import_batches import Order
 from tocsin_api.old_tasks import Wishes
-from tocsin_common.settings import ImportSettings, load
+from tocsin_common.settings import ImportSettings
+from tocsin_common.settings_reader import load
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import Script
 from waiting import becomes_true

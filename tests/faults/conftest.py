@@ -21,7 +21,8 @@ from faults.owing import Database, OwingTask, write_tasks
 from faults.witness import Witness
 from integration.api.serving import serve
 from tocsin_common.sealing import Sealer
-from tocsin_common.settings import ApiSettings, load
+from tocsin_common.settings import ApiSettings
+from tocsin_common.settings_reader import load
 from tocsin_dispatcher.scheduler import sql
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import Script

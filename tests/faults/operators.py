@@ -8,7 +8,7 @@ from typing import Literal
 import aio_pika
 import httpx
 
-from tocsin_common.settings import rabbitmq_nodes
+from tocsin_common.settings_forms import rabbitmq_nodes
 from tocsin_local.cluster import Cluster
 from tocsin_local.rabbitmq import USER, RabbitMQ
 

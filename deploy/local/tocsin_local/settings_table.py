@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 from msgspec import Meta
 from msgspec.structs import FieldInfo, fields
 
-from tocsin_common.settings import LISTS, URLS, ApiSettings, SchedulerSettings, SenderSettings, Settings
+from tocsin_common.settings import ApiSettings, SchedulerSettings, SenderSettings, Settings
+from tocsin_common.settings_forms import LISTS, URLS
 
 READERS: Mapping[str, type[Settings]] = {
     "API": ApiSettings,

@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from relay import Relay
-from tocsin_common.settings import rabbitmq_nodes
+from tocsin_common.settings_forms import rabbitmq_nodes
 
 Server = Literal["database", "broker", "receiver"]
 Key = tuple[str, Server]

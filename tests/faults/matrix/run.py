@@ -12,7 +12,8 @@ from faults.matrix import secrecy, users, verdict
 from faults.matrix.fault import Fault
 from faults.matrix.scene import Scene, open_scene
 from faults.matrix.verdict import Counts, Rules
-from tocsin_common.settings import SchedulerSettings, SenderSettings, load
+from tocsin_common.settings import SchedulerSettings, SenderSettings
+from tocsin_common.settings_reader import load
 from tocsin_local.stack import Stack
 
 BEFORE_S = 4.0

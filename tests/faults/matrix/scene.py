@@ -24,7 +24,7 @@ from faults.matrix.parts import Part, Role
 from faults.own_servers import OwnServer
 from tocsin_common import migrations
 from tocsin_common.sealing import Sealer
-from tocsin_common.settings import rabbitmq_nodes
+from tocsin_common.settings_forms import rabbitmq_nodes
 from tocsin_local.receiver import Receiver
 from tocsin_local.stack import Stack
 

@@ -26,7 +26,8 @@ from tocsin_api.import_batches import Batches, Order
 from tocsin_api.old_tasks import Wishes, new_id
 from tocsin_common.errors import SettingsError, TocsinError
 from tocsin_common.sealing import Sealer
-from tocsin_common.settings import ImportSettings, load
+from tocsin_common.settings import ImportSettings
+from tocsin_common.settings_reader import load
 from tocsin_common.topology import declare_changes
 from tocsin_local.urls import StackUrls
 from waiting import WAIT_S, eventually

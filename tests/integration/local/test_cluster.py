@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tocsin_common.settings import rabbitmq_nodes
+from tocsin_common.settings_forms import rabbitmq_nodes
 from tocsin_local.cluster import Cluster, gaps_of
 from tocsin_local.instance import Instance
 from tocsin_local.stack import Stack

@@ -16,9 +16,9 @@ from tocsin_common.settings import (
     SchedulerSettings,
     SenderSettings,
     Settings,
-    load,
-    rabbitmq_nodes,
 )
+from tocsin_common.settings_forms import rabbitmq_nodes
+from tocsin_common.settings_reader import load
 
 PASSWORD = "hunter2-hunter2"  # noqa: S105 - nobody's
 REQUIRED = {

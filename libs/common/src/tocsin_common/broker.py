@@ -15,7 +15,7 @@ from aio_pika.abc import AbstractRobustConnection, TimeoutType
 from yarl import URL
 
 from tocsin_common.errors import TocsinError, UnavailableError
-from tocsin_common.settings import rabbitmq_nodes
+from tocsin_common.settings_forms import rabbitmq_nodes
 
 RETRY_S = 0.5
 HEARTBEAT_S = 10

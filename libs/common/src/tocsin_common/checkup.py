@@ -22,7 +22,7 @@ from tocsin_common.database import CONNECTION_ERRORS, plain_url
 from tocsin_common.diagnosis import Finding
 from tocsin_common.errors import UnavailableError
 from tocsin_common.identity import process_name
-from tocsin_common.settings import rabbitmq_nodes
+from tocsin_common.settings_forms import rabbitmq_nodes
 
 TIMEOUT_S = 5.0
 SECOND = timedelta(seconds=1)

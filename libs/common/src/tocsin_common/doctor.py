@@ -10,7 +10,8 @@ from tocsin_common import checkup, diagnosis
 from tocsin_common.diagnosis import Finding
 from tocsin_common.errors import SealingError, SettingsError
 from tocsin_common.sealing import Sealer
-from tocsin_common.settings import DatabaseSettings, Settings, load
+from tocsin_common.settings import DatabaseSettings, Settings
+from tocsin_common.settings_reader import load
 
 MANAGEMENT_HELP = (
     "where RabbitMQ's management API is (default: port 15672, or 15671 with amqps, of each node; "

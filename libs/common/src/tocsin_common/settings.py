@@ -1,19 +1,12 @@
-"""ADAPTER. Every setting of every process: one frozen struct each, read once from the environment.
+"""PURE. Every setting of every process, one frozen struct each."""
 
-A field `database_url` is the variable `DATABASE_URL`. A field marked secret may instead be given as a file:
-`DATABASE_URL_FILE` holds the path. An empty variable counts as not set.
-"""
-
-import re
-from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from tocsin_common.errors import SettingsError
+from tocsin_common.settings_forms import apart
 
 Network = IPv4Network | IPv6Network
 Secret = Annotated[str, Meta(min_length=1, extra={"secret": True})]
@@ -22,9 +15,6 @@ SealingKeys = Annotated[str, Meta(extra={"secret": True, "needed_in_production":
 """Comma-separated base64 of 32 bytes each: the first seals, all of them open. Development may do without."""
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 Count = Annotated[int, Meta(ge=1)]
-
-DRAIN_MARGIN_S = 3
-"""A POST that begins right before SIGTERM may take its whole time, and its outcome is to be recorded then."""
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +61,7 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     @property
     def webhook_hosts(self) -> frozenset[str]:
         """`allowed_webhook_hosts`, apart and in lower case."""
-        return frozenset(host.lower() for host in _apart(self.allowed_webhook_hosts))
+        return frozenset(host.lower() for host in apart(self.allowed_webhook_hosts))
 
 
 class ApiSettings(Settings, frozen=True, kw_only=True):
@@ -131,12 +121,12 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     @property
     def origins(self) -> frozenset[str]:
         """`allowed_origins`, apart and in lower case, as browsers send them."""
-        return frozenset(origin.lower() for origin in _apart(self.allowed_origins))
+        return frozenset(origin.lower() for origin in apart(self.allowed_origins))
 
     @property
     def proxies(self) -> tuple[Network, ...]:
         """`trusted_proxies`, apart. Raises ValueError."""
-        return tuple(ip_network(each) for each in _apart(self.trusted_proxies))
+        return tuple(ip_network(each) for each in apart(self.trusted_proxies))
 
     migrate_on_start: bool = False
     """Migrate the database before serving. Several may do so at a time."""
@@ -263,169 +253,3 @@ class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     """Goes into the User-Agent, as Discord asks: where the operator of this installation can be reached."""
     auto_disable_after: Annotated[int, Meta(ge=0)] = 10
     """So many failed executions in a row make a task FAILED; 0 is never."""
-
-
-S = TypeVar("S", bound=DatabaseSettings)
-
-_HOST = r"(?:\[[\w:.%]+\]|[^\s/?#@:,\[\]]+)(?::\d{1,5})?"
-_USER = r"(?:[^\s/?#\[\]]*@)?"
-_REST = r"(?:[/?][^\s#]*)?"
-# Stricter than what parses URLs later: an error there repeats what stands where a port should, and that is
-# the rest of a password that was not percent-encoded.
-_DATABASE = (
-    "postgresql://user:password@host:port/name",
-    re.compile(rf"postgres(?:ql)?(?:\+\w+)?://{_USER}(?:{_HOST}(?:,{_HOST})*)?{_REST}"),
-)
-URLS = {
-    "DATABASE_URL": _DATABASE,
-    "MIGRATION_DATABASE_URL": _DATABASE,
-    "OLD_DATABASE_URL": _DATABASE,
-    "RABBITMQ_URL": (
-        "amqp://user:password@host:port/vhost, or one for each node of a cluster with commas between them",
-        re.compile(rf"amqps?://{_USER}{_HOST}{_REST}"),
-    ),
-    "REDIS_URL": (
-        "redis://user:password@host:port/number",
-        re.compile(rf"rediss?://{_USER}{_HOST}(?:/\d*)?(?:\?[^\s#]*)?"),
-    ),
-    "SECURITY_CONTACT": ("mailto:…, https://… or tel:…", re.compile(r"(?:mailto:|https://|tel:)[!-~]+")),
-    # It goes into a header.
-    "CONTACT_URL": ("https://host/path", re.compile(r"https?://[!-~]+")),
-}
-_NEXT_NODE = re.compile(r"\s*,\s*(?=amqps?://)")  # passwords have commas, too
-_ORIGIN = re.compile(rf"\*|https?://{_HOST}")
-
-
-def _check_origin(text: str) -> None:
-    if not _ORIGIN.fullmatch(text):
-        raise ValueError
-
-
-LISTS: Mapping[str, tuple[str, Callable[[str], object]]] = {
-    "ALLOWED_ORIGINS": ("* or origins such as https://host:port, without a path", _check_origin),
-    "TRUSTED_PROXIES": ("addresses, or networks such as 192.0.2.0/24", ip_network),
-}
-_TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-
-
-def rabbitmq_nodes(rabbitmq_url: str) -> list[str]:
-    """The URL of each node that RABBITMQ_URL names, in its order."""
-    return _NEXT_NODE.split(rabbitmq_url)
-
-
-def load(kind: type[S], environ: Mapping[str, str]) -> S:
-    """Read `kind` from `environ`; SettingsError lists everything that is wrong, each with its variable."""
-    values: dict[str, Any] = {}
-    problems: list[str] = []
-    for field in msgspec.structs.fields(kind):
-        variable = field.encode_name.upper()
-        try:
-            text = _read(variable, environ, secret=_is(field.type, "secret"))
-            if text is not None:
-                values[field.name] = _convert(text, field.type)
-                _check_url(variable, text)
-                _check_list(variable, text)
-            elif field.required:
-                problems.append(f"{variable} is not set and has no default")
-            elif values.get("environment") == "production" and _is(field.type, "needed_in_production"):
-                problems.append(f"{variable} is not set and has no default where ENVIRONMENT is production")
-        except (msgspec.ValidationError, ValueError) as error:
-            problems.append(f"{variable}: {error}")
-    if not problems:
-        problems = _contradictions(values)
-        if issubclass(kind, SenderSettings):  # the scheduler has a time of the same name, and posts nothing
-            problems += _too_short_a_drain(values)
-    if problems:
-        raise SettingsError("; ".join(problems))
-    return kind(**values)
-
-
-def _read(variable: str, environ: Mapping[str, str], *, secret: bool) -> str | None:
-    path = environ.get(f"{variable}_FILE") if secret else None
-    if path and environ.get(variable):
-        raise ValueError(f"set either {variable} or {variable}_FILE, not both")
-    if path:
-        return _read_file(path) or None
-    return environ.get(variable) or None
-
-
-def _read_file(path: str) -> str:
-    # No error repeats the path: whoever took the wrong variable wrote the secret itself there.
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ValueError(f"its file cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError("its file is not UTF-8") from None
-
-
-def _convert(text: str, kind: Any) -> Any:
-    # No error repeats the text: whoever took the wrong variable wrote a secret there.
-    if kind is bool:
-        if text.lower() not in _TRUTHS:
-            raise ValueError(f"expected one of {', '.join(_TRUTHS)}")
-        return _TRUTHS[text.lower()]
-    if get_origin(kind) is Literal and text not in get_args(kind):
-        raise ValueError(f"expected one of {', '.join(get_args(kind))}")
-    return msgspec.convert(text, kind, strict=False)
-
-
-def _check_url(variable: str, text: str) -> None:
-    if variable not in URLS:
-        return
-    form, pattern = URLS[variable]
-    urls = rabbitmq_nodes(text) if variable == "RABBITMQ_URL" else [text]
-    if not text.isascii() or not all(map(pattern.fullmatch, urls)):
-        raise ValueError(f"expected {form}, with other characters than letters and digits percent-encoded")
-
-
-def _check_list(variable: str, text: str) -> None:
-    if variable not in LISTS:
-        return
-    form, check = LISTS[variable]
-    for each in _apart(text):
-        try:
-            check(each)
-        except ValueError:
-            raise ValueError(f"expected {form}, with commas between them") from None
-
-
-def _apart(text: str) -> list[str]:
-    return [each.strip() for each in text.split(",") if each.strip()]
-
-
-def _is(kind: Any, what: str) -> bool:
-    """Whether a field of this type is marked as `what`."""
-    metas = [arg for arg in get_args(kind)[1:] if isinstance(arg, Meta)] if get_origin(kind) is Annotated else []
-    return any((meta.extra or {}).get(what) for meta in metas)
-
-
-def _contradictions(values: Mapping[str, Any]) -> list[str]:
-    problems = []
-    if values.get("environment") == "production" and values.get("allow_local_webhooks"):
-        problems.append("ALLOW_LOCAL_WEBHOOKS must not be set where ENVIRONMENT is production")
-    if values.get("redis_url") and values.get("redis_host"):
-        problems.append("set either REDIS_URL or REDIS_HOST, not both")
-    if values.get("lease_hold_s", 4) >= values.get("lease_ttl_s", 5):
-        problems.append("LEASE_HOLD_S must be less than LEASE_TTL_S, or two schedulers may lead at once")
-    if values.get("lease_renew_s", 1.5) >= values.get("lease_hold_s", 4):
-        problems.append(
-            "LEASE_RENEW_S must be less than LEASE_HOLD_S, or the lease is given up before each renewal"
-        )
-    if values.get("retry_first_s", 1) > values.get("retry_most_s", 512):
-        problems.append("RETRY_FIRST_S must not be more than RETRY_MOST_S")
-    if values.get("breaker_first_s", 1) > values.get("breaker_most_s", 60):
-        problems.append("BREAKER_FIRST_S must not be more than BREAKER_MOST_S")
-    if values.get("post_timeout_s", 10) >= values.get("claim_ttl_s", 30):
-        problems.append("POST_TIMEOUT_S must be less than CLAIM_TTL_S, or a POST outlives its claim")
-    return problems
-
-
-def _too_short_a_drain(values: Mapping[str, Any]) -> list[str]:
-    least_s = values.get("post_timeout_s", 10) + DRAIN_MARGIN_S
-    if values.get("drain_timeout_s", 15) >= least_s:
-        return []
-    return [
-        f"DRAIN_TIMEOUT_S must be at least {DRAIN_MARGIN_S} more than POST_TIMEOUT_S, here {least_s:g}, or a POST "
-        "that ends late is not recorded and comes again"
-    ]

@@ -18,7 +18,8 @@ from tocsin_common import doctor, log, metrics, migrations
 from tocsin_common.database import CONNECTION_ERRORS, RETRY_S
 from tocsin_common.diagnosis import Finding
 from tocsin_common.errors import SettingsError, TocsinError, UnavailableError
-from tocsin_common.settings import ApiSettings, DatabaseSettings, ImportSettings, RotationSettings, load
+from tocsin_common.settings import ApiSettings, DatabaseSettings, ImportSettings, RotationSettings
+from tocsin_common.settings_reader import load
 
 DATABASE_ERRORS = (OSError, asyncpg.PostgresError, sqlalchemy.exc.SQLAlchemyError)
 EXIT_FAILED = 1

@@ -8,16 +8,17 @@ import sys
 
 import uvloop
 
-from tocsin_common import doctor, log, settings
+from tocsin_common import doctor, log, settings_reader
 from tocsin_common.errors import TocsinError
+from tocsin_common.settings import DatabaseSettings, SchedulerSettings, SenderSettings
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.health import Health
 from tocsin_dispatcher.scheduler import app as scheduler_app
 from tocsin_dispatcher.sender import app as sender_app
 
-ROLES: dict[str, tuple[str, type[settings.DatabaseSettings]]] = {
-    "schedule": ("a scheduler", settings.SchedulerSettings),
-    "send": ("a sender", settings.SenderSettings),
+ROLES: dict[str, tuple[str, type[DatabaseSettings]]] = {
+    "schedule": ("a scheduler", SchedulerSettings),
+    "send": ("a sender", SenderSettings),
 }
 
 
@@ -49,7 +50,7 @@ def _examine(role: str | None, management_url: str) -> int:
 
 
 async def _schedule() -> None:
-    own = settings.load(settings.SchedulerSettings, os.environ)
+    own = settings_reader.load(SchedulerSettings, os.environ)
     log.configure(own, service="scheduler")
     metrics.show(metrics.SCHEDULER)
     health = Health(asyncio.get_running_loop())
@@ -58,7 +59,7 @@ async def _schedule() -> None:
 
 
 async def _send() -> None:
-    own = settings.load(settings.SenderSettings, os.environ)
+    own = settings_reader.load(SenderSettings, os.environ)
     log.configure(own, service="sender")
     metrics.show(metrics.SENDER)
     health = Health(asyncio.get_running_loop())
