@@ -81,7 +81,7 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
 
 def _unavailable(request: Request[Any, Any, Any], error: UnavailableError) -> Response[bytes]:
     _log.warning("database.unavailable", error=str(error))
-    return _try_again(request, "the database is away for now")
+    return _try_again(request, "the database does not answer for now")
 
 
 def _no_partition(request: Request[Any, Any, Any], error: NoPartitionError) -> Response[bytes]:
