@@ -17,12 +17,13 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 from tocsin_common.errors import TocsinError
-from tocsin_common.http import heed_keep_alive, read_body
+from tocsin_common.http import Body, heed_keep_alive, read_body
 from tocsin_dispatcher.sender.outcome import Answer
 
 ORIGINS = 1000  # whose places are kept, 3 KB each
 UNTIMED = aiohttp.ClientTimeout(total=None)  # the time of a POST is the caller's
 SWITCHING_PROTOCOLS = 101  # the one answer below 200 that no other one follows
+NO_BODY = Body(b"", is_cut=False)
 UNUSABLE = "none that can be posted to"
 
 
@@ -76,7 +77,7 @@ class Exchanger:
                 connection.close()
                 raise
         try:
-            rest = await read_body(content, None if content.is_eof() else end)
+            rest = NO_BODY if content.at_eof() else await read_body(content, end)
         finally:
             connection.release()  # and ends it where the answer goes on, or where more has come
         heads = {name.lower(): value for name, value in message.headers.items()}
