@@ -4,12 +4,13 @@ The address is checked on the very socket that is then connected, so no name, li
 gets around it.
 """
 
+import asyncio
 import ipaddress
 import re
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
+from aiohttp.streams import StreamReader
 from aiohttp.tracing import Trace
 
 from tocsin_common.resolver import Resolver
@@ -77,10 +79,10 @@ class _Response(aiohttp.ClientResponse):
     """Notes how long its server lets an idle connection stand, where it says so."""
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        reuse = None if connection.protocol is None else _reuses.get(connection.protocol)
+        protocol = connection.protocol
         await super().start(connection)
-        if reuse is not None and (told := self.headers.get("Keep-Alive")):
-            reuse.idle_s = _idle_s(told, reuse.idle_s)
+        if protocol is not None:
+            heed_keep_alive(protocol, self.headers)
         return self
 
 
@@ -110,6 +112,13 @@ class _Connector(aiohttp.TCPConnector):
             _reuses.setdefault(protocol, _Reuse(idle_s)).began_at = self._clock()
         is_connected.set(True)
         return connection
+
+
+def heed_keep_alive(protocol: ResponseHandler, headers: Mapping[str, str]) -> None:
+    """Note how long this connection may be idle, where the headers of an answer on it say so."""
+    reuse = _reuses.get(protocol)
+    if reuse is not None and (told := headers.get("Keep-Alive")):
+        reuse.idle_s = _idle_s(told, reuse.idle_s)
 
 
 def _idle_s(keep_alive: str, otherwise: float) -> float:
@@ -178,7 +187,15 @@ def may_connect(address: Address, *, allow_local: bool) -> bool:
 
 
 async def read_some(response: aiohttp.ClientResponse) -> Body:
-    """At most MAX_ANSWER_BYTES of the body, and no error where it breaks off or time is up.
+    """The body of `response` as `read_body` reads it; where it goes on, the connection is closed."""
+    body = await read_body(response.content)
+    if body.is_cut:
+        response.close()
+    return body
+
+
+async def read_body(content: StreamReader, end: float | None = None) -> Body:
+    """At most MAX_ANSWER_BYTES of a body, until `end` by the loop's time; no error where it breaks off.
 
     The status has come, and says what the receiver did: it answers after the deed. To count an answer with half a
     body as none would have the same message posted twice.
@@ -186,13 +203,11 @@ async def read_some(response: aiohttp.ClientResponse) -> Body:
     chunks: list[bytes] = []
     missing = MAX_ANSWER_BYTES
     with suppress(aiohttp.ClientError, OSError):
-        while missing > 0 and (chunk := await response.content.read(missing)):
-            chunks.append(chunk)
-            missing -= len(chunk)
-    is_cut = not response.content.at_eof()
-    if is_cut:
-        response.close()
-    return Body(b"".join(chunks), is_cut)
+        async with asyncio.timeout_at(end):
+            while missing > 0 and (chunk := await content.read(missing)):
+                chunks.append(chunk)
+                missing -= len(chunk)
+    return Body(b"".join(chunks), not content.at_eof())
 
 
 def _unwrapped(address: Address) -> Address:

@@ -63,22 +63,13 @@ async def posting(
     timeout_s: float = WAIT_S,
     hosts: Collection[str] = (),
     allow_local: bool = True,
-    status_came: asyncio.Event | None = None,
     **client: Any,
 ) -> AsyncIterator[Posting]:
     """A sender's HTTP client and what posts with it. `hosts` are allowed; `client` is how its session differs."""
     clock, sealer = DatabaseClock(), Sealer([bytes(range(32))])
     clock.sample(datetime.now(UTC))
 
-    async def on_request_end(*_: object) -> None:
-        if status_came is not None:
-            status_came.set()
-
     session = http.open_session(allow_local=allow_local, user_agent=USER_AGENT, connections=50, **client)
-    tracing = aiohttp.TraceConfig()
-    tracing.on_request_end.append(on_request_end)
-    tracing.freeze()
-    session.trace_configs.append(tracing)
     async with session:
         poster = Poster(session, sealer, clock, timeout_s=timeout_s, allowed_hosts=hosts, allow_local=allow_local)
         yield Posting(poster, session, sealer)

@@ -5,8 +5,11 @@ import gzip
 import tracemalloc
 
 import pytest
+from aiohttp.streams import StreamReader
 
-from tocsin_common.http import MAX_ANSWER_BYTES
+from tocsin_common import http
+from tocsin_common.http import MAX_ANSWER_BYTES, Body
+from tocsin_dispatcher.sender import exchange
 from tocsin_dispatcher.sender.outcome import MAX_MESSAGE, Verdict
 
 from .conftest import PATH, TOKEN, local, posting
@@ -23,6 +26,19 @@ SAVED = OK + b'Content-Length: 11\r\n\r\n{"id":"42"}'
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 URL = f"http://127.0.0.1{PATH}".encode()
+
+
+@pytest.fixture
+def status_came(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set once a sender has the status and begins to read the body."""
+    came = asyncio.Event()
+
+    async def read_body(content: StreamReader, end: float | None) -> Body:
+        came.set()
+        return await http.read_body(content, end)
+
+    monkeypatch.setattr(exchange, "read_body", read_body)
+    return came
 
 
 def without_end(beginning: bytes, then: bytes) -> Behaviour:
@@ -157,15 +173,13 @@ async def test_what_is_not_http_is_no_answer(answer: bytes):
         pytest.param(b"2\r\n{}\r\n0\r\n" + b"X: y\r\n" * 200, id="too many trailers"),
     ],
 )
-async def test_nonsense_after_the_status_takes_nothing_of_it_back(rest: bytes):
-    status_came = asyncio.Event()
-
+async def test_nonsense_after_the_status_takes_nothing_of_it_back(rest: bytes, status_came: asyncio.Event):
     async def behave(connection: Connection) -> None:
         await answers(CHUNKED)(connection)
         await status_came.wait()
         await falling_silent(rest)(connection)
 
-    async with RawReceiver(behave) as receiver, posting(timeout_s=SHORT_S, status_came=status_came) as post:
+    async with RawReceiver(behave) as receiver, posting(timeout_s=SHORT_S) as post:
         attempt = await post(local(receiver))
         await receiver.left()
 
@@ -250,8 +264,9 @@ async def test_a_success_whose_body_does_not_end_in_time_is_one(behaviour: Behav
     [(b"200 OK", "succeeded"), (b"404 No", "permanent"), (b"429 No", "limited"), (b"503 No", "retryable")],
 )
 @pytest.mark.parametrize("how", ["closed", "reset"])
-async def test_an_answer_whose_body_breaks_off_counts_by_its_status(status: bytes, outcome: str, how: str):
-    status_came = asyncio.Event()
+async def test_an_answer_whose_body_breaks_off_counts_by_its_status(
+    status: bytes, outcome: str, how: str, status_came: asyncio.Event
+):
     beginning = b"HTTP/1.1 " + status + b'\r\nContent-Length: 500\r\n\r\n{"code": 10015, "message": "Unkn'
 
     async def behave(connection: Connection) -> None:
@@ -260,7 +275,7 @@ async def test_an_answer_whose_body_breaks_off_counts_by_its_status(status: byte
         if how == "reset":
             connection.reset()
 
-    async with RawReceiver(behave) as receiver, posting(status_came=status_came) as post:
+    async with RawReceiver(behave) as receiver, posting() as post:
         attempt = await post(local(receiver))
 
     assert (attempt.verdict.outcome, attempt.verdict.ambiguous) == (outcome, False)

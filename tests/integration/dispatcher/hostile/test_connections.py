@@ -334,6 +334,31 @@ async def test_two_answers_at_once_end_their_connection():
     assert len(receiver.connections) == 2
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"", id="before the status"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{", id="in the middle of the body"),
+    ],
+)
+async def test_a_post_that_is_broken_off_here_ends_its_connection(said: bytes):
+    is_under_way = asyncio.Event()
+
+    async def begins(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(said)
+        is_under_way.set()
+        await connection.silence()
+
+    async with RawReceiver(begins) as receiver, posting() as post:
+        under_way = asyncio.create_task(post(local(receiver)))
+        await is_under_way.wait()
+        under_way.cancel()
+        await receiver.left()
+
+    assert under_way.cancelled()
+
+
 async def test_a_server_that_speaks_before_it_is_asked_is_connected_to_once():
     async def greets(connection: Connection) -> None:
         await connection.send(b"220 mail.example.com ESMTP\r\n")

@@ -8,7 +8,7 @@ from certificates import Authority
 from tocsin_common.messages import execution_id
 
 from .conftest import PATH, PAYLOAD, SCHEDULED_FOR, TASK_ID, USER_AGENT, leading_to, local, posting
-from .receiver import RawReceiver, answers
+from .receiver import RawReceiver, answers, answers_each
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -117,6 +117,19 @@ async def test_nothing_in_a_url_becomes_a_header(path: str):
     assert request.line.count(" ") == 2
     assert "x-evil" not in request.headers
     assert request.body == PAYLOAD
+
+
+async def test_webhooks_of_one_host_keep_what_is_their_own_on_one_connection():
+    paths = ["/in?key=1", PATH, "/in?key=2", "/in?key=1"]
+    kept = SAVED.replace(b"Content-Length", b"Keep-Alive: timeout=9\r\nContent-Length")
+
+    async with RawReceiver(answers_each(*[kept] * len(paths))) as receiver, posting() as post:
+        for path in paths:
+            await post(local(receiver, path))
+
+    sent = [path + ("?wait=true" if path == PATH else "") for path in paths]
+    assert [parsed(request).line for request in receiver.requests] == [f"POST {path} HTTP/1.1" for path in sent]
+    assert len(receiver.connections) == 1
 
 
 async def test_nothing_in_a_payload_becomes_a_request():

@@ -1,9 +1,9 @@
 """ADAPTER. One POST: opens the sealed URL, sends the payload, and says what came back."""
 
-import math
 import time
 from collections.abc import Collection
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 import aiohttp
@@ -11,18 +11,21 @@ import structlog
 
 from tocsin_common import webhook
 from tocsin_common.errors import InvalidWebhookUrlError, MissingKeyError, SealingError
-from tocsin_common.http import ForbiddenAddressError, is_connected, read_some
+from tocsin_common.http import ForbiddenAddressError, is_connected
 from tocsin_common.messages import execution_id
 from tocsin_common.sealing import Sealer
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.sender import echo, payload
 from tocsin_dispatcher.sender.claim import Grant
+from tocsin_dispatcher.sender.exchange import Exchanger, NotHttpError, Target, UnusableUrlError
 from tocsin_dispatcher.sender.limits import Told, tell
 from tocsin_dispatcher.sender.outcome import Answer, Failure, Phase, Verdict, judge, shortage
 
 SHORTAGE_WAIT_S = 1.0
 """Before what this machine lacked is asked for again."""
+URLS = 5000
+"""That are kept as they were read: some MB. Most come again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -59,12 +62,14 @@ class Poster:
         allowed_hosts: Collection[str],
         allow_local: bool,
     ) -> None:
-        self._session = session
+        self._exchanger = Exchanger(session)
         self._sealer = sealer
         self._clock = clock
         self._timeout_s = timeout_s
         self._allowed_hosts = allowed_hosts
         self._allow_local = allow_local
+        self._webhook = lru_cache(URLS)(self._read)
+        self._place = lru_cache(URLS)(self._place_of)
 
     async def post(self, grant: Grant, *, limited_in_row: int = 0) -> Attempt | NotPosted:
         """POST under `grant`, if its time still suffices and this machine has what it takes."""
@@ -113,32 +118,31 @@ class Poster:
             return [grant.webhook_url_hash]
 
     def _target(self, grant: Grant) -> webhook.Webhook:
-        url = self._open(grant)
-        target = webhook.parse(url, allowed_hosts=self._allowed_hosts, allow_local=self._allow_local)
-        return payload.webhook_for(grant.payload, target)
+        return payload.webhook_for(grant.payload, self._webhook(self._open(grant)))
 
     def _open(self, grant: Grant) -> str:
         return self._sealer.open(grant.webhook_url_sealed, context=grant.job.task_id.bytes)
 
+    def _read(self, url: str) -> webhook.Webhook:
+        return webhook.parse(url, allowed_hosts=self._allowed_hosts, allow_local=self._allow_local)
+
+    def _place_of(self, target: webhook.Webhook) -> Target:
+        return self._exchanger.target(webhook.with_wait(target))
+
     async def _send(self, target: webhook.Webhook, grant: Grant) -> Answer | Failure | NotPosted:
         is_connected.set(False)
         try:
-            async with self._session.post(
-                webhook.with_wait(target),
-                data=grant.payload.encode(),
-                headers=self._headers(target, grant),
-                allow_redirects=False,
-                # The claim's deadline counts on this time; without infinity aiohttp rounds it up to a full second.
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s, ceil_threshold=math.inf),
-            ) as response:
-                body = await read_some(response)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status, headers, body.data, body.is_cut)
+            return await self._exchanger.post(
+                self._place(target),
+                self._headers(target, grant),
+                grant.payload.encode(),
+                timeout_s=self._timeout_s,  # the claim's deadline counts on it
+            )
         except TimeoutError:
             phase = _phase()
             return Failure(f"no {phase} within {self._timeout_s:g} s", phase)
-        except aiohttp.InvalidURL:
-            return Failure("the webhook URL is none that can be posted to", "URL")
+        except UnusableUrlError as error:
+            return Failure(f"the webhook URL is {error}", "URL")
         except Exception as error:  # whatever a strange receiver provokes must end in a recorded outcome
             return _failure(error)
 
@@ -179,7 +183,7 @@ def _failure(error: Exception) -> Failure | NotPosted:
     phase, lacked = _phase(), shortage(error)
     if lacked is not None and phase == "connection":
         return NotPosted(f"this machine lacks resources ({lacked})", SHORTAGE_WAIT_S)
-    if isinstance(error, aiohttp.ClientError | OSError):
+    if isinstance(error, aiohttp.ClientError | OSError | NotHttpError):
         return Failure(_reason(error), phase)
     _log.error("post.crashed", kind=type(error).__name__)
     return Failure(f"internal error ({type(error).__name__})", phase)
@@ -195,7 +199,7 @@ def _reason(error: Exception) -> str:
         aiohttp.ClientConnectorError: "could not connect",
         aiohttp.ServerDisconnectedError: "the receiver closed the connection",
         aiohttp.ClientOSError: "the connection broke off",
-        aiohttp.ClientResponseError: "the answer was not HTTP",
+        NotHttpError: "the answer was not HTTP",
     }
     for kind, reason in known.items():
         if isinstance(error, kind):
