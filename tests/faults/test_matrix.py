@@ -24,10 +24,10 @@ HOSTILE_S = 4
 SETTINGS = {
     **cuts.WITHOUT_RECEIVERS,
     # So that a burst takes its time to be emitted.
-    "EMISSION_CHUNK": "10",
+    "EMISSION_CHUNK": "4",
     # So that it does not take long until what a dead sender had comes again, and nothing else runs out.
     "POST_TIMEOUT_S": "8",
-    "CLAIM_TTL_S": "15",
+    "CLAIM_TTL_S": "11",
     "SWEEP_PATIENCE_S": "3",
     "SWEEP_OUTAGE_PATIENCE_S": "5",
 }
@@ -72,8 +72,8 @@ SELECTION = Fault(
     hit_all_but_senders,
     bound_s=60,
     settings=SETTINGS,
-    burst=Burst(400, 5),
-    steady=20,
+    burst=Burst(200, 5),
+    steady=10,
     ends=cuts.MAY_FAIL,
 )
 

@@ -15,7 +15,7 @@ from math import ceil
 from typing import NamedTuple
 
 from faults.matrix import __main__ as matrix
-from faults.matrix import book, results, run, soak_results
+from faults.matrix import book, results, run, soak_results, users
 from faults.matrix.blows import Blow, Deck
 from faults.matrix.fault import Burst, Fault
 from faults.matrix.rows.cuts import MAY_FAIL, WITHOUT_RECEIVERS
@@ -29,6 +29,9 @@ from tocsin_local.stack import Stack
 EVERY_S = 20.0
 MOST_S = 300.0
 """Of one blow."""
+BOUND_S = 120.0
+"""Of the recovery when the last one is over."""
+BURSTS = Burst(200, 10)
 EPOCH = "SELECT epoch FROM scheduler_lease"
 STATES = "SELECT state, count(*) FROM executions GROUP BY state ORDER BY state"
 RECOVERY = """
@@ -50,34 +53,34 @@ class Asked(NamedTuple):
 class Storm:
     """The blows of one soak."""
 
-    def __init__(self, scene: Scene, seed: int) -> None:
+    def __init__(self, seconds: float, seed: int) -> None:
         self.dealt: Counter[str] = Counter()
         self.ended_at: list[datetime] = []
-        self._scene = scene
+        self._seconds = seconds
         self._deck = Deck(seed)
         self._going_on: list[Blow] = []
 
-    async def rage(self, seconds: float) -> None:
-        """For so long; returns when the last blow is over."""
+    async def rage(self, scene: Scene) -> None:
+        """Returns when its time is up and the last blow is over."""
         begin = time.monotonic()
         async with asyncio.TaskGroup() as blows:
-            for turn in range(ceil(seconds / EVERY_S)):
+            for turn in range(ceil(self._seconds / EVERY_S)):
                 await asyncio.sleep(begin + turn * EVERY_S - time.monotonic())
                 blow = self._deck.draw({need for each in self._going_on for need in each.needs})
                 if blow is not None:
                     self._tell(blow, turn * EVERY_S)
                     self._going_on.append(blow)
-                    blows.create_task(self._deal(blow))
-            await asyncio.sleep(begin + seconds - time.monotonic())
+                    blows.create_task(self._deal(blow, scene))
+            await asyncio.sleep(begin + self._seconds - time.monotonic())
 
-    async def _deal(self, blow: Blow) -> None:
+    async def _deal(self, blow: Blow, scene: Scene) -> None:
         try:
             async with asyncio.timeout(MOST_S):
-                await blow.inflict(self._scene)
+                await blow.inflict(scene)
                 if "broker" in blow.needs:
-                    await self._scene.tap()  # it may have ended with its broker
-        except Exception as error:
-            self._scene.problems.append(f"fault: {blow.name} could not be done: {error!r}")
+                    await scene.tap()  # it may have ended with its broker
+        except Exception as error:  # whatever it is, the others go on, and the run is broken
+            scene.problems.append(f"fault: {blow.name} could not be done: {error!r}")
         self.ended_at.append(datetime.now(UTC))
         self._going_on.remove(blow)
 
@@ -89,27 +92,16 @@ class Storm:
 
 async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
     """On a stack that was just started and that nothing else uses."""
-
-    async def rage(scene: Scene) -> None:
-        await storm.rage(minutes * 60)
-
-    fault = Fault(
-        "soak",
-        "Blows of every kind, by chance",
-        rage,
-        bound_s=120,
-        settings=WITHOUT_RECEIVERS,
-        burst=Burst(200, 10),
-        ends=MAY_FAIL,
-    )
+    storm = Storm(minutes * 60, seed)
+    fault = _as_fault(storm)
     async with open_scene(stack, fault, seed) as scene:
-        storm = Storm(scene, seed)
         epoch = await scene.ask(EPOCH)
         recovery_s = await run.happen(scene, fault)
+        await users.check(scene)
         seen = await run.conclude(scene, fault)
+        leaders = await scene.ask(EPOCH) - epoch
         states = dict(await scene.database.fetch(STATES))
         recoveries_s = [await scene.ask(RECOVERY, ended_at) for ended_at in storm.ended_at]
-        leaders = await scene.ask(EPOCH) - epoch
     found = await run.sum_up(scene, [recovery_s], seen)
     return Soak(
         seed=seed,
@@ -118,9 +110,21 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
         outcome=results.outcome(fault, found),
         states=states,
         again=dict(found.again),
-        worst_recovery_s=max(recoveries_s),
+        worst_recovery_s=max(recoveries_s, default=0.0),
         leaders=leaders,
         problems=found.problems[: matrix.MOST_PROBLEMS],
+    )
+
+
+def _as_fault(storm: Storm) -> Fault:
+    return Fault(
+        "soak",
+        "Faults by chance, several at a time",
+        storm.rage,
+        bound_s=BOUND_S,
+        settings=WITHOUT_RECEIVERS,
+        burst=BURSTS,
+        ends=MAY_FAIL,
     )
 
 
