@@ -24,7 +24,7 @@ HOSTILE_S = 4
 SETTINGS = {
     **cuts.WITHOUT_RECEIVERS,
     # So that a burst takes its time to be emitted.
-    "EMISSION_CHUNK": "4",
+    "EMISSION_CHUNK": "10",
     # So that it does not take long until what a dead sender had comes again, and nothing else runs out.
     "POST_TIMEOUT_S": "8",
     "CLAIM_TTL_S": "11",
