@@ -12,6 +12,8 @@ BENCH ?= all
 RUNS ?= 1
 FAULT ?=
 KEEP ?=
+# How long a soak is.
+MINUTES ?= 30
 # Simulated worlds of the scheduler: how many, or which one.
 SEEDS ?= 1000
 SEED ?=
@@ -27,7 +29,7 @@ RESOLVE = UV_PYTHON_DOWNLOADS=never \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo up down status cluster-up cluster-down check check-lock test test-unit test-integration test-e2e \
-	test-faults faults reliability simulate coverage bench benchmarks-doc lock migrate docs screenshots clean
+	test-faults faults soak reliability simulate coverage bench benchmarks-doc lock migrate docs screenshots clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -87,7 +89,11 @@ faults: install ## real faults to all of Tocsin under load: FAULT=name for one, 
 	@PYTHONPATH=$(PYTHONPATH):tests $(PY) -m faults.matrix --runs $(RUNS) $(if $(FAULT),--fault $(FAULT)) \
 		$(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
 
-reliability: setup ## write the table of docs/reliability.md from docs/faults.json
+soak: install ## faults by chance to all of Tocsin under load, MINUTES=30 long: SEED=n repeats their order; KEEP=1 keeps it
+	@PYTHONPATH=$(PYTHONPATH):tests $(PY) -m faults.matrix.soak --minutes $(MINUTES) \
+		$(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
+
+reliability: setup ## write the tables of docs/reliability.md from docs/faults.json and docs/soak.json
 	@PYTHONPATH=$(PYTHONPATH):tests $(PY) -m faults.matrix.book
 
 simulate: setup ## the scheduler in SEEDS=1000 simulated worlds with faults; SEED=12345 for one, with its trace

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from e2e.processes import Tocsin
 from logins import as_service
@@ -49,8 +49,12 @@ def new_environment(
 class Crew:
     """Processes with one environment, each as a user with just its rights."""
 
-    def __init__(self, environment: dict[str, str], servers: StackUrls) -> None:
+    def __init__(
+        self, environment: dict[str, str], servers: StackUrls, uninteresting: Container[str] = ()
+    ) -> None:
+        """`uninteresting`: see Tocsin."""
         self.environment = environment
+        self._uninteresting = uninteresting
         self._servers = servers
         self._processes: list[tuple[str, Tocsin]] = []
 
@@ -59,7 +63,7 @@ class Crew:
         env = self.environment | changes
         role = command[1]
         env |= {name: as_service(env[name], self._servers, role) for name in SERVERS}
-        process = await Tocsin.start(*command, env=env)
+        process = await Tocsin.start(*command, env=env, uninteresting=self._uninteresting)
         self._processes.append((role, process))
         return process
 

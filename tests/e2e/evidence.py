@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,7 +48,7 @@ class Tap:
         self._name = name
         self._strangers: set[bytes] = set()
         self.bodies: list[bytes] = []
-        self.text = ""
+        self._shown: list[str] = []
 
     async def __aenter__(self) -> Self:
         self._connection = await aio_pika.connect(self._url, client_properties={"connection_name": self._name})
@@ -66,6 +67,16 @@ class Tap:
     ) -> None:
         await self._connection.close()
 
+    @property
+    def text(self) -> str:
+        """All that they show."""
+        return "".join(self._shown)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it gets messages; it ends with its broker."""
+        return self._connection.connected.is_set()
+
     async def publish(self, body: bytes) -> None:
         """Put a stranger's message into the work queue. Where its body comes again is of no interest."""
         self._strangers.add(body)
@@ -83,7 +94,7 @@ class Tap:
     async def _keep(self, message: AbstractIncomingMessage) -> None:
         self.bodies.append(message.body)
         body = self.without_strangers(message.body.decode(errors="replace"))
-        self.text += f"{message.routing_key}\n{message.info()}\n{body}\n\n"
+        self._shown.append(f"{message.routing_key}\n{message.info()}\n{body}\n\n")
 
 
 class Console:
@@ -162,11 +173,13 @@ async def tables(pool: asyncpg.Pool) -> str:
         "SELECT oid::regclass::text AS name FROM pg_class"
         " WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace"
     )
-    text = ""
-    for name in (row["name"] for row in names):
-        rows = await pool.fetch(f"SELECT row_to_json(t)::text AS line FROM {name} AS t")  # noqa: S608 - ours
-        text += "".join(f"{name} {row['line']}\n" for row in rows)
-    return text
+    text = StringIO()
+    async with pool.acquire() as connection, connection.transaction():
+        for name in (row["name"] for row in names):
+            rows = connection.cursor(f"SELECT row_to_json(t)::text AS line FROM {name} AS t")  # noqa: S608 - ours
+            async for row in rows:
+                text.write(f"{name} {row['line']}\n")
+    return text.getvalue()
 
 
 class ServerLog:

@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,15 @@ MAX_LINE = 2**20  # a traceback in JSON is one line
 class Tocsin:
     """One process of Tocsin. Its log is JSON lines, which tests wait for."""
 
-    def __init__(self, process: asyncio.subprocess.Process, command: str) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, command: str, uninteresting: Container[str] = ()
+    ) -> None:
         self.process = process
         self.command = command
         self.output = bytearray()
         """Every byte that it wrote, to stdout and stderr alike."""
         self.events: list[dict[str, Any]] = []
+        self._uninteresting = uninteresting
         self.last_lines: deque[str] = deque(maxlen=50)
         self._changed = asyncio.Event()
         self._readers = asyncio.gather(*(self._read(stream) for stream in (process.stderr, process.stdout)))
@@ -46,10 +49,12 @@ class Tocsin:
         cancels_at: Failpoint | None = None,
         nth: int = 1,
         folder: Path | None = None,
+        uninteresting: Container[str] = (),
     ) -> "Tocsin":
         """Run a console script, e.g. `tocsin-dispatcher send`; it may be hit when it is at a failpoint.
 
         There it dies, freezes, or cancels the task that has got there. It runs in `folder`, or where the tests do.
+        Of events that are `uninteresting` only the output is kept, for a process that logs hundreds of thousands.
         """
         blow = "SIGKILL" if dies_at is not None else "SIGSTOP" if freezes_at is not None else "CANCEL"
         failpoint = dies_at or freezes_at or cancels_at
@@ -63,7 +68,7 @@ class Tocsin:
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,
         )
-        return cls(process, " ".join(command))
+        return cls(process, " ".join(command), uninteresting)
 
     async def logged(self, event: str, *, count: int = 1, timeout_s: float = START_TIMEOUT_S) -> dict[str, Any]:
         """The `count`th log line with this event, as soon as it is there."""
@@ -140,7 +145,7 @@ class Tocsin:
                 event = msgspec.json.decode(text)
             except msgspec.DecodeError:
                 continue
-            if isinstance(event, dict):
+            if isinstance(event, dict) and event.get("event") not in self._uninteresting:
                 self.events.append(event)
                 self._changed.set()
 

@@ -125,6 +125,13 @@ def own_server(
 
 
 @contextmanager
+def own_stack() -> Iterator[Stack]:
+    """All servers, started for the test and removed after it."""
+    with _stack({}, fresh=True) as stack, stack:
+        yield stack
+
+
+@contextmanager
 def copy_of(server: OwnServer, others: Mapping[str, str], make: Callable[[Path], None]) -> Iterator[OwnServer]:
     """A PostgreSQL with the users and passwords of another one, whose data `make` puts into a folder."""
     with _stack(others) as stack:

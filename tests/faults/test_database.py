@@ -47,27 +47,6 @@ async def database(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 @A_THOUSAND
-async def test_a_sender_that_lives_through_a_crash_of_the_database_posts_nothing_twice(
-    burst: Burst, witness: Witness, start_cast: StartCast, server: OwnServer, receiver: Receiver
-):
-    leader, _, sender = await start_cast()
-    burst.webhook.script = SLOW
-    await burst.begin_until_frozen(leader)
-    await receiver.wait_for_posts(MORE_THAN_AT_A_TIME)
-
-    await server.crash()
-    burst.webhook.script = Script()
-    leader.thaw()
-    await sender.logged("outcomes.kept")
-    await server.restart()
-    await burst.settled()
-
-    assert await sender.stop() == 0
-    assert await burst.problems() == []
-    assert await witness.strangers() == []
-
-
-@A_THOUSAND
 async def test_what_a_sender_could_not_record_before_it_died_is_posted_a_second_time_and_nothing_else(
     burst: Burst, witness: Witness, start: Start, start_cast: StartCast, server: OwnServer, receiver: Receiver
 ):

@@ -18,22 +18,6 @@ RARELY_EXPIRES = {"LEASE_TTL_S": "60", "LEASE_HOLD_S": "50", "DRAIN_TIMEOUT_S": 
 STAYS_A_WHILE = {"LEASE_TTL_S": "5", "LEASE_HOLD_S": "4.5"}
 
 
-async def test_a_leader_that_is_killed_in_mid_burst_leaves_the_rest_to_the_standby(
-    burst: Burst, witness: Witness, start_cast: StartCast
-):
-    leader, standby, sender = await start_cast()
-    await burst.begin_until_frozen(leader)
-
-    await leader.kill()
-    await leads_next(standby, burst)
-    await burst.settled()
-
-    assert await sender.stop() == 0
-    assert await burst.problems() == []
-    assert await witness.strangers() == []
-    assert (await witness.rows_by_epoch()).keys() > {1}
-
-
 async def test_a_leader_that_was_frozen_in_mid_burst_steps_down_and_writes_nothing_when_it_wakes(
     burst: Burst, witness: Witness, start_cast: StartCast
 ):

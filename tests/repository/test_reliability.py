@@ -1,6 +1,6 @@
 """The table of the fault matrix is what its kept results say, and nobody's handiwork."""
 
-from faults.matrix import results, table
+from faults.matrix import results, soak_results, table
 from faults.matrix.rows import ROWS
 from repository import tracked
 
@@ -10,6 +10,13 @@ def test_the_table_of_the_fault_matrix_is_made_of_its_results() -> None:
     kept = results.decode(tracked.texts()["docs/faults.json"])
 
     assert table.in_document(document, kept, ROWS) == document
+
+
+def test_what_is_said_of_the_soak_is_made_of_its_result() -> None:
+    document = tracked.texts()["docs/reliability.md"]
+    kept = soak_results.decode(tracked.texts()["docs/soak.json"])
+
+    assert soak_results.in_document(document, kept) == document
 
 
 def test_each_kept_result_is_of_a_fault_that_there_is() -> None:

@@ -43,11 +43,16 @@ class Asked(NamedTuple):
 def main() -> int:
     """The exit code is 0 only where every invariant and every bound was kept."""
     asked = _arguments()
+    prepare()
+    return interruptions.exit_code(partial(_measure_all, asked))
+
+
+def prepare() -> None:
+    """What holds for the whole process."""
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # all bytes between all parts pass through here
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    return interruptions.exit_code(partial(_measure_all, asked))
 
 
 def _measure_all(asked: Asked, interruption: Interruption) -> bool:

@@ -20,6 +20,9 @@ class Burst(NamedTuple):
         return self.every_s - now.timestamp() % self.every_s
 
 
+STEADY = 100
+
+
 class Fault(NamedTuple):
     """A row: what is done to Tocsin, and how soon all must be well again."""
 
@@ -33,6 +36,8 @@ class Fault(NamedTuple):
     settings: Mapping[str, str] = {}
     """Of all processes, beside the product's defaults."""
     burst: Burst = Burst(500, 20)
+    steady: int = STEADY
+    """Executions a second, each of a task of its own."""
     disks: Mapping[str, int] = {}
     """Of servers (`postgres`, `rabbitmq`) that have a small one of their own: MiB."""
     broker_nodes: int = 1

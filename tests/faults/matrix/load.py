@@ -3,15 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from faults.matrix.fault import Burst
+from faults.matrix.fault import Fault
 from faults.matrix.lines import RECEIVER_HOSTS
 from faults.owing import Database, OwingTask, write_tasks
 from tocsin_common.sealing import Sealer
 from tocsin_local.oracle import WatchedTask
 from tocsin_local.receiver import Receiver
 
-STEADY = 100
-"""Executions a second, each of a task of its own."""
 EVERY_SECOND = "* * * * * *"
 
 
@@ -25,15 +23,17 @@ class Load:
 
     def __init__(self, receiver: Receiver, through: Callable[[str, str], str]) -> None:
         """`through`: the URL through the line to the receiver, at a host of it."""
-        webhooks = [receiver.add() for _ in RECEIVER_HOSTS]
-        self.tokens = [webhook.token for webhook in webhooks]
-        self.urls = [through(host, webhook.url) for host, webhook in zip(RECEIVER_HOSTS, webhooks, strict=True)]
+        self.webhooks = [receiver.add() for _ in RECEIVER_HOSTS]
+        self.tokens = [webhook.token for webhook in self.webhooks]
+        self.urls = [
+            through(host, webhook.url) for host, webhook in zip(RECEIVER_HOSTS, self.webhooks, strict=True)
+        ]
         self.tasks: list[WatchedTask] = []
 
-    async def write(self, database: Database, sealer: Sealer, burst: Burst) -> None:
+    async def write(self, database: Database, sealer: Sealer, fault: Fault) -> None:
         """Write the tasks as the api would have; they owe from now on."""
         since: datetime = await database.fetchval("SELECT clock_timestamp()")
-        schedules = [EVERY_SECOND] * STEADY + [every(burst.every_s)] * burst.size
+        schedules = [EVERY_SECOND] * fault.steady + [every(fault.burst.every_s)] * fault.burst.size
         for n, url in enumerate(self.urls):
             mine = schedules[n :: len(self.urls)]
             ids = await write_tasks(database, sealer, url, [OwingTask(each) for each in mine], since)

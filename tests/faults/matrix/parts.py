@@ -59,7 +59,8 @@ class Part:
     async def kill(self) -> None:
         """End it by SIGKILL; it stays away until `start`."""
         self.forget()
-        await self._process.kill()
+        if self._process.process.returncode is None:
+            await self._process.kill()
 
     async def stop(self) -> int:
         """End it by SIGTERM; its exit status. It stays away until `start`."""

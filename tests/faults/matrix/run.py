@@ -28,7 +28,14 @@ SELECT watermark >= $1 AND gap_until IS NULL AND NOT EXISTS (
     SELECT FROM executions WHERE scheduled_for <= $1 AND state IN ('due', 'waiting', 'running')
 ) FROM scheduler_lease
 """
-QUIET = "SELECT NOT EXISTS (SELECT FROM executions WHERE state IN ('due', 'waiting', 'running'))"
+QUIET = """
+SELECT NOT EXISTS (SELECT FROM executions WHERE state IN ('due', 'waiting', 'running'))
+   AND NOT EXISTS (SELECT FROM executions WHERE scheduled_for > clock_timestamp() - interval '5 s')
+   AND expires_at > clock_timestamp() FROM scheduler_lease
+"""
+"""Each second is owed, so a leader that has emitted none of the last ones knows of the pause."""
+IS_CUT_IN_TWO = "SELECT EXISTS (SELECT FROM executions, scheduler_lease WHERE scheduled_for > watermark)"
+"""A pause may come between two chunks of an instant; the others come when it is over."""
 OPEN = """
 SELECT format('%s of %s from %s to %s', count(*), state, min(scheduled_for), max(scheduled_for))
 FROM executions WHERE state IN ('due', 'waiting', 'running') GROUP BY state
@@ -55,38 +62,58 @@ class Run(NamedTuple):
     remarks: list[str]
     ends: int
     """Processes that ended although nobody told them to, and were started again."""
+    again: Mapping[str, int] = {}
+    """See `Verdict`."""
+
+
+class Seen(NamedTuple):
+    """What is left of a run when its servers are gone."""
+
+    verdict: verdict.Verdict
+    tables: str
+    """All of them."""
 
 
 async def run(stack: Stack, fault: Fault, *, times: int, seed: int) -> Run:
     """Let it happen so often, on a stack that was just started and that nothing else uses."""
     async with open_scene(stack, fault, seed) as scene:
-        recoveries_s = [await _happen(scene, fault) for _ in range(times)]
-        until = await _quiet(scene)
-        await _read_everything(scene)
-        found = await _judge(scene, fault, until)
-        problems = [*await scene.notes.problems(), *found.problems]
-        tables_text = await tables(scene.database)
-    problems += scene.problems
-    hidden = secrecy.hidden(scene.load.tokens, scene.environment, stack.urls)
-    problems += await secrecy.problems(hidden, {**_places(scene), "tables": tables_text})
+        recoveries_s = [await happen(scene, fault) for _ in range(times)]
+        seen = await conclude(scene, fault)
+    return await sum_up(scene, recoveries_s, seen)
+
+
+async def conclude(scene: Scene, fault: Fault) -> Seen:
+    """Let all that was emitted end, and judge it; the scene is to be closed then."""
+    until = await _quiet(scene)
+    await _read_everything(scene)
+    found = await _judge(scene, fault, until)
+    found.problems.extend(await scene.notes.problems())
+    return Seen(found, await tables(scene.database))
+
+
+async def sum_up(scene: Scene, recoveries_s: list[float], seen: Seen) -> Run:
+    """With what a scene that was closed has left to be seen."""
+    hidden = secrecy.hidden(scene.load.tokens, scene.environment, scene.urls)
+    leaks = await secrecy.problems(hidden, {**_places(scene), "tables": seen.tables})
+    problems = [*seen.verdict.problems, *scene.problems, *leaks]
     ends = sum(part.ends for part in scene.parts.values())
-    return Run(recoveries_s, found.counts, problems, scene.remarks, ends)
+    return Run(recoveries_s, seen.verdict.counts, problems, scene.remarks, ends, seen.verdict.again)
 
 
-async def _happen(scene: Scene, fault: Fault) -> float:
+async def happen(scene: Scene, fault: Fault) -> float:
     """Seconds to recover from it."""
     await asyncio.sleep(BEFORE_S)
     try:
         await fault.inflict(scene)
     except (TimeoutError, ExceptionGroup) as error:  # a group where several waited
         scene.problems.append(f"fault: it could not be done: {error!r}")
-    recovery_s = await _recover(scene)
+    recovery_s = await recover(scene)
     await scene.tap()  # the one before may have ended with its broker
     await asyncio.sleep(AFTER_S)
     return recovery_s
 
 
-async def _recover(scene: Scene) -> float:
+async def recover(scene: Scene) -> float:
     """Seconds until all that is owed by now is accounted for and posted."""
     ended_at: datetime = await scene.ask("SELECT clock_timestamp()")
     begin = time.monotonic()
@@ -97,10 +124,15 @@ async def _recover(scene: Scene) -> float:
 
 async def _quiet(scene: Scene) -> datetime:
     """Let nothing more be emitted, and all end that was: the instant up to which all that is owed has its row."""
-    (await users.ask(scene, "POST", "/api/scheduler/pause")).raise_for_status()
-    await asyncio.sleep(AFTER_S)  # until the leader knows, and has ended the instant at which it was
-    if not await _becomes_true(scene, QUIET):
-        scene.problems.append(f"I1: executions stay open: {await _open(scene)}")
+    while True:
+        (await users.ask(scene, "POST", "/api/scheduler/pause")).raise_for_status()
+        if not await _becomes_true(scene, QUIET):
+            scene.problems.append(f"I1: executions stay open: {await _open(scene)}")
+            break
+        if not await scene.ask(IS_CUT_IN_TWO):
+            break
+        (await users.ask(scene, "POST", "/api/scheduler/resume")).raise_for_status()
+        await recover(scene)
     until: datetime = await scene.ask("SELECT watermark FROM scheduler_lease")
     return until
 

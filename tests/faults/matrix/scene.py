@@ -25,6 +25,7 @@ from faults.own_servers import OwnServer
 from tocsin_common import migrations
 from tocsin_common.sealing import Sealer
 from tocsin_common.settings_forms import rabbitmq_nodes
+from tocsin_local.post import Post
 from tocsin_local.receiver import Receiver
 from tocsin_local.stack import Stack
 
@@ -39,6 +40,8 @@ PARTS: dict[str, Role] = {
 }
 SETTINGS = {"ALLOW_LOCAL_WEBHOOKS": "1"}
 """Else the product's defaults: what a run takes is what it takes where nobody has tuned anything."""
+EACH_ATTEMPT = frozenset({"attempt.finished"})
+"""What senders log most. It is kept as text alone."""
 ROOT_VHOST = "%2F"
 PATIENCE_S = 120.0
 POLL_S = 0.05
@@ -56,12 +59,15 @@ class Scene:
     A fault itself may find `problems`, each with its invariant, and has `remarks`.
     """
 
-    def __init__(self, stack: Stack, lines: Lines, receiver: Receiver, database: asyncpg.Pool, seed: int) -> None:
+    def __init__(
+        self, stack: Stack, lines: Lines, receiver: Receiver, database: asyncpg.Pool, fault: Fault, seed: int
+    ) -> None:
         self.lines = lines
         self.receiver = receiver
         self.database = database
         """Straight to the server. Where it may be away, use `ask`."""
         self.chance = Random(seed)  # noqa: S311 - no secret
+        self.burst = fault.burst
         self.postgres = OwnServer(stack, "postgres")
         self.rabbitmq = OwnServer(stack, "rabbitmq")
         self.load = Load(receiver, lines.receiver_url)
@@ -77,6 +83,7 @@ class Scene:
         self.environment: dict[str, str] = {}
         self.folder = stack.instance.folder
         """For files of the run; it goes with the stack's next start."""
+        self.urls = stack.urls
         self._stack = stack
         self._logs = ""
 
@@ -84,14 +91,14 @@ class Scene:
         """Roles, tables and tasks; nothing is started."""
         urls = self._stack.urls
         self.environment = new_environment(urls.database_url, urls.rabbitmq_url, {**SETTINGS, **fault.settings})
-        self.crew = Crew(self.environment, urls)
+        self.crew = Crew(self.environment, urls, uninteresting=EACH_ATTEMPT)
         await logins.make_roles(urls)
         await migrations.upgrade_async(urls.database_url)
         manage = partial(logins.manage, urls)
         await asyncio.to_thread(logins.make_users, urls, manage)
         await asyncio.to_thread(logins.let_in, "/", manage)
         await self.notes.install()
-        await self.load.write(self.database, Sealer.from_setting(self.environment["SEALING_KEYS"]), fault.burst)
+        await self.load.write(self.database, Sealer.from_setting(self.environment["SEALING_KEYS"]), fault)
 
     async def start(self) -> None:
         """Start all parts; returns once they do their work and one leads."""
@@ -162,6 +169,8 @@ class Scene:
 
     async def tap(self) -> None:
         """Keep all messages from now on; a tap ends with its broker."""
+        if self.taps and self.taps[-1].is_open:
+            return
         tap = Tap(rabbitmq_nodes(self._stack.urls.rabbitmq_url)[0], "the fault matrix")
         self.taps.append(await tap.__aenter__())
 
@@ -186,12 +195,17 @@ class Scene:
         self._logs += "".join(log.read_text(errors="replace") for log in logs)
 
 
+def _forget_what_is_not_judged(post: Post) -> None:
+    """A long run has hundreds of thousands."""
+    post.body, post.headers, post.query = b"", {}, {}
+
+
 @asynccontextmanager
 async def open_scene(stack: Stack, fault: Fault, seed: int) -> AsyncIterator[Scene]:
     """A scene on a fresh stack, with all parts at work."""
     urls = stack.urls
     async with AsyncExitStack() as opened:
-        receiver = await opened.enter_async_context(Receiver())
+        receiver = await opened.enter_async_context(Receiver(_forget_what_is_not_judged))
         lines = await opened.enter_async_context(
             open_lines(
                 PARTS,
@@ -202,7 +216,7 @@ async def open_scene(stack: Stack, fault: Fault, seed: int) -> AsyncIterator[Sce
         )
         pool = asyncpg.create_pool(urls.database_url, min_size=1, max_size=4, command_timeout=COMMAND_TIMEOUT_S)
         database = await opened.enter_async_context(pool)
-        scene = Scene(stack, lines, receiver, database, seed)
+        scene = Scene(stack, lines, receiver, database, fault, seed)
         await scene.prepare(fault)
         try:
             await scene.start()

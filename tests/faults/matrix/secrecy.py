@@ -1,7 +1,7 @@
 """SHELL. I4: the canary is nowhere. Secrets are looked for in all that somebody could see of a run."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 from canary import Search, Secret
@@ -11,6 +11,9 @@ from tocsin_local.urls import StackUrls
 PASSWORD_PART = 12
 STRIDE = 8
 """A run leaves tens of megabytes, and what would be seen is a whole URL, not a few characters of it."""
+PIECE = 2**22
+OVERLAP = 2**12
+"""Longer than a secret is, however it is spelled."""
 SERVICES = ("serve", "schedule", "send")
 
 
@@ -32,5 +35,13 @@ async def problems(secrets: Iterable[Secret], places: Mapping[str, str]) -> list
     search = Search(secrets)
     found = []
     for place, text in places.items():
-        found += [f"I4: {place}: {each}" for each in await asyncio.to_thread(search.find, text, stride=STRIDE)]
+        for piece in _pieces(text):
+            seen = await asyncio.to_thread(search.find, piece, stride=STRIDE)
+            found += [f"I4: {place}: {each}" for each in seen]
     return found
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The search makes several copies of what it looks at; what stands at a border is in both."""
+    for begin in range(0, len(text), PIECE):
+        yield text[begin : begin + PIECE + OVERLAP]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from faults.matrix.fault import Fault
 from faults.matrix.results import Kept, Outcome
+from tocsin_local.report import Machine
 
 BEGIN = "<!-- The rows of `make faults`: begin. `make reliability` writes them. -->"
 END = "<!-- The rows of `make faults`: end. -->"
@@ -30,17 +31,22 @@ def for_people(outcomes: Sequence[Outcome]) -> list[str]:
 
 def in_document(text: str, kept: Iterable[Kept], faults: Iterable[Fault]) -> str:
     """The document with these rows between the markers; ValueError where these are not in it."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+    return put_between(text, BEGIN, END, markdown(kept, faults))
+
+
+def put_between(text: str, begin: str, end: str, lines: Iterable[str]) -> str:
+    """The document with these lines between two markers; ValueError where these are not in it."""
+    before, has_begin, rest = text.partition(begin)
+    _, has_end, after = rest.partition(end)
+    if not has_begin or not has_end:
         raise ValueError("the markers of the table are not there")
-    return "\n".join([before + BEGIN, "", *markdown(kept, faults), "", END + after])
+    return "\n".join([before + begin, "", *lines, "", end + after])
 
 
 def markdown(kept: Iterable[Kept], faults: Iterable[Fault]) -> list[str]:
     """The table, and where its figures are from."""
     kept, words = list(kept), {fault.name: fault.what for fault in faults}
-    places = sorted({_place(each) for each in kept})
+    places = sorted({place(each.machine) for each in kept})
     return [
         f"| {' | '.join(HEADINGS)} |",
         f"|{'---|' * len(HEADINGS)}",
@@ -64,8 +70,8 @@ def _cells(outcome: Outcome, what: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _place(kept: Kept) -> str:
-    machine = kept.machine
+def place(machine: Machine) -> str:
+    """Where figures are from, in words."""
     return (
         f"{machine.cpus} processors, {round(machine.memory_mib / 1024)} GiB, {machine.system.split(' ')[0]}, "
         f"Python {machine.python}, PostgreSQL {machine.postgresql.split(' ')[0]}, RabbitMQ {machine.rabbitmq}."

@@ -19,7 +19,8 @@ from tocsin_local.post import Post
 
 Log = Mapping[str, Any]
 """A row of `task_logs`."""
-Kind = Literal["retry", "explained", "unexplained"]
+Kind = Literal["retry", "not received", "not recorded", "unexplained"]
+"""Why an execution was posted again; the two in the middle: what came of the answer to the POST before."""
 
 
 class Rules(NamedTuple):
@@ -54,6 +55,8 @@ class Verdict(NamedTuple):
 
     counts: Counts
     problems: list[str]
+    again: Mapping[str, int] = {}
+    """POSTs that were not an execution's first, by `Kind`."""
 
 
 def judge(account: Account, logs: Sequence[Log], rules: Rules) -> Verdict:
@@ -66,21 +69,22 @@ def judge(account: Account, logs: Sequence[Log], rules: Rules) -> Verdict:
     found += [f"I1: {text}" for text in _too_soon(account.rows, rules.grace)]
     found += [f"I2: {text}" for text in account.unowed_posts(due)]
     counted: Counter[str] = Counter()
+    again: Counter[str] = Counter()
     for number, fate in zip(due, fates(due, account.posts), strict=True):
         standing = len(ranges.standing_for(fate.owed))
-        lost = _wrong(fate, rows.get(number), standing, rules.ends)
+        lost = _wrong(fate, rows.get(number), standing, recorded[number], rules.ends)
         kinds = [
             kind(*pair, recorded[number], n, rules.post_timeout) for n, pair in enumerate(pairwise(fate.posts), 1)
         ]
         state = rows[number]["state"] if number in rows else ""
-        counted.update(kinds)
+        again.update(kinds)
         counted.update(lost=lost is not None, early=fate.early, missed=standing > 0, failed=state == "failed")
         found += [f"I1: {_named(fate)} {text}" for text in [lost] if text]
         found += [
             f"I2: {_named(fate)} was posted again without a reason" for each in kinds if each == "unexplained"
         ]
         found += [f"I3: {_named(fate)} was posted early"] * fate.early
-    return Verdict(_counts(len(due), len(account.posts), counted), found)
+    return Verdict(_counts(len(due), len(account.posts), counted, again), found, again)
 
 
 def kind(post: Post, following: Post, logs: Sequence[Log], number: int, post_timeout: timedelta) -> Kind:
@@ -89,11 +93,11 @@ def kind(post: Post, following: Post, logs: Sequence[Log], number: int, post_tim
     if any(log["outcome"] == "succeeded" for log in before):
         return "unexplained"
     if len(before) >= number:  # each attempt so far was recorded, and as none that succeeded
-        return "explained" if post.succeeded else "retry"
-    return "explained" if following.arrived_at - post.arrived_at >= post_timeout else "unexplained"
+        return "not received" if post.succeeded else "retry"
+    return "not recorded" if following.arrived_at - post.arrived_at >= post_timeout else "unexplained"
 
 
-def _wrong(fate: Fate, row: Row | None, standing: int, ends: Container[str]) -> str | None:
+def _wrong(fate: Fate, row: Row | None, standing: int, logs: Sequence[Log], ends: Container[str]) -> str | None:
     if row is None or row["state"] == "missed":
         if standing != 1:
             return (
@@ -109,6 +113,8 @@ def _wrong(fate: Fate, row: Row | None, standing: int, ends: Container[str]) -> 
         return f"is still {state}"
     if state == "succeeded" and not fate.successes:
         return "is recorded as a success that nobody answered with one"
+    if state != "succeeded" and any(log["outcome"] == "succeeded" for log in logs):
+        return f"is {state}, and an attempt is recorded as a success"
     return None if state in ends else f"is {state}"
 
 
@@ -134,12 +140,12 @@ def _second(instant: datetime) -> str:
     return f"{instant:%H:%M:%S}"
 
 
-def _counts(owed: int, posts: int, counted: Mapping[str, int]) -> Counts:
+def _counts(owed: int, posts: int, counted: Mapping[str, int], again: Mapping[str, int]) -> Counts:
     return Counts(
         owed=owed,
         posts=posts,
-        extra_explained=counted.get("explained", 0),
-        extra_unexplained=counted.get("unexplained", 0),
+        extra_explained=again.get("not received", 0) + again.get("not recorded", 0),
+        extra_unexplained=again.get("unexplained", 0),
         missed=counted.get("missed", 0),
         failed=counted.get("failed", 0),
         lost=counted.get("lost", 0),

@@ -148,6 +148,20 @@ def test_it_knows_what_explains_a_second_post(posts: list[Post], logs: list[Log]
     assert found.counts.extra_explained == explained
 
 
+@pytest.mark.parametrize(
+    ("late_s", "logs", "kind"),
+    [
+        (1.5, [log(2, "retryable"), log(2, late_s=2)], "not received"),
+        (CLAIM_S, [log(2, late_s=CLAIM_S + 1)], "not recorded"),
+        (CLAIM_S, [log(2)], "unexplained"),
+    ],
+)
+def test_it_says_what_came_of_the_answer_before(late_s: float, logs: list[Log], kind: str):
+    found = verdict(posts=[*POSTS, post(2, late_s=late_s)], logs=[*LOGS[:2], *logs])
+
+    assert found.again == {kind: 1}
+
+
 def test_it_takes_what_is_missed_beyond_the_grace():
     found = verdict([missed(0, 1), row(2)], POSTS[2:])
 
@@ -156,8 +170,19 @@ def test_it_takes_what_is_missed_beyond_the_grace():
     assert found.counts.lost == 0
 
 
+MAY_FAIL = RULES._replace(ends={"succeeded", "failed"})
+
+
 def test_it_takes_the_ends_that_a_fault_may_come_to():
-    found = verdict([*ROWS[:2], row(2, "failed")], rules=RULES._replace(ends={"succeeded", "failed"}))
+    logs = [*LOGS[:2], log(2, "retryable")]
+
+    found = verdict([*ROWS[:2], row(2, "failed")], [*POSTS[:2], post(2, 500)], logs, MAY_FAIL)
 
     assert found.problems == []
     assert found.counts.failed == 1
+
+
+def test_it_finds_a_failure_that_was_recorded_as_a_success_before():
+    found = verdict([*ROWS[:2], row(2, "failed")], rules=MAY_FAIL)
+
+    assert invariants(found) == {"I1"}

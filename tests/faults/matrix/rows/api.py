@@ -21,18 +21,22 @@ WHERE NOT granted AND application_name LIKE 'tocsin-api@%:' || $1
 async def kill_in_mid_transaction(scene: Scene) -> None:
     """Each time while it creates tasks, and waits for a lock to do so. Whether they are there, nobody was told."""
     for kill in range(KILLS):
-        number = kill % 2 + 1
-        part = scene.parts[f"api-{number}"]
-        async with scene.database.acquire() as connection, asyncio.TaskGroup() as users_of_it:
-            async with connection.transaction():
-                await connection.execute(LOCK)
-                for _ in range(TASKS):
-                    users_of_it.create_task(users.create_task(scene, api=number))
-                await scene.eventually(partial(scene.ask, WAIT, str(part.pid)))
-                await part.kill()
-            await part.start()
-        await part.ready()
+        await kill_once(kill % 2 + 1, scene)
     await users.check(scene)
+
+
+async def kill_once(number: int, scene: Scene) -> None:
+    """The one with that number."""
+    part = scene.parts[f"api-{number}"]
+    async with scene.database.acquire() as connection, asyncio.TaskGroup() as users_of_it:
+        async with connection.transaction():
+            await connection.execute(LOCK)
+            for _ in range(TASKS):
+                users_of_it.create_task(users.create_task(scene, api=number))
+            await scene.eventually(partial(scene.ask, WAIT, str(part.pid)))
+            await part.kill()
+        await part.start()
+    await part.ready()
 
 
 ROWS = (

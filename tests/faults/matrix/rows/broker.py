@@ -22,17 +22,20 @@ async def restart(scene: Scene) -> None:
 
 async def kill_while_publishing(scene: Scene) -> None:
     """Each time in a burst, when its first jobs have been sent to it and most are not confirmed."""
-    in_the_middle = 0
-    for _ in range(KILLS):
-        before = unconfirmed(scene)
-        await scene.leader()
-        await asyncio.sleep(BURSTS.until_next_s(datetime.now(UTC)))
-        await lines.one_hears(scene.lines.between("scheduler", "broker"), JOBS_EXCHANGE.encode())
-        await asyncio.sleep(scene.chance.uniform(0, MOST_S))
-        await scene.rabbitmq.kill()
-        await scene.bring_back(scene.rabbitmq)
-        in_the_middle += unconfirmed(scene) > before
+    in_the_middle = sum([await kill_once(scene) for _ in range(KILLS)])
     scene.hit(in_the_middle, KILLS, "kills came before all jobs were confirmed")
+
+
+async def kill_once(scene: Scene) -> bool:
+    """Whether it came in time: some jobs had been published and were not confirmed."""
+    before = unconfirmed(scene)
+    await scene.leader()
+    await asyncio.sleep(scene.burst.until_next_s(datetime.now(UTC)))
+    await lines.one_hears(scene.lines.between("scheduler", "broker"), JOBS_EXCHANGE.encode())
+    await asyncio.sleep(scene.chance.uniform(0, MOST_S))
+    await scene.rabbitmq.kill()
+    await scene.bring_back(scene.rabbitmq)
+    return unconfirmed(scene) > before
 
 
 def unconfirmed(scene: Scene) -> int:

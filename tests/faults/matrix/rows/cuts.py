@@ -34,20 +34,20 @@ WITHOUT_RECEIVERS = {"AUTO_DISABLE_AFTER": "0"}
 MAY_FAIL = frozenset({"succeeded", "missed", "failed"})
 
 
-async def reset(role: Role, server: Server, scene: Scene) -> None:
+async def reset(role: Role, server: Server, seconds: float, scene: Scene) -> None:
     """All connections between the two are reset, and new ones refused."""
     between = scene.lines.between(role, server)
     await lines.cut(between)
-    await asyncio.sleep(CUT_S)
+    await asyncio.sleep(seconds)
     await lines.restore(between)
 
 
-async def silence(role: Role, server: Server, scene: Scene) -> None:
+async def silence(role: Role, server: Server, seconds: float, scene: Scene) -> None:
     """All connections between the two stand, and nothing comes through."""
     between = scene.lines.between(role, server)
     for relay in between:
         relay.freeze()
-    await asyncio.sleep(CUT_S)
+    await asyncio.sleep(seconds)
     for relay in between:
         relay.thaw()
 
@@ -58,7 +58,7 @@ def _rows(role: Role, server: Server) -> Iterator[Fault]:
         (f"{role}_cut_from_{server}", f"All connections {between} are reset, and refused for {CUT_S} s", reset),
         (f"{role}_and_{server}_silent", f"Nothing comes through {between} for {CUT_S} s", silence),
     ):
-        fault = Fault(name, what, partial(inflict, role, server), bound_s=60)
+        fault = Fault(name, what, partial(inflict, role, server, CUT_S), bound_s=60)
         yield fault._replace(settings=WITHOUT_RECEIVERS, ends=MAY_FAIL) if server == "receiver" else fault
 
 

@@ -1,6 +1,7 @@
 """All parts are hit, one after the other."""
 
 from faults.matrix.fault import Fault
+from faults.matrix.parts import Part
 from faults.matrix.rows import broker, database
 from faults.matrix.scene import Scene
 
@@ -8,13 +9,18 @@ from faults.matrix.scene import Scene
 async def roll(scene: Scene) -> None:
     """Each process is stopped by the book and comes back, then RabbitMQ, then PostgreSQL."""
     for part in scene.parts.values():
-        status = await part.stop()
-        if status != 0:
-            scene.problems.append(f"stop: {part.name} ended with status {status}")
-        await part.start()
-        await part.ready()
+        await restart(part, scene)
     await broker.restart(scene)
     await database.restart(scene)
+
+
+async def restart(part: Part, scene: Scene) -> None:
+    """By the book."""
+    status = await part.stop()
+    if status != 0:
+        scene.problems.append(f"stop: {part.name} ended with status {status}")
+    await part.start()
+    await part.ready()
 
 
 ROWS = (

@@ -1,6 +1,7 @@
 """Messages are lost."""
 
 import asyncio
+from functools import partial
 
 from faults.matrix import lines, users
 from faults.matrix.fault import Fault
@@ -11,15 +12,15 @@ TASKS = 40
 PAUSE_S = 0.5
 
 
-async def lose_every_hint(scene: Scene) -> None:
+async def lose_every_hint(tasks: int, scene: Scene) -> None:
     """The APIs cannot reach RabbitMQ while tasks are created: the schedulers learn of them from the feed alone."""
     cut = scene.lines.between("api", "broker")
     await lines.cut(cut)
     before = _lost(scene)
-    for number in range(TASKS):
+    for number in range(tasks):
         await users.create_task(scene, api=number % 2 + 1)
         await asyncio.sleep(PAUSE_S)
-    await eventually(lambda: _are_lost(scene, before + TASKS))
+    await eventually(lambda: _are_lost(scene, before + tasks))
     await lines.restore(cut)
     await users.check(scene)
 
@@ -34,6 +35,9 @@ def _lost(scene: Scene) -> int:
 
 ROWS = (
     Fault(
-        "every_hint_lost", f"{TASKS} tasks are created, and each hint of it is lost", lose_every_hint, bound_s=30
+        "every_hint_lost",
+        f"{TASKS} tasks are created, and each hint of it is lost",
+        partial(lose_every_hint, TASKS),
+        bound_s=30,
     ),
 )

@@ -14,21 +14,24 @@ PURGES = 5
 BURSTS = Burst(500, 10)
 
 
-async def ring(kind: Alarm, scene: Scene) -> None:
+async def ring(kind: Alarm, seconds: float, scene: Scene) -> None:
     """Nobody can publish meanwhile."""
     async with scene.rabbitmq.operator.alarm(kind):
-        await asyncio.sleep(ALARM_S)
+        await asyncio.sleep(seconds)
 
 
 async def purge(scene: Scene) -> None:
     """Each time in a burst, when its first jobs have been sent."""
-    lost = 0
-    for _ in range(PURGES):
-        leader = await scene.leader()
-        await asyncio.sleep(BURSTS.until_next_s(datetime.now(UTC)))
-        await scene.lines.of(leader.name, "broker").hears(JOBS_EXCHANGE.encode())
-        lost += await scene.rabbitmq.operator.purge(WORK_QUEUE) > 0
+    lost = sum([await purge_once(scene) for _ in range(PURGES)])
     scene.hit(lost, PURGES, "purges threw jobs away")
+
+
+async def purge_once(scene: Scene) -> bool:
+    """Whether it threw jobs away."""
+    leader = await scene.leader()
+    await asyncio.sleep(scene.burst.until_next_s(datetime.now(UTC)))
+    await scene.lines.of(leader.name, "broker").hears(JOBS_EXCHANGE.encode())
+    return await scene.rabbitmq.operator.purge(WORK_QUEUE) > 0
 
 
 async def delete_queues(scene: Scene) -> None:
@@ -41,7 +44,7 @@ ROWS = (
     Fault(
         "broker_memory_alarm",
         f"RabbitMQ's memory alarm rings for {ALARM_S} s: nobody can publish",
-        partial(ring, "memory"),
+        partial(ring, "memory", ALARM_S),
         bound_s=60,
     ),
     Fault(

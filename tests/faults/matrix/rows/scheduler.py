@@ -19,19 +19,23 @@ IS_UNFINISHED = "SELECT watermark < $1 FROM scheduler_lease"
 
 async def kill_in_bursts(scene: Scene) -> None:
     """Each time when the first rows of a burst are there; the standby takes over, and the killed one stands by."""
-    in_the_middle = 0
-    for _ in range(KILLS):
-        leader = await scene.leader()
-        now = datetime.now(UTC)
-        burst = now + timedelta(seconds=BURSTS.until_next_s(now) - ROUNDED_S)
-        await scene.eventually(partial(scene.ask, HAS_BEGUN, burst))
-        await asyncio.sleep(scene.chance.uniform(0, WHOLE_BURST_S))
-        await leader.kill()
-        in_the_middle += await scene.ask(IS_UNFINISHED, burst)
-        await leader.start()
-        await leader.ready()
+    in_the_middle = sum([await kill_once(scene) for _ in range(KILLS)])
     await scene.leader()
     scene.hit(in_the_middle, KILLS, "kills came in the middle of a burst")
+
+
+async def kill_once(scene: Scene) -> bool:
+    """Whether it came in the middle of a burst."""
+    leader = await scene.leader()
+    now = datetime.now(UTC)
+    burst = now + timedelta(seconds=scene.burst.until_next_s(now) - ROUNDED_S)
+    await scene.eventually(partial(scene.ask, HAS_BEGUN, burst))
+    await asyncio.sleep(scene.chance.uniform(0, WHOLE_BURST_S))
+    await leader.kill()
+    in_the_middle: bool = await scene.ask(IS_UNFINISHED, burst)
+    await leader.start()
+    await leader.ready()
+    return in_the_middle
 
 
 async def stop_leader(seconds: float, scene: Scene) -> None:

@@ -16,17 +16,21 @@ SELECT EXISTS (SELECT FROM executions WHERE state = 'running' AND claimed_by LIK
 
 async def kill(scene: Scene) -> None:
     """One of them after the other, by chance, while they post; each is started again at once."""
-    in_the_middle = 0
-    for _ in range(KILLS):
-        sender = scene.chance.choice(scene.of_role("sender"))
-        await asyncio.sleep(scene.chance.uniform(0, MOST_S))
-        pid = sender.pid
-        await scene.eventually(partial(scene.ask, HAD_CLAIMS, str(pid)))
-        await sender.kill()
-        in_the_middle += await scene.ask(HAD_CLAIMS, str(pid))
-        await sender.start()
-        await sender.ready()
+    in_the_middle = sum([await kill_once(scene) for _ in range(KILLS)])
     scene.hit(in_the_middle, KILLS, "kills left claims behind")
+
+
+async def kill_once(scene: Scene) -> bool:
+    """Whether it left claims behind."""
+    sender = scene.chance.choice(scene.of_role("sender"))
+    await asyncio.sleep(scene.chance.uniform(0, MOST_S))
+    pid = sender.pid
+    await scene.eventually(partial(scene.ask, HAD_CLAIMS, str(pid)))
+    await sender.kill()
+    in_the_middle: bool = await scene.ask(HAD_CLAIMS, str(pid))
+    await sender.start()
+    await sender.ready()
+    return in_the_middle
 
 
 ROWS = (
