@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from aiohttp import web
 
+from tocsin_local.post import Post
 from tocsin_local.script import DRIP, HUGE, NO_ANSWER, RESET, RESET_AFTER_HEADERS
 
 DRIP_S = 0.2
@@ -16,14 +17,15 @@ AT_ONCE = struct.pack("ii", 1, 0)
 """Of SO_LINGER: with no time to linger, closing resets."""
 
 
-async def misbehave(how: int, request: web.Request) -> NoReturn:
-    """Do one of MISBEHAVIOURS until the client goes away; this is cancelled then."""
+async def misbehave(how: int, request: web.Request, post: Post) -> NoReturn:
+    """Do one of MISBEHAVIOURS until the client goes away; this is cancelled then. `post` has the status it said."""
     if how == NO_ANSWER:
         await asyncio.Event().wait()
     if how != RESET:
         answer = web.StreamResponse()
         answer.content_length = MANY if how == RESET_AFTER_HEADERS else None
         await answer.prepare(request)
+        post.status = answer.status
         await answer.write(b".")
         while how == DRIP:
             await asyncio.sleep(DRIP_S)

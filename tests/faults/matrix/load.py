@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
-from faults.matrix.fault import Burst
+from faults.matrix.fault import Fault
 from faults.matrix.lines import RECEIVER_HOSTS
 from faults.owing import Database, OwingTask, write_tasks
 from tocsin_common.sealing import Sealer
@@ -25,19 +26,29 @@ class Load:
 
     def __init__(self, receiver: Receiver, through: Callable[[str, str], str]) -> None:
         """`through`: the URL through the line to the receiver, at a host of it."""
-        webhooks = [receiver.add() for _ in RECEIVER_HOSTS]
-        self.tokens = [webhook.token for webhook in webhooks]
-        self.urls = [through(host, webhook.url) for host, webhook in zip(RECEIVER_HOSTS, webhooks, strict=True)]
+        self.webhooks = [receiver.add() for _ in RECEIVER_HOSTS]
+        self.tokens = [webhook.token for webhook in self.webhooks]
+        self.urls = [
+            through(host, webhook.url) for host, webhook in zip(RECEIVER_HOSTS, self.webhooks, strict=True)
+        ]
         self.tasks: list[WatchedTask] = []
+        self.hostile: set[UUID] = set()
+        """Tasks that post to the first webhooks, those that misbehave."""
 
-    async def write(self, database: Database, sealer: Sealer, burst: Burst) -> None:
+    async def write(self, database: Database, sealer: Sealer, fault: Fault) -> None:
         """Write the tasks as the api would have; they owe from now on."""
         since: datetime = await database.fetchval("SELECT clock_timestamp()")
-        schedules = [EVERY_SECOND] * STEADY + [every(burst.every_s)] * burst.size
+        schedules = [EVERY_SECOND] * STEADY + [every(fault.burst.every_s)] * fault.burst.size
         for n, url in enumerate(self.urls):
             mine = schedules[n :: len(self.urls)]
-            ids = await write_tasks(database, sealer, url, [OwingTask(each) for each in mine], since)
+            tasks = [OwingTask(each, fault.catch_up) for each in mine]
+            ids = await write_tasks(database, sealer, url, tasks, since)
             self.tasks += [
                 WatchedTask(task_id, "a task", schedule, since)
                 for task_id, schedule in zip(ids, mine, strict=True)
             ]
+            self.hostile |= set(ids) if n < fault.hostile else set()
+
+    def of_each_second(self) -> list[WatchedTask]:
+        """The tasks of the steady load."""
+        return [task for task in self.tasks if task.schedule == EVERY_SECOND]

@@ -13,11 +13,12 @@ import asyncpg
 import httpx
 
 import logins
+from certificates import Authority
 from e2e.crew import Crew, new_environment
 from e2e.evidence import Answers, Console, Tap
 from e2e.processes import free_port
 from faults.matrix.fault import Fault
-from faults.matrix.lines import Lines, open_lines
+from faults.matrix.lines import RECEIVER_HOSTS, Lines, Tls, open_lines
 from faults.matrix.load import Load
 from faults.matrix.notes import Notes
 from faults.matrix.parts import Part, Role
@@ -56,7 +57,15 @@ class Scene:
     A fault itself may find `problems`, each with its invariant, and has `remarks`.
     """
 
-    def __init__(self, stack: Stack, lines: Lines, receiver: Receiver, database: asyncpg.Pool, seed: int) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        lines: Lines,
+        receiver: Receiver,
+        database: asyncpg.Pool,
+        authority: Authority,
+        seed: int,
+    ) -> None:
         self.lines = lines
         self.receiver = receiver
         self.database = database
@@ -69,6 +78,8 @@ class Scene:
         self.console = Console(stack.urls, ROOT_VHOST)
         self.problems: list[str] = []
         self.remarks: list[str] = []
+        self.at_end: list[Callable[[], Awaitable[None]]] = []
+        """What a fault itself looks at when all has ended; it may find problems then."""
         self.numbers = count()
         """Of the tasks that users create."""
         self.parts: dict[str, Part] = {}
@@ -77,13 +88,17 @@ class Scene:
         self.environment: dict[str, str] = {}
         self.folder = stack.instance.folder
         """For files of the run; it goes with the stack's next start."""
+        self.authority = authority
+        """Whom the senders trust."""
         self._stack = stack
         self._logs = ""
 
     async def prepare(self, fault: Fault) -> None:
         """Roles, tables and tasks; nothing is started."""
         urls = self._stack.urls
-        self.environment = new_environment(urls.database_url, urls.rabbitmq_url, {**SETTINGS, **fault.settings})
+        trust = {"SSL_CERT_FILE": str(self.authority.file)} if fault.tls else {}
+        settings = {**SETTINGS, **trust, **fault.settings}
+        self.environment = new_environment(urls.database_url, urls.rabbitmq_url, settings)
         self.crew = Crew(self.environment, urls)
         await logins.make_roles(urls)
         await migrations.upgrade_async(urls.database_url)
@@ -91,7 +106,7 @@ class Scene:
         await asyncio.to_thread(logins.make_users, urls, manage)
         await asyncio.to_thread(logins.let_in, "/", manage)
         await self.notes.install()
-        await self.load.write(self.database, Sealer.from_setting(self.environment["SEALING_KEYS"]), fault.burst)
+        await self.load.write(self.database, Sealer.from_setting(self.environment["SEALING_KEYS"]), fault)
 
     async def start(self) -> None:
         """Start all parts; returns once they do their work and one leads."""
@@ -192,17 +207,19 @@ async def open_scene(stack: Stack, fault: Fault, seed: int) -> AsyncIterator[Sce
     urls = stack.urls
     async with AsyncExitStack() as opened:
         receiver = await opened.enter_async_context(Receiver())
+        authority, hosts = Authority(stack.instance.folder), RECEIVER_HOSTS[: fault.hostile]
         lines = await opened.enter_async_context(
             open_lines(
                 PARTS,
                 database=urls.database_url,
                 broker=urls.rabbitmq_url,
                 receiver=f"http://127.0.0.1:{receiver.port}",
+                tls=Tls(hosts, authority.server(*hosts)) if fault.tls else None,
             )
         )
         pool = asyncpg.create_pool(urls.database_url, min_size=1, max_size=4, command_timeout=COMMAND_TIMEOUT_S)
         database = await opened.enter_async_context(pool)
-        scene = Scene(stack, lines, receiver, database, seed)
+        scene = Scene(stack, lines, receiver, database, authority, seed)
         await scene.prepare(fault)
         try:
             await scene.start()

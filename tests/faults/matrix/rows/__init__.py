@@ -12,6 +12,8 @@ from faults.matrix.rows import (
     everything,
     messages,
     operators,
+    outages,
+    receivers,
     scheduler,
     sender,
 )
@@ -25,8 +27,10 @@ ROWS: tuple[Fault, ...] = (
     *api.ROWS,
     *messages.ROWS,
     *scheduler.ROWS,
+    *outages.ROWS,
     *clocks.ROWS,
     *sender.ROWS,
     *cuts.ROWS,
+    *receivers.ROWS,
     *everything.ROWS,
 )
