@@ -18,7 +18,7 @@ AT_ONCE = struct.pack("ii", 1, 0)
 
 
 async def misbehave(how: int, request: web.Request, post: Post) -> NoReturn:
-    """Do one of MISBEHAVIOURS until the client goes away; this is cancelled then. `post` has the status it said."""
+    """Do one of MISBEHAVIOURS until the client goes away; this is cancelled then. `post` gets its status."""
     if how == NO_ANSWER:
         await asyncio.Event().wait()
     if how != RESET:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import string
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from random import Random
@@ -11,9 +12,9 @@ from uuid import UUID
 from tocsin_common.messages import MAX_JOBS, VERSION, iso_utc
 
 End = Literal["dead", "parked", "dropped"]
-HUGE_BYTES = 2_000_000
-LONG = "x" * 9_000
-"""Longer than what PostgreSQL takes into an index."""
+HUGE_BYTES = 1_000_000
+LONG = "".join(Random(7).choices(string.ascii_lowercase, k=3_000))  # noqa: S311 - no secret
+"""Longer than what PostgreSQL takes into an index, compressed too."""
 DAY = timedelta(days=1)
 
 

@@ -19,6 +19,8 @@ PAUSE_S = 0.5
 TWICE_S = 30
 MOST_LATE_S = 5.0
 POISONINGS = 30
+FORGED = 0.1
+"""Of all messages, each of which comes twice."""
 
 
 async def lose_every_hint(scene: Scene) -> None:
@@ -55,9 +57,13 @@ async def poison_the_queues(scene: Scene) -> None:
 
     Some are copies of real ones with another destination. All that should be is seen by operators afterwards.
     """
+
+    def forge(body: bytes) -> bytes:
+        return _with_strange_destinations(body) if scene.chance.random() < FORGED else body
+
     dead, put = topology.DEAD_QUEUE, list[Poison]()
     forging = scene.rabbitmq.operator.every_message_twice(
-        topology.JOBS_EXCHANGE, topology.WORK_QUEUE, lambda: 0.0, _with_strange_destinations
+        topology.JOBS_EXCHANGE, topology.WORK_QUEUE, lambda: 0.0, forge
     )
     async with forging, scene.rabbitmq.operator.channel() as channel:
         hints = await channel.get_exchange(topology.CHANGES_EXCHANGE)
