@@ -47,7 +47,7 @@ class Tap:
         self._name = name
         self._strangers: set[bytes] = set()
         self.bodies: list[bytes] = []
-        self.text = ""
+        self._texts: list[str] = []
 
     async def __aenter__(self) -> Self:
         self._connection = await aio_pika.connect(self._url, client_properties={"connection_name": self._name})
@@ -66,6 +66,11 @@ class Tap:
     ) -> None:
         await self._connection.close()
 
+    @property
+    def text(self) -> str:
+        """All that came so far."""
+        return "".join(self._texts)
+
     async def publish(self, body: bytes) -> None:
         """Put a stranger's message into the work queue. Where its body comes again is of no interest."""
         self._strangers.add(body)
@@ -83,7 +88,7 @@ class Tap:
     async def _keep(self, message: AbstractIncomingMessage) -> None:
         self.bodies.append(message.body)
         body = self.without_strangers(message.body.decode(errors="replace"))
-        self.text += f"{message.routing_key}\n{message.info()}\n{body}\n\n"
+        self._texts.append(f"{message.routing_key}\n{message.info()}\n{body}\n\n")
 
 
 class Console:

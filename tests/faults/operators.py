@@ -24,6 +24,12 @@ LIMITS: dict[Alarm, tuple[tuple[str, ...], tuple[str, ...]]] = {
 TIMEOUT_S = 30
 
 
+async def length(channel: AbstractChannel, queue: str) -> int:
+    """How many messages are ready in it."""
+    found = await channel.declare_queue(queue, passive=True)
+    return found.declaration_result.message_count or 0
+
+
 class Operator:
     """Somebody who may do everything to this broker."""
 
@@ -58,12 +64,6 @@ class Operator:
         async with self.channel() as channel:
             purged = await (await channel.get_queue(queue, ensure=False)).purge()
             return purged.message_count or 0
-
-    async def length(self, queue: str) -> int:
-        """How many messages are ready in it."""
-        async with self.channel() as channel:
-            found = await channel.declare_queue(queue, passive=True)
-            return found.declaration_result.message_count or 0
 
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[AbstractChannel]:

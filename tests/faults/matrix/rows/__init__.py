@@ -16,6 +16,7 @@ from faults.matrix.rows import (
     receivers,
     scheduler,
     sender,
+    strange_messages,
 )
 
 ROWS: tuple[Fault, ...] = (
@@ -26,6 +27,7 @@ ROWS: tuple[Fault, ...] = (
     *disks.ROWS,
     *api.ROWS,
     *messages.ROWS,
+    *strange_messages.ROWS,
     *scheduler.ROWS,
     *outages.ROWS,
     *clocks.ROWS,
