@@ -24,7 +24,7 @@ class Authority:
         builder = _certificate(self._name, self._name, self._key, now - DAY, now + DAY)
         authority = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         pem = authority.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        self.file = folder / "authority.pem"
+        self.file = folder / "authority.crt"
         """Its own certificate, for whoever reads SSL_CERT_FILE."""
         self.file.write_bytes(pem)
         self.trust = ssl.create_default_context(cadata=pem.decode())

@@ -15,7 +15,7 @@ AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class Relay:
-    """Passes bytes on, on a port of its own; `cut` resets every connection and takes no new ones.
+    """Passes bytes and resets on, on a port of its own; `cut` resets every connection and takes no new ones.
 
     `freeze` keeps the connections and passes nothing on, `mute` nothing that the server says.
     """
@@ -121,7 +121,10 @@ class Relay:
             asyncio.create_task(self._pump(inner_reader, writer, self._answering)),
         ]
         try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            if any(isinstance(pump.exception(), ConnectionResetError) for pump in ended):
+                _reset_at_close(inner_writer)
+                _reset_at_close(writer)
         except asyncio.CancelledError:
             _reset_at_close(inner_writer)
             raise

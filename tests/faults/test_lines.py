@@ -1,6 +1,7 @@
 """What the relays in the fault matrix's lines do to those who speak through them."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from certificates import Authority
 from faults.matrix import lines
-from relay import Relay
+from relay import AT_ONCE, Relay
 
 TIMEOUT_S = 10
 SILENCE_S = 0.05
@@ -64,6 +65,21 @@ async def test_a_cut_line_resets_and_refuses_until_it_is_restored(relay: Relay):
     assert await echoed(*again) == b"words"
     writer.close()
     again[1].close()
+
+
+async def test_a_reset_is_passed_on():
+    async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with asyncio.timeout(TIMEOUT_S), Relay(f"http://127.0.0.1:{port}", HOSTS) as relay:
+            reader, writer = await connect(relay)
+
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            writer.close()
 
 
 async def test_a_muted_line_passes_on_what_is_said_and_no_answer(relay: Relay):

@@ -114,7 +114,7 @@ ROWS: Sequence[Fault] = (
         "resets",
         "reset the connection before the answer",
         RESET,
-        words="the connection broke off",
+        words="the %connection%",
         may_fail=True,
     ),
     _row(
