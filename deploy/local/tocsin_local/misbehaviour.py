@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from contextlib import suppress
 from typing import NoReturn
 
 from aiohttp import web
@@ -26,14 +27,19 @@ async def misbehave(how: int, request: web.Request, post: Post) -> NoReturn:
         answer.content_length = MANY if how == RESET_AFTER_HEADERS else None
         await answer.prepare(request)
         post.status = answer.status
-        await answer.write(b".")
-        while how == DRIP:
-            await asyncio.sleep(DRIP_S)
-            await answer.write(b".")
-        while how == HUGE:
-            await answer.write(CHUNK)
+        with suppress(ConnectionResetError):  # the client went away before this was cancelled
+            await _say(how, answer)
     _reset(request)
     raise asyncio.CancelledError  # nobody is there to be answered
+
+
+async def _say(how: int, answer: web.StreamResponse) -> None:
+    await answer.write(b".")
+    while how == DRIP:
+        await asyncio.sleep(DRIP_S)
+        await answer.write(b".")
+    while how == HUGE:
+        await answer.write(CHUNK)
 
 
 def _reset(request: web.Request) -> None:
