@@ -1,5 +1,6 @@
 """ADAPTER. A certificate authority of the tests' own, and what servers with good and bad certificates show."""
 
+import ipaddress
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,17 +24,20 @@ class Authority:
         builder = _certificate(self._name, self._name, self._key, now - DAY, now + DAY)
         authority = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         pem = authority.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        self.file = folder / "authority.crt"
+        """Its own certificate, for whoever reads SSL_CERT_FILE."""
+        self.file.write_bytes(pem)
         self.trust = ssl.create_default_context(cadata=pem.decode())
 
-    def server(self, host: str, *, expired: bool = False) -> ssl.SSLContext:
-        """For a server that claims to be `host`."""
+    def server(self, *hosts: str, expired: bool = False) -> ssl.SSLContext:
+        """For a server that claims to be `hosts`, names or addresses."""
         now = datetime.now(UTC)
         ends = now - DAY if expired else now + DAY
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _certificate(_name(host), self._name, key, now - 2 * DAY, ends)
-        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        builder = _certificate(_name(hosts[0]), self._name, key, now - 2 * DAY, ends)
+        names = x509.SubjectAlternativeName([_alternative(host) for host in hosts])
         certificate = builder.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
-        path = self._folder / f"{host}-{ends:%d}.pem"
+        path = self._folder / f"{hosts[0]}-{ends:%d}.pem"
         path.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
@@ -49,6 +53,13 @@ class Authority:
 
 def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _alternative(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _certificate(

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Sequence
 from types import TracebackType
@@ -14,19 +15,23 @@ AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class Relay:
-    """Passes bytes on, on a port of its own; `cut` resets every connection and takes no new ones.
+    """Passes bytes and resets on, on a port of its own; `cut` resets every connection and takes no new ones.
 
-    `freeze` keeps the connections and passes nothing on.
+    `freeze` keeps the connections and passes nothing on, `mute` nothing that the server says.
     """
 
-    def __init__(self, url: str, hosts: Sequence[str] = ("127.0.0.1",)) -> None:
-        """It listens on all `hosts`, on one port."""
+    def __init__(self, url: str, hosts: Sequence[str] = ("127.0.0.1",), tls: ssl.SSLContext | None = None) -> None:
+        """It listens on all `hosts`, on one port. With `tls` its clients speak https, and the server http."""
         self._target = urlsplit(url)
-        self._hosts = hosts
+        self.hosts = hosts
+        self.tls = tls
+        """The certificate that it shows; another one from the next `restore` on."""
         self._pairs: set[asyncio.Task[None]] = set()
         self._port = 0
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._answering = asyncio.Event()
+        self._answering.set()
         self._last_words = b""
         self._awaited_words = b""
         self._heard = asyncio.Event()
@@ -43,16 +48,17 @@ class Relay:
     @property
     def url(self) -> str:
         """The server's URL with the relay's port."""
-        return self.url_at(self._hosts[0])
+        return self.url_at(self.hosts[0])
 
     def url_at(self, host: str) -> str:
         """The same at one of its hosts."""
         login, at, _ = self._target.netloc.rpartition("@")
-        return urlunsplit(self._target._replace(netloc=f"{login}{at}{host}:{self._port}"))
+        scheme = self._target.scheme if self.tls is None else "https"
+        return urlunsplit(self._target._replace(scheme=scheme, netloc=f"{login}{at}{host}:{self._port}"))
 
     async def restore(self) -> None:
         """Take connections, on the same port each time."""
-        first, *others = self._hosts
+        first, *others = self.hosts
         self._servers = [await self._listen(first)]
         self._port = self._servers[0].sockets[0].getsockname()[1]
         self._servers += [await self._listen(host) for host in others]
@@ -83,8 +89,16 @@ class Relay:
         """Pass on again, with what was held."""
         self._flowing.set()
 
+    def mute(self) -> None:
+        """Pass on what clients say, and nothing of what the server answers."""
+        self._answering.clear()
+
+    def unmute(self) -> None:
+        """Pass answers on again, with those that were held."""
+        self._answering.set()
+
     async def _listen(self, host: str) -> asyncio.Server:
-        return await asyncio.start_server(self._accept, host, self._port, backlog=BACKLOG)
+        return await asyncio.start_server(self._accept, host, self._port, backlog=BACKLOG, ssl=self.tls)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -104,10 +118,13 @@ class Relay:
         inner_reader, inner_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
         pumps = [
             asyncio.create_task(self._pump(reader, inner_writer)),
-            asyncio.create_task(self._pump(inner_reader, writer)),
+            asyncio.create_task(self._pump(inner_reader, writer, self._answering)),
         ]
         try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            if any(isinstance(pump.exception(), ConnectionResetError) for pump in ended):
+                _reset_at_close(inner_writer)
+                _reset_at_close(writer)
         except asyncio.CancelledError:
             _reset_at_close(inner_writer)
             raise
@@ -117,12 +134,16 @@ class Relay:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, may_go: asyncio.Event | None = None
+    ) -> None:
         while chunk := await reader.read(65_536):
             if self._last_words and self._last_words in chunk:
                 self._last_words = b""
                 self.freeze()
             await self._flowing.wait()
+            if may_go is not None:
+                await may_go.wait()
             writer.write(chunk)
             if self._awaited_words and self._awaited_words in chunk:
                 self._awaited_words = b""

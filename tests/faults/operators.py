@@ -1,12 +1,13 @@
 """SHELL. What operators do to RabbitMQ, by its management API and by `rabbitmqctl`; no part of Tocsin may."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
 
 import aio_pika
 import httpx
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from tocsin_common.settings_forms import rabbitmq_nodes
 from tocsin_local.cluster import Cluster
@@ -21,6 +22,12 @@ LIMITS: dict[Alarm, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """How an alarm is made to ring, and how it ends: with RabbitMQ's default, and what the local stack has."""
 TIMEOUT_S = 30
+
+
+async def length(channel: AbstractChannel, queue: str) -> int:
+    """How many messages are ready in it."""
+    found = await channel.declare_queue(queue, passive=True)
+    return found.declaration_result.message_count or 0
 
 
 class Operator:
@@ -54,10 +61,47 @@ class Operator:
 
     async def purge(self, queue: str) -> int:
         """Throw away what is ready in it, and say how much that was; what a sender holds stays."""
-        async with await aio_pika.connect(self._url) as connection:
-            channel = await connection.channel()
+        async with self.channel() as channel:
             purged = await (await channel.get_queue(queue, ensure=False)).purge()
             return purged.message_count or 0
+
+    @asynccontextmanager
+    async def channel(self) -> AsyncIterator[AbstractChannel]:
+        """To do whatever they like."""
+        async with await aio_pika.connect(self._url) as connection:
+            yield await connection.channel()
+
+    @asynccontextmanager
+    async def every_message_twice(
+        self,
+        exchange: str,
+        queue: str,
+        wait_s: Callable[[], float],
+        change: Callable[[bytes], bytes] = lambda body: body,
+    ) -> AsyncIterator[list[float]]:
+        """What `exchange` has for `queue` meanwhile comes there again, as by a shovel, such a time later.
+
+        Gives how long each copy took; when it ends all copies are there.
+        """
+        took_s: list[float] = []
+        under_way: set[asyncio.Task[None]] = set()
+        async with self.channel() as channel:
+
+            async def again(message: AbstractIncomingMessage) -> None:
+                took_s.append(wait_s())
+                await asyncio.sleep(took_s[-1])
+                copy = aio_pika.Message(change(message.body), headers=message.headers)
+                await channel.default_exchange.publish(copy, routing_key=queue)
+
+            async def begin(message: AbstractIncomingMessage) -> None:
+                under_way.add(asyncio.create_task(again(message)))
+
+            copies = await channel.declare_queue(exclusive=True)
+            await copies.bind(exchange, routing_key=queue)
+            consumer = await copies.consume(begin, no_ack=True)
+            yield took_s
+            await copies.cancel(consumer)
+            await asyncio.gather(*under_way)
 
     async def delete(self, vhost: str, queue: str) -> None:
         """Delete it, with all that is in it."""

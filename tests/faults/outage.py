@@ -34,7 +34,7 @@ class Missed(NamedTuple):
 
     oldest: datetime
     newest: datetime
-    count: int | None
+    number: int | None
 
 
 class Left(NamedTuple):

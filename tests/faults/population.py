@@ -97,5 +97,7 @@ def fired_ids(rows: dict[UUID, Left]) -> set[UUID]:
 
 def _words(rows: Left) -> str:
     fired = ", ".join(f"{at:%M:%S}" for at in sorted(rows.fired))
-    missed = ", ".join(f"{one.count} from {one.oldest:%M:%S} to {one.newest:%M:%S}" for one in sorted(rows.missed))
+    missed = ", ".join(
+        f"{one.number} from {one.oldest:%M:%S} to {one.newest:%M:%S}" for one in sorted(rows.missed)
+    )
     return f"fired [{fired}] and missed [{missed}]"

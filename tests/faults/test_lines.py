@@ -1,14 +1,19 @@
 """What the relays in the fault matrix's lines do to those who speak through them."""
 
 import asyncio
+import socket
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from certificates import Authority
 from faults.matrix import lines
-from relay import Relay
+from relay import AT_ONCE, Relay
 
 TIMEOUT_S = 10
+SILENCE_S = 0.05
 HOSTS = ("127.0.1.1", "127.0.1.2")
 
 
@@ -60,6 +65,57 @@ async def test_a_cut_line_resets_and_refuses_until_it_is_restored(relay: Relay):
     assert await echoed(*again) == b"words"
     writer.close()
     again[1].close()
+
+
+async def test_a_reset_is_passed_on():
+    async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with asyncio.timeout(TIMEOUT_S), Relay(f"http://127.0.0.1:{port}", HOSTS) as relay:
+            reader, writer = await connect(relay)
+
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            writer.close()
+
+
+async def test_a_muted_line_passes_on_what_is_said_and_no_answer(relay: Relay):
+    reader, writer = await connect(relay)
+    await echoed(reader, writer)
+
+    relay.mute()
+    writer.write(b"words")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), SILENCE_S)
+    relay.unmute()
+
+    assert await reader.readexactly(5) == b"words"
+    writer.close()
+
+
+async def test_a_line_shows_another_certificate_once_it_is_restored(relay: Relay, tmp_path: Path):
+    authority = Authority(tmp_path)
+
+    async def speak(line: Relay) -> bytes:
+        _, _, port = line.url_at(HOSTS[1]).rpartition(":")
+        reader, writer = await asyncio.open_connection(HOSTS[1], int(port), ssl=authority.trust)
+        said = await echoed(reader, writer)
+        writer.transport.abort()
+        return said
+
+    async with Relay(relay.url, HOSTS, authority.server(*HOSTS)) as line:
+        assert line.url.startswith("https://")
+        assert await speak(line) == b"words"
+
+        await lines.cut([line])
+        line.tls = authority.server(*HOSTS, expired=True)
+        await lines.restore([line])
+
+        with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
+            await speak(line)
 
 
 async def test_it_tells_when_words_pass_by_and_passes_them_on(relay: Relay):

@@ -3,10 +3,12 @@
 import asyncio
 import socket
 import struct
+from contextlib import suppress
 from typing import NoReturn
 
 from aiohttp import web
 
+from tocsin_local.post import Post
 from tocsin_local.script import DRIP, HUGE, NO_ANSWER, RESET, RESET_AFTER_HEADERS
 
 DRIP_S = 0.2
@@ -16,22 +18,28 @@ AT_ONCE = struct.pack("ii", 1, 0)
 """Of SO_LINGER: with no time to linger, closing resets."""
 
 
-async def misbehave(how: int, request: web.Request) -> NoReturn:
-    """Do one of MISBEHAVIOURS until the client goes away; this is cancelled then."""
+async def misbehave(how: int, request: web.Request, post: Post) -> NoReturn:
+    """Do one of MISBEHAVIOURS until the client goes away; this is cancelled then. `post` gets its status."""
     if how == NO_ANSWER:
         await asyncio.Event().wait()
     if how != RESET:
         answer = web.StreamResponse()
         answer.content_length = MANY if how == RESET_AFTER_HEADERS else None
         await answer.prepare(request)
-        await answer.write(b".")
-        while how == DRIP:
-            await asyncio.sleep(DRIP_S)
-            await answer.write(b".")
-        while how == HUGE:
-            await answer.write(CHUNK)
+        post.status = answer.status
+        with suppress(ConnectionResetError):  # the client went away before this was cancelled
+            await _say(how, answer)
     _reset(request)
     raise asyncio.CancelledError  # nobody is there to be answered
+
+
+async def _say(how: int, answer: web.StreamResponse) -> None:
+    await answer.write(b".")
+    while how == DRIP:
+        await asyncio.sleep(DRIP_S)
+        await answer.write(b".")
+    while how == HUGE:
+        await answer.write(CHUNK)
 
 
 def _reset(request: web.Request) -> None:

@@ -103,7 +103,7 @@ class Receiver:
         try:
             answer = await self._answer(post, request.match_info["token"])
             if answer.status in MISBEHAVIOURS:
-                await misbehave(answer.status, request)
+                await misbehave(answer.status, request, post)
             post.status = answer.status
         finally:  # the handler is cancelled when its client goes away
             self._changed.set()

@@ -44,3 +44,11 @@ class Fault(NamedTuple):
     """With more than one, RabbitMQ is a cluster."""
     ends: frozenset[str] = frozenset({"succeeded", "missed"})
     """The terminal states that an execution may come to; `missed` only what is older than the grace."""
+    catch_up: str = "latest"
+    """The policy of all tasks."""
+    hostile: int = 0
+    """So many destinations misbehave as the fault tells them to; it must not be felt at the others."""
+    hostile_ends: frozenset[str] = frozenset({"succeeded", "failed"})
+    """The terminal states that executions may come to there; `failed` only where no attempt is left."""
+    tls: bool = False
+    """Those destinations are posted to by https, and the senders trust who vouches for them."""

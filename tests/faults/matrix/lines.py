@@ -1,9 +1,10 @@
 """SHELL. The lines between any two parts: a relay in each, which may be cut or fall silent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import ssl
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from relay import Relay
@@ -17,10 +18,18 @@ RECEIVER_HOSTS = tuple(f"127.0.1.{number}" for number in range(1, 51))
 """An address for each destination: what a sender keeps within limits is an origin."""
 
 
+class Tls(NamedTuple):
+    """Hosts of the receiver that have a certificate."""
+
+    hosts: Sequence[str]
+    context: ssl.SSLContext
+
+
 class Lines:
     """One for each part and server, and for each node of a cluster.
 
-    To the receiver there is one for all senders, since a URL is the same for all.
+    To the receiver there is one for all senders, since a URL is the same for all; its hosts that have certificates
+    have one of their own.
     """
 
     def __init__(self, relays: dict[Key, list[Relay]]) -> None:
@@ -36,8 +45,12 @@ class Lines:
 
     def receiver_url(self, host: str, url: str) -> str:
         """The webhook's URL through the line, at one of the receiver's hosts."""
-        origin = self.of("sender", "receiver").url_at(host)
-        return f"{origin}{urlsplit(url).path}"
+        relay = next(relay for relay in self._relays["sender", "receiver"] if host in relay.hosts)
+        return f"{relay.url_at(host)}{urlsplit(url).path}"
+
+    def with_tls(self) -> Relay:
+        """The one to those hosts of the receiver that have a certificate."""
+        return self._relays["sender", "receiver"][-1]
 
     def between(self, role: str, server: Server) -> list[Relay]:
         """All lines that lead from parts of a role to a server."""
@@ -50,11 +63,17 @@ class Lines:
 
 
 @asynccontextmanager
-async def open_lines(parts: Iterable[str], *, database: str, broker: str, receiver: str) -> AsyncIterator[Lines]:
+async def open_lines(
+    parts: Iterable[str], *, database: str, broker: str, receiver: str, tls: Tls | None = None
+) -> AsyncIterator[Lines]:
     """Lines from each of the parts to the servers at these URLs."""
     async with AsyncExitStack() as stack:
+        with_tls = tls.hosts if tls is not None else ()
+        to_receiver = [Relay(receiver, [host for host in RECEIVER_HOSTS if host not in with_tls])]
+        if tls is not None:
+            to_receiver.append(Relay(receiver, tls.hosts, tls.context))
         relays: dict[Key, list[Relay]] = {
-            ("sender", "receiver"): [await stack.enter_async_context(Relay(receiver, RECEIVER_HOSTS))]
+            ("sender", "receiver"): [await stack.enter_async_context(relay) for relay in to_receiver]
         }
         for part in parts:
             relays[part, "database"] = [await stack.enter_async_context(Relay(database))]

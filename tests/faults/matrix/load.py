@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
 from faults.matrix.fault import Fault
 from faults.matrix.lines import RECEIVER_HOSTS
@@ -29,6 +30,8 @@ class Load:
             through(host, webhook.url) for host, webhook in zip(RECEIVER_HOSTS, self.webhooks, strict=True)
         ]
         self.tasks: list[WatchedTask] = []
+        self.hostile: set[UUID] = set()
+        """Tasks that post to the first webhooks, those that misbehave."""
 
     async def write(self, database: Database, sealer: Sealer, fault: Fault) -> None:
         """Write the tasks as the api would have; they owe from now on."""
@@ -36,8 +39,14 @@ class Load:
         schedules = [EVERY_SECOND] * fault.steady + [every(fault.burst.every_s)] * fault.burst.size
         for n, url in enumerate(self.urls):
             mine = schedules[n :: len(self.urls)]
-            ids = await write_tasks(database, sealer, url, [OwingTask(each) for each in mine], since)
+            tasks = [OwingTask(each, fault.catch_up) for each in mine]
+            ids = await write_tasks(database, sealer, url, tasks, since)
             self.tasks += [
                 WatchedTask(task_id, "a task", schedule, since)
                 for task_id, schedule in zip(ids, mine, strict=True)
             ]
+            self.hostile |= set(ids) if n < fault.hostile else set()
+
+    def of_each_second(self) -> list[WatchedTask]:
+        """The tasks of the steady load."""
+        return [task for task in self.tasks if task.schedule == EVERY_SECOND]

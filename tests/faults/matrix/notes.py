@@ -3,6 +3,7 @@
 Triggers see each change, however soon another one follows.
 """
 
+from faults.outage import Outage
 from faults.owing import Database
 from faults.witness import Witness
 
@@ -25,6 +26,14 @@ END $$;
 CREATE TRIGGER note_second_end AFTER UPDATE ON executions FOR EACH ROW
     WHEN (OLD.state NOT IN ('due', 'waiting', 'running')
           AND NEW.state <> OLD.state AND NEW.state <> 'succeeded') EXECUTE FUNCTION note_second_end();
+CREATE TABLE gaps (since timestamptz, until timestamptz);
+CREATE FUNCTION note_gap() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO gaps VALUES (NEW.watermark, NEW.gap_until);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER note_gap AFTER UPDATE ON scheduler_lease FOR EACH ROW
+    WHEN (OLD.gap_until IS NULL AND NEW.gap_until IS NOT NULL) EXECUTE FUNCTION note_gap();
 """
 """A success that becomes known late is the one end that replaces another."""
 
@@ -42,6 +51,10 @@ class Notes:
         """From now on."""
         await self._database.execute(INSTALL)
         await self._witness.install()
+
+    async def gaps(self) -> list[Outage]:
+        """The outages that a leader decided on, as it says itself."""
+        return [Outage(*row) for row in await self._database.fetch("SELECT since, until FROM gaps ORDER BY until")]
 
     async def problems(self) -> list[str]:
         """What was noted that must not be."""

@@ -42,6 +42,8 @@ FROM executions WHERE state IN ('due', 'waiting', 'running') GROUP BY state
 """
 ROWS = "SELECT task_id, scheduled_for, state, missed_from, missed_count, created_at FROM executions"
 LOGS = "SELECT task_id, scheduled_for, seq, outcome, created_at FROM task_logs"
+STOPPED = "SELECT task_id, effective_from FROM task_revisions WHERE status = 'FAILED' AND task_id = ANY($1)"
+"""Those that ten failures in a row have ended; a receiver that does not misbehave ends none."""
 PAGES = (
     "/api/tasks",
     "/api/logs",
@@ -86,6 +88,8 @@ async def conclude(scene: Scene, fault: Fault) -> Seen:
     """Let all that was emitted end, and judge it; the scene is to be closed then."""
     until = await _quiet(scene)
     await _read_everything(scene)
+    for look in scene.at_end:
+        await look()
     found = await _judge(scene, fault, until)
     found.problems.extend(await scene.notes.problems())
     return Seen(found, await tables(scene.database))
@@ -153,13 +157,16 @@ async def _open(scene: Scene) -> str:
 
 async def _judge(scene: Scene, fault: Fault, until: datetime) -> verdict.Verdict:
     one_more = timedelta(microseconds=1)
-    tasks = [Ended(task, until + one_more) for task in scene.load.tasks]
+    stopped = dict(await scene.database.fetch(STOPPED, scene.load.hostile))
+    tasks = [Ended(task, stopped.get(task.task_id, until + one_more)) for task in scene.load.tasks]
     account = Account(tasks, until, await scene.database.fetch(ROWS), scene.receiver.posts)
     scheduler, sender = load(SchedulerSettings, scene.environment), load(SenderSettings, scene.environment)
     rules = Rules(
         grace=timedelta(seconds=scheduler.catch_up_grace_s),
         post_timeout=timedelta(seconds=sender.post_timeout_s),
         ends=fault.ends,
+        hostile=scene.load.hostile,
+        hostile_ends=fault.hostile_ends,
     )
     return verdict.judge(account, await scene.database.fetch(LOGS), rules)
 

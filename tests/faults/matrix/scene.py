@@ -13,11 +13,12 @@ import asyncpg
 import httpx
 
 import logins
+from certificates import Authority
 from e2e.crew import Crew, new_environment
 from e2e.evidence import Answers, Console, Tap
 from e2e.processes import free_port
 from faults.matrix.fault import Fault
-from faults.matrix.lines import Lines, open_lines
+from faults.matrix.lines import RECEIVER_HOSTS, Lines, Tls, open_lines
 from faults.matrix.load import Load
 from faults.matrix.notes import Notes
 from faults.matrix.parts import Part, Role
@@ -60,7 +61,14 @@ class Scene:
     """
 
     def __init__(
-        self, stack: Stack, lines: Lines, receiver: Receiver, database: asyncpg.Pool, fault: Fault, seed: int
+        self,
+        stack: Stack,
+        lines: Lines,
+        receiver: Receiver,
+        database: asyncpg.Pool,
+        authority: Authority,
+        fault: Fault,
+        seed: int,
     ) -> None:
         self.lines = lines
         self.receiver = receiver
@@ -75,6 +83,8 @@ class Scene:
         self.console = Console(stack.urls, ROOT_VHOST)
         self.problems: list[str] = []
         self.remarks: list[str] = []
+        self.at_end: list[Callable[[], Awaitable[None]]] = []
+        """What a fault itself looks at when all has ended; it may find problems then."""
         self.numbers = count()
         """Of the tasks that users create."""
         self.parts: dict[str, Part] = {}
@@ -83,6 +93,8 @@ class Scene:
         self.environment: dict[str, str] = {}
         self.folder = stack.instance.folder
         """For files of the run; it goes with the stack's next start."""
+        self.authority = authority
+        """Whom the senders trust."""
         self.urls = stack.urls
         self._stack = stack
         self._logs = ""
@@ -90,7 +102,9 @@ class Scene:
     async def prepare(self, fault: Fault) -> None:
         """Roles, tables and tasks; nothing is started."""
         urls = self._stack.urls
-        self.environment = new_environment(urls.database_url, urls.rabbitmq_url, {**SETTINGS, **fault.settings})
+        trust = {"SSL_CERT_FILE": str(self.authority.file)} if fault.tls else {}
+        settings = {**SETTINGS, **trust, **fault.settings}
+        self.environment = new_environment(urls.database_url, urls.rabbitmq_url, settings)
         self.crew = Crew(self.environment, urls, uninteresting=EACH_ATTEMPT)
         await logins.make_roles(urls)
         await migrations.upgrade_async(urls.database_url)
@@ -206,17 +220,19 @@ async def open_scene(stack: Stack, fault: Fault, seed: int) -> AsyncIterator[Sce
     urls = stack.urls
     async with AsyncExitStack() as opened:
         receiver = await opened.enter_async_context(Receiver(_forget_what_is_not_judged))
+        authority, hosts = Authority(stack.instance.folder), RECEIVER_HOSTS[: fault.hostile]
         lines = await opened.enter_async_context(
             open_lines(
                 PARTS,
                 database=urls.database_url,
                 broker=urls.rabbitmq_url,
                 receiver=f"http://127.0.0.1:{receiver.port}",
+                tls=Tls(hosts, authority.server(*hosts)) if fault.tls else None,
             )
         )
         pool = asyncpg.create_pool(urls.database_url, min_size=1, max_size=4, command_timeout=COMMAND_TIMEOUT_S)
         database = await opened.enter_async_context(pool)
-        scene = Scene(stack, lines, receiver, database, fault, seed)
+        scene = Scene(stack, lines, receiver, database, authority, fault, seed)
         await scene.prepare(fault)
         try:
             await scene.start()

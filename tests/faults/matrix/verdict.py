@@ -1,6 +1,7 @@
 """PURE. Whether a run kept I1 to I3: what was owed, against rows, the log of attempts and the receiver's POSTs.
 
-I1: every owed instant is accounted for by exactly one row in exactly one terminal state.
+I1: every owed instant is accounted for by exactly one row in exactly one terminal state; `failed` is what has used
+all its attempts.
 I2: extra POSTs only where an answer was not received and recorded, with the same execution id.
 I3: nothing early.
 """
@@ -19,6 +20,8 @@ from tocsin_local.post import Post
 
 Log = Mapping[str, Any]
 """A row of `task_logs`."""
+ATTEMPTS = 4
+"""Of an execution, that may fail: 1 + `maxRetry` of all tasks of a run."""
 Kind = Literal["retry", "not received", "not recorded", "unexplained"]
 """Why an execution was posted again; the two in the middle: what came of the answer to the POST before."""
 
@@ -32,6 +35,14 @@ class Rules(NamedTuple):
     """A claim outlives its POST by at least this much: nobody else has the execution for so long."""
     ends: Container[str]
     """The terminal states that this run may come to."""
+    hostile: Container[UUID] = frozenset()
+    """Tasks whose receivers misbehave."""
+    hostile_ends: Container[str] = frozenset()
+    """The terminal states that those may come to."""
+
+    def ends_of(self, task_id: UUID) -> Container[str]:
+        """Those that a task's executions may come to."""
+        return self.hostile_ends if task_id in self.hostile else self.ends
 
 
 class Counts(NamedTuple):
@@ -72,11 +83,13 @@ def judge(account: Account, logs: Sequence[Log], rules: Rules) -> Verdict:
     again: Counter[str] = Counter()
     for number, fate in zip(due, fates(due, account.posts), strict=True):
         standing = len(ranges.standing_for(fate.owed))
-        lost = _wrong(fate, rows.get(number), standing, recorded[number], rules.ends)
+        ends = rules.ends_of(fate.owed.task.task_id)
+        lost = _wrong(fate, rows.get(number), standing, recorded[number], ends)
         kinds = [
             kind(*pair, recorded[number], n, rules.post_timeout) for n, pair in enumerate(pairwise(fate.posts), 1)
         ]
         state = rows[number]["state"] if number in rows else ""
+        found += _misspent(fate, state, recorded[number])
         again.update(kinds)
         counted.update(lost=lost is not None, early=fate.early, missed=standing > 0, failed=state == "failed")
         found += [f"I1: {_named(fate)} {text}" for text in [lost] if text]
@@ -116,6 +129,15 @@ def _wrong(fate: Fate, row: Row | None, standing: int, logs: Sequence[Log], ends
     if state != "succeeded" and any(log["outcome"] == "succeeded" for log in logs):
         return f"is {state}, and an attempt is recorded as a success"
     return None if state in ends else f"is {state}"
+
+
+def _misspent(fate: Fate, state: str, logs: Sequence[Log]) -> Iterator[str]:
+    """Whether it failed with attempts left, or has had too many."""
+    spent = sum(log["outcome"] == "retryable" for log in logs)
+    if spent > ATTEMPTS:
+        yield f"I2: {_named(fate)} has had {spent} of {ATTEMPTS} attempts"
+    elif state == "failed" and spent < ATTEMPTS:
+        yield f"I1: {_named(fate)} has failed after {spent} of {ATTEMPTS} attempts"
 
 
 def _too_soon(rows: Sequence[Row], grace: timedelta) -> Iterator[str]:

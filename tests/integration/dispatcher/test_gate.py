@@ -1,11 +1,13 @@
 """What an execution passes before its POST, on a real database."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 import structlog
 
@@ -299,3 +301,15 @@ async def test_what_is_not_posted_may_be_past_its_time_and_does_not_ask_again_an
     [(_, wait_s)] = (await here.gate.admit(jobs)).waits
 
     assert wait_s == pytest.approx(1.0, abs=0.5)
+
+
+async def test_a_destination_that_no_index_takes_is_as_any_other_value_that_cannot_be_stored(stage, some_jobs):
+    here, strange = stage(), f"https://{secrets.token_urlsafe(9000)}/1"
+    jobs = await some_jobs(10, HERE)
+    forged = [msgspec.structs.replace(job, destination=strange) for job in jobs]
+
+    with pytest.raises(database.DATA_ERRORS):
+        await here.gate.admit(forged)
+    alone = await stage().gate.admit(forged[:1])
+
+    assert list(alone.moved) == jobs[:1]

@@ -170,13 +170,15 @@ def test_it_takes_what_is_missed_beyond_the_grace():
     assert found.counts.lost == 0
 
 
+FAILURES_S = 0.1, 1.5, 4, 9
+FAILED_ROWS = [*ROWS[:2], row(2, "failed")]
+FAILED_POSTS = [*POSTS[:2], *(post(2, 500, late_s=each) for each in FAILURES_S)]
+FAILED_LOGS = [*LOGS[:2], *(log(2, "retryable", late_s=each + 0.01) for each in FAILURES_S)]
 MAY_FAIL = RULES._replace(ends={"succeeded", "failed"})
 
 
 def test_it_takes_the_ends_that_a_fault_may_come_to():
-    logs = [*LOGS[:2], log(2, "retryable")]
-
-    found = verdict([*ROWS[:2], row(2, "failed")], [*POSTS[:2], post(2, 500)], logs, MAY_FAIL)
+    found = verdict(FAILED_ROWS, FAILED_POSTS, FAILED_LOGS, MAY_FAIL)
 
     assert found.problems == []
     assert found.counts.failed == 1
@@ -186,3 +188,40 @@ def test_it_finds_a_failure_that_was_recorded_as_a_success_before():
     found = verdict([*ROWS[:2], row(2, "failed")], rules=MAY_FAIL)
 
     assert invariants(found) == {"I1"}
+
+
+def test_a_refusal_by_a_limit_is_no_attempt():
+    refusal, its_log = post(2, 429, late_s=0.05), log(2, "limited", late_s=0.06)
+
+    found = verdict(FAILED_ROWS, [refusal, *FAILED_POSTS], [its_log, *FAILED_LOGS], MAY_FAIL)
+
+    assert found.problems == []
+
+
+@pytest.mark.parametrize(
+    ("state", "attempts", "invariant"),
+    [
+        ("failed", 3, "I1"),  # with one left
+        ("failed", 5, "I2"),
+        ("succeeded", 5, "I2"),
+    ],
+)
+def test_it_finds_what_failed_too_early_and_what_was_tried_too_often(state: str, attempts: int, invariant: str):
+    times = range(1, attempts + 1)
+    posts = [*POSTS[:2], *(post(2, 500, late_s=each) for each in times)]
+    logs = [*LOGS[:2], *(log(2, "retryable", late_s=each + 0.1) for each in times)]
+    if state == "succeeded":
+        posts.append(post(2, late_s=9))
+
+    found = verdict([*ROWS[:2], row(2, state)], posts, logs, MAY_FAIL)
+
+    assert invariants(found) == {invariant}
+
+
+@pytest.mark.parametrize(("hostile", "is_well"), [({TASK.task_id}, True), ({UUID(int=8)}, False)])
+def test_what_a_hostile_receiver_was_to_get_may_end_otherwise(hostile: set[UUID], is_well: bool):
+    rules = RULES._replace(hostile=hostile, hostile_ends={"succeeded", "failed"})
+
+    found = verdict(FAILED_ROWS, FAILED_POSTS, FAILED_LOGS, rules)
+
+    assert (found.problems == []) == is_well

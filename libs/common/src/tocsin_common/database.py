@@ -29,8 +29,10 @@ CONNECTION_ERRORS = (
 )
 """What means that PostgreSQL cannot do it now and may later; everything else is a bug or a data error."""
 
-DATA_ERRORS = (asyncpg.DataError, ValueError)
-"""What means that a value cannot be stored or compared; asyncpg raises the second for arguments it cannot encode.
+DATA_ERRORS = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, ValueError)
+"""What means that a value cannot be stored or compared; asyncpg raises the last for arguments it cannot encode.
+
+The second is of a text that is too long for an index.
 
 Catch these first: asyncpg's own ValueError is an InterfaceError too.
 """

@@ -12,8 +12,11 @@ from faults.matrix.rows import (
     everything,
     messages,
     operators,
+    outages,
+    receivers,
     scheduler,
     sender,
+    strange_messages,
 )
 
 ROWS: tuple[Fault, ...] = (
@@ -24,9 +27,12 @@ ROWS: tuple[Fault, ...] = (
     *disks.ROWS,
     *api.ROWS,
     *messages.ROWS,
+    *strange_messages.ROWS,
     *scheduler.ROWS,
+    *outages.ROWS,
     *clocks.ROWS,
     *sender.ROWS,
     *cuts.ROWS,
+    *receivers.ROWS,
     *everything.ROWS,
 )

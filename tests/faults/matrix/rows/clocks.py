@@ -1,7 +1,9 @@
 """Clocks are wrong. Debian's package libfaketime is needed for it."""
 
 import asyncio
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from faults.matrix.fault import Fault
 from faults.matrix.scene import Scene
@@ -9,6 +11,7 @@ from faults.wrong_clock import WrongClock
 
 HOUR_S = 3600
 WRONG_S = 25
+NEARLY = timedelta(minutes=5)
 
 
 async def set_leaders(offset_s: int, wrong_s: float, scene: Scene) -> None:
@@ -19,10 +22,18 @@ async def set_leaders(offset_s: int, wrong_s: float, scene: Scene) -> None:
         await part.stop()
         await part.start()
         await part.ready()
-    clock = clocks[await scene.leader()]
+    leader = await scene.leader()
     for offset in (offset_s, 0):
-        clock.set(offset)
+        clocks[leader].set(offset)
         await asyncio.sleep(wrong_s)
+    emissions = leader.process.all_logged("executions.emitted")
+    wrong = [line for line in emissions if abs(_clock_is_off_by(line) - timedelta(seconds=offset_s)) < NEARLY]
+    scene.hit(len(wrong), len(emissions), f"of the leader's emissions came when its clock was off by {offset_s} s")
+
+
+def _clock_is_off_by(emission: dict[str, Any]) -> timedelta:
+    """What the leader took the time for, against the instant that it emitted by the database's clock."""
+    return datetime.fromisoformat(emission["timestamp"]) - datetime.fromisoformat(emission["watermark"])
 
 
 ROWS = tuple(

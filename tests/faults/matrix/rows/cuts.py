@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 
 from faults.matrix import lines
@@ -11,6 +12,11 @@ from faults.matrix.parts import Role
 from faults.matrix.scene import Scene
 
 CUT_S = 30
+RESETS = 10
+MOST_MUTE_S = 0.5
+HAVE_ENDED = """
+SELECT NOT EXISTS (SELECT FROM executions WHERE scheduled_for <= $1 AND state IN ('due', 'waiting', 'running'))
+"""
 PAIRS: tuple[tuple[Role, Server], ...] = (
     ("api", "database"),
     ("scheduler", "database"),
@@ -42,6 +48,33 @@ async def reset(role: Role, server: Server, seconds: float, scene: Scene) -> Non
     await lines.restore(between)
 
 
+async def reset_before_the_answer(scene: Scene) -> None:
+    """Each time all that was hit ends first: so nothing is hit twice, and none uses up its retries."""
+    in_vain = 0
+    for _ in range(RESETS):
+        in_vain += await reset_once_before_the_answer(scene)
+        await scene.eventually(partial(scene.ask, HAVE_ENDED, datetime.now(UTC)))
+    scene.hit(in_vain, len(scene.receiver.posts), "POSTs were answered and their answers were lost")
+
+
+async def reset_once_before_the_answer(scene: Scene) -> int:
+    """Requests go through and answers do not, until all is reset: how many had been answered by then."""
+    [relay] = scene.lines.between("sender", "receiver")
+    start = len(scene.receiver.posts)
+
+    def answered() -> int:
+        return sum(post.succeeded for post in scene.receiver.posts[start:])
+
+    relay.mute()
+    await scene.receiver.wait_until(lambda: answered() > 0)
+    await asyncio.sleep(scene.chance.uniform(0, MOST_MUTE_S))
+    await relay.cut()
+    relay.unmute()
+    in_vain = answered()
+    await relay.restore()
+    return in_vain
+
+
 async def silence(role: Role, server: Server, seconds: float, scene: Scene) -> None:
     """All connections between the two stand, and nothing comes through."""
     between = scene.lines.between(role, server)
@@ -62,4 +95,13 @@ def _rows(role: Role, server: Server) -> Iterator[Fault]:
         yield fault._replace(settings=WITHOUT_RECEIVERS, ends=MAY_FAIL) if server == "receiver" else fault
 
 
-ROWS = tuple(fault for pair in PAIRS for fault in _rows(*pair))
+ROWS = (
+    *(fault for pair in PAIRS for fault in _rows(*pair)),
+    Fault(
+        "posts_cut_before_the_answer",
+        f"Connections to receivers are reset when these have answered and nothing has come back, {RESETS} times",
+        reset_before_the_answer,
+        bound_s=30,
+        ends=frozenset({"succeeded"}),
+    ),
+)

@@ -1,0 +1,137 @@
+"""Receivers misbehave: some of them, and it must not be felt at the others."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from faults.matrix import latenesses, lines
+from faults.matrix.fault import Fault
+from faults.matrix.scene import Scene
+from tocsin_local.script import DRIP, HUGE, NO_ANSWER, RESET, RESET_AFTER_HEADERS, Script
+
+HOSTILE = 10
+HOSTILE_S = 20
+OTHERS_LATE_S = 10.0
+"""The others' POSTs begin within so much of their instants: none waits for one that ends by its timeout."""
+
+ATTEMPTS = """
+SELECT count(*) FILTER (WHERE http_status = $2 OR message LIKE $3) AS met, count(*) AS attempts
+FROM task_logs WHERE task_id = ANY($1) AND execution_time BETWEEN $4 AND $5
+"""
+STOPPED = "SELECT count(*) = $2 FROM tasks WHERE id = ANY($1) AND status = 'FAILED'"
+NOW = "SELECT clock_timestamp()"
+
+WITHOUT_BREAKER = {"BREAKER_FAILURES": "1000000"}
+"""It would let one POST a minute through, and the attempts of all that waits would last for days."""
+
+
+async def answer_badly(then: int, status: int, words: str, scene: Scene) -> None:
+    """For a while they do so; then they answer again. Their attempts have this status, or a message like this."""
+    since: datetime = await scene.ask(NOW)
+    _say(scene, Script(then=then))
+    await asyncio.sleep(HOSTILE_S)
+    _say(scene, Script())
+    await _look_at(scene, since, status, words)
+
+
+async def fail_for_ever(scene: Scene) -> None:
+    """Until their tasks that come each second have been stopped for it."""
+    since: datetime = await scene.ask(NOW)
+    _say(scene, Script(then=500))
+    steady = [task.task_id for task in scene.load.of_each_second() if task.task_id in scene.load.hostile]
+    await scene.eventually(partial(scene.ask, STOPPED, steady, len(steady)))
+    await _look_at(scene, since, 500, "")
+
+
+async def show_a_bad_certificate(scene: Scene) -> None:
+    """One that has run out; then a good one again. Each time the connections that stand are reset."""
+    since: datetime = await scene.ask(NOW)
+    relay = scene.lines.with_tls()
+    for expired in (True, False):
+        relay.tls = scene.authority.server(*relay.hosts, expired=expired)
+        await lines.cut([relay])
+        await lines.restore([relay])
+        await asyncio.sleep(HOSTILE_S if expired else 0)
+    await _look_at(scene, since, 0, "the host's certificate is not valid")
+
+
+def _say(scene: Scene, script: Script) -> None:
+    for webhook in scene.load.webhooks[:HOSTILE]:
+        webhook.script = script
+
+
+async def _look_at(scene: Scene, since: datetime, status: int, words: str) -> None:
+    """That it was met, and, when all has ended, that the others were not late."""
+    until: datetime = await scene.ask(NOW)
+    scene.at_end += [
+        partial(_was_met, scene, since, until, status, words),
+        partial(_others_are_in_time, scene, since, until),
+    ]
+
+
+async def _was_met(scene: Scene, since: datetime, until: datetime, status: int, words: str) -> None:
+    [(met, attempts)] = await scene.database.fetch(ATTEMPTS, scene.load.hostile, status, words, since, until)
+    scene.hit(met, attempts, f"attempts at {HOSTILE} receivers met it")
+
+
+async def _others_are_in_time(scene: Scene, since: datetime, until: datetime) -> None:
+    others = [task for task in scene.load.tasks if task.task_id not in scene.load.hostile]
+    found_s = latenesses.of_first_posts(others, scene.receiver.posts, since=since, until=until)
+    scene.remarks.append(f"the others' POSTs were late by {latenesses.in_words(found_s)}")
+    if max(found_s) > OTHERS_LATE_S:
+        scene.problems.append(f"late: a POST to another receiver was {max(found_s):.1f} s late")
+
+
+def _row(name: str, what: str, then: int, *, status: int = 0, words: str = "", may_fail: bool = False) -> Fault:
+    """`may_fail`: all attempts of an execution may be spent in that time."""
+    return Fault(
+        f"receiver_{name}",
+        f"{HOSTILE} of 50 receivers {what}, for {HOSTILE_S} s",
+        partial(answer_badly, then, status, words),
+        bound_s=60,
+        ends=frozenset({"succeeded"}),
+        hostile=HOSTILE,
+        hostile_ends=frozenset({"succeeded", "failed"} if may_fail else {"succeeded"}),
+    )
+
+
+ROWS: Sequence[Fault] = (
+    _row("429_storm", "refuse every POST with 429", 429, status=429),
+    Fault(
+        "receiver_500_for_ever",
+        f"{HOSTILE} of 50 receivers answer 500 for ever: ten failures in a row stop a task",
+        fail_for_ever,
+        bound_s=60,
+        settings=WITHOUT_BREAKER,
+        ends=frozenset({"succeeded"}),
+        hostile=HOSTILE,
+        hostile_ends=frozenset({"succeeded", "failed", "cancelled"}),
+    ),
+    _row("hangs", "say nothing", NO_ANSWER, words="no answer within%"),
+    _row("drips", "answer byte by byte, without end", DRIP, words="%answer cut off%"),
+    _row(
+        "resets",
+        "reset the connection before the answer",
+        RESET,
+        words="the %connection%",
+        may_fail=True,
+    ),
+    _row(
+        "resets_after_headers",
+        "reset the connection after the headers",
+        RESET_AFTER_HEADERS,
+        words="%answer cut off%",
+        may_fail=True,
+    ),
+    _row("answers_without_end", "send an answer without end", HUGE, words="%answer cut off%"),
+    Fault(
+        "receiver_bad_tls",
+        f"{HOSTILE} of 50 receivers show a certificate that has run out, for {HOSTILE_S} s",
+        show_a_bad_certificate,
+        bound_s=60,
+        ends=frozenset({"succeeded"}),
+        hostile=HOSTILE,
+        tls=True,
+    ),
+)
