@@ -25,6 +25,7 @@ HOST = "hooks.example.com"
 URL = f"https://{HOST}{PATH}"
 NOT_DISCORD = f"/in/{TOKEN}"
 LARGE = '{"content": "' + "x" * 250_000 + '"}'  # about as much as a task may have
+HUGE = '{"content": "' + "x" * 16_000_000 + '"}'  # more than the machine's buffers take
 
 
 async def is_silent(connection: Connection) -> None:
@@ -204,14 +205,20 @@ async def test_a_connection_that_ends_before_the_status_may_have_taken_the_reque
     assert len(receiver.requests) == 1
 
 
-async def test_a_server_that_takes_no_request_is_left_in_time():
-    async def reads_nothing(_: Connection) -> None:
-        await asyncio.Event().wait()
+async def test_a_server_that_takes_no_request_is_left_in_time_and_gets_no_more_of_it():
+    is_left = asyncio.Event()
 
-    async with RawReceiver(reads_nothing) as receiver, posting(timeout_s=SHORT_S) as post:
-        attempt = await post(local(receiver, NOT_DISCORD), LARGE)
+    async def reads_late(connection: Connection) -> None:
+        await is_left.wait()
+        await connection.request()
+
+    async with RawReceiver(reads_late) as receiver, posting(timeout_s=SHORT_S) as post:
+        attempt = await post(local(receiver, NOT_DISCORD), HUGE)
+        is_left.set()
+        await receiver.left()
 
     assert attempt.verdict == Verdict("retryable", "no answer within 1 s", ambiguous=True)
+    assert receiver.requests == []
 
 
 async def test_an_answer_counts_although_its_receiver_did_not_want_the_whole_request():

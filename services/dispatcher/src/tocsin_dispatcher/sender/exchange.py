@@ -74,7 +74,7 @@ class Exchanger:
             try:
                 message, content = await _ask(connection.protocol, f"{target.head}{lines}\r\n".encode() + body)
             except BaseException:
-                connection.close()
+                _break_off(connection)
                 raise
         try:
             rest = NO_BODY if content.at_eof() else await read_body(content, end)
@@ -94,6 +94,13 @@ class Exchanger:
 
     def _place_of(self, origin: URL) -> aiohttp.ClientRequest:
         return aiohttp.ClientRequest("POST", origin, loop=asyncio.get_running_loop(), session=self._session)
+
+
+def _break_off(connection: Connection) -> None:
+    """End it at once: closed, it would still send the rest of its request, when the next try may be under way."""
+    if connection.protocol is not None:
+        connection.protocol.abort()
+    connection.close()
 
 
 async def _ask(protocol: ResponseHandler | None, request: bytes) -> tuple[RawResponseMessage, StreamReader]:
