@@ -13,6 +13,7 @@ ANSWER_TIMEOUT_S = 5.0
 # What is in it is counted anew, and may go where there is much; or it is work that nothing else knows.
 COUNTS = 'save ""\nmaxmemory 64mb\nmaxmemory-policy allkeys-lru\n'
 WORK = 'save ""\nmaxmemory-policy noeviction\nappendonly yes\nappendfsync everysec\n'
+SAFE_WORK = WORK.replace("everysec", "always")  # on disk before it is answered
 
 
 def find_server() -> str | None:

@@ -1,6 +1,7 @@
 """The peers: how each is started, and how it is given its work."""
 
 from bench.peers.peer import Setup
+from tocsin_local import redis
 
 CELERY = (
     *("celery", "--app", "celery_bell", "worker", "--pool", "gevent", "--concurrency", "100"),
@@ -12,6 +13,19 @@ TASKIQ = (
 )
 BULLMQ = ("node", "bullmq_bell.cjs", "work")
 APSCHEDULER = ("python", "apscheduler_bell.py")
+
+
+def _bullmq(name: str, redis_contents: str) -> Setup:
+    return Setup(
+        name,
+        1.0,
+        [BULLMQ, BULLMQ],
+        ready=1,
+        give=("node", "bullmq_bell.cjs", "send"),
+        server="redis",
+        redis_contents=redis_contents,
+    )
+
 
 PEERS = (
     Setup("apscheduler", 1.0, [APSCHEDULER], ready=1),
@@ -25,6 +39,7 @@ PEERS = (
         server="rabbitmq",
     ),
     Setup("taskiq", 1.5, [TASKIQ], ready=2, give=("python", "taskiq_bell.py"), server="rabbitmq"),
-    Setup("bullmq", 1.0, [BULLMQ, BULLMQ], ready=1, give=("node", "bullmq_bell.cjs", "send"), server="redis"),
+    _bullmq("bullmq", redis.WORK),
+    _bullmq("bullmq_fsync", redis.SAFE_WORK),
 )
 """`apscheduler` keeps its jobs in memory, which nothing else here does."""

@@ -39,6 +39,8 @@ class Setup(NamedTuple):
     """The command that gives the plan; without one SIGUSR1 tells the first worker to read it."""
     server: str = ""
     """`rabbitmq`, `redis`, `postgres`: where it keeps its work; nowhere but in memory without one."""
+    redis_contents: str = redis.WORK
+    """What its Redis does with it."""
 
 
 class Peer:
@@ -51,7 +53,7 @@ class Peer:
         self._stage = stage
         self._instance = stage.stack.instance
         self._plan = self._instance.folder / self.name / PLAN
-        self._redis = Redis(self._instance, redis.WORK)
+        self._redis = Redis(self._instance, setup.redis_contents)
         self._env: dict[str, str] = {}
         self._given = 0
 

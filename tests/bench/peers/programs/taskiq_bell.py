@@ -25,7 +25,7 @@ broker = AioPikaBroker(
 async def open_client(state: TaskiqState) -> None:
     """What a worker has once."""
     state.client = asking.session()
-    print("ready", flush=True)
+    print("ready\n", end="", flush=True)  # in one write: two workers say it into one log
 
 
 @broker.on_event(TaskiqEvents.WORKER_SHUTDOWN)
