@@ -50,12 +50,14 @@ def test_a_process_has_the_wrong_time_as_long_as_is_said_and_waits_as_ever(tmp_p
             day, date, *_ = clocks()
             return [round((each - time.time()) / 10) * 10 for each in (day, date)] == [offset_s, offset_s]
 
-        assert is_off_by(0)
-        for offset_s in (HOUR_S, -HOUR_S, 0):
-            clock.set(offset_s)
-            assert wait_until(lambda offset_s=offset_s: is_off_by(offset_s), 10), offset_s
-            *_, boot, monotonic, slept = clocks()
-            assert boot == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=5)
-            assert monotonic == pytest.approx(time.monotonic(), abs=5)
-            assert 0.01 <= slept < 5
-        process.stdin.close()
+        try:
+            assert is_off_by(0)
+            for offset_s in (HOUR_S, -HOUR_S, 0):
+                clock.set(offset_s)
+                assert wait_until(lambda offset_s=offset_s: is_off_by(offset_s), 10), offset_s
+                *_, boot, monotonic, slept = clocks()
+                assert boot == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=5)
+                assert monotonic == pytest.approx(time.monotonic(), abs=5)
+                assert 0.01 <= slept < 5
+        finally:
+            process.kill()  # one that no longer answers would be waited for without end

@@ -47,11 +47,15 @@ def test_the_first_signal_interrupts_and_a_second_one_disturbs_nothing(run: str,
         env={**INHERITED, "PYTHONPATH": ":".join(sys.path)},
     ) as program:
         assert program.stdout is not None
-        assert program.stdout.readline() == "working\n"
-        program.send_signal(number)
-        assert program.stdout.readline() == "tidying\n"
-        program.send_signal(number)
-        rest, _ = program.communicate("\n", timeout=10)
+        try:
+            assert program.stdout.readline() == "working\n"
+            program.send_signal(number)
+            assert program.stdout.readline() == "tidying\n"
+            program.send_signal(number)
+            rest, _ = program.communicate("\n", timeout=10)
+        except BaseException:
+            program.kill()  # one that hangs would be waited for without end
+            raise
 
     assert rest == "interrupted\n"
     assert program.returncode == 0
