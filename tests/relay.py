@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+from tocsin_local import ports
+
 BACKLOG = 1024  # a burst's connections come at once, and the machine may be busy
 AT_ONCE = struct.pack("ii", 1, 0)
 """Of SO_LINGER: a connection that is closed is reset, and what was under way is dropped."""
@@ -37,6 +39,7 @@ class Relay:
         self._heard = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        self._port = ports.choose()  # none that another connection may get while this one is cut
         await self.restore()
         return self
 
@@ -58,10 +61,7 @@ class Relay:
 
     async def restore(self) -> None:
         """Take connections, on the same port each time."""
-        first, *others = self.hosts
-        self._servers = [await self._listen(first)]
-        self._port = self._servers[0].sockets[0].getsockname()[1]
-        self._servers += [await self._listen(host) for host in others]
+        self._servers = [await self._listen(host) for host in self.hosts]
 
     async def cut(self) -> None:
         """Reset every connection; new ones are refused."""

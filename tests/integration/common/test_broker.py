@@ -126,6 +126,33 @@ async def test_a_connection_that_broke_comes_back_by_itself(rabbitmq_url):
         await channel.declare_queue("after", exclusive=True, timeout=WAIT_S)
 
 
+async def test_a_channel_that_waits_for_a_broker_that_takes_nothing_outlives_its_connection(rabbitmq_url: str):
+    async with (
+        Relay(rabbitmq_url) as relay,
+        await broker.connect(relay.url, name="x", timeout_s=WAIT_S) as connection,
+    ):
+        channel = await connection.channel()
+        relay.mute()
+        closing = asyncio.create_task(lost_call(channel.declare_queue("nowhere", passive=True)))
+        await relay.hears(b"nowhere")
+        take_nothing(connection)
+        relay.unmute()
+        assert isinstance(await closing, aio_pika.exceptions.ChannelNotFoundEntity)
+
+        await relay.cut()
+        await relay.restore()
+
+        async with asyncio.timeout(WAIT_S):
+            await channel.ready()
+            await channel.declare_queue("after", exclusive=True)
+
+
+def take_nothing(connection: AbstractRobustConnection) -> None:
+    """As if RabbitMQ had said that it does, as its alarms do: those are for all that use it."""
+    assert connection.transport is not None
+    connection.transport.connection._Connection__connection_unblocked.clear()  # type: ignore[attr-defined]
+
+
 async def test_a_connection_to_a_node_that_is_away_goes_to_the_next_one(rabbitmq_url, closed_port):
     async with Relay(rabbitmq_url) as first, Relay(rabbitmq_url) as second:
         nodes = [f"amqp://127.0.0.1:{closed_port}", first.url, second.url]

@@ -39,8 +39,31 @@ BROKER_ERRORS = (
 _log = structlog.get_logger(__name__)
 
 
+class _Channel(aio_pika.RobustChannel):
+    """One whose reopening ends with its connection.
+
+    The base class waits until the connection can be used. Where that ended first, while RabbitMQ took nothing
+    (its alarms), it would wait for ever, and keep the next connection from reopening it.
+    """
+
+    async def _open(self) -> None:
+        transport = self._connection.transport
+        if transport is not None:
+            ready, closing = asyncio.ensure_future(transport.ready()), transport.connection.closing
+            try:
+                await asyncio.wait([ready, closing], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ready.cancel()
+                closing.cancel()  # this view of it alone
+            if transport.connection.is_closed:
+                raise aio_pika.exceptions.ChannelInvalidStateError("its connection has ended")
+        await super()._open()
+
+
 class _Connection(aio_pika.RobustConnection):
     """One whose attempts go to one node after the other."""
+
+    CHANNEL_CLASS = _Channel
 
     def __init__(self, nodes: Iterator[str], url: URL, **options: Any) -> None:
         self._nodes = nodes
