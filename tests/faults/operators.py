@@ -22,6 +22,8 @@ LIMITS: dict[Alarm, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """How an alarm is made to ring, and how it ends: with RabbitMQ's default, and what the local stack has."""
 TIMEOUT_S = 30
+STATES_S = 10
+"""RabbitMQ collects what it says of its queues every five seconds."""
 
 
 async def length(channel: AbstractChannel, queue: str) -> int:
@@ -58,6 +60,13 @@ class Operator:
         async with self._api() as api:
             answer = await api.get(f"queues/{vhost}", params={"disable_stats": "true"})
             return [queue["name"] for queue in answer.raise_for_status().json() if not queue["exclusive"]]
+
+    async def broken_queues(self, vhost: str) -> list[str]:
+        """The names of those that RabbitMQ has known for some seconds, and does not have at work."""
+        async with self._api() as api:
+            await asyncio.sleep(STATES_S)
+            answer = await api.get(f"queues/{vhost}")
+            return [queue["name"] for queue in answer.raise_for_status().json() if queue.get("state") != "running"]
 
     async def purge(self, queue: str) -> int:
         """Throw away what is ready in it, and say how much that was; what a sender holds stays."""

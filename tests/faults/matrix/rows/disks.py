@@ -3,20 +3,27 @@
 import asyncio
 
 from faults.matrix.fault import Fault
-from faults.matrix.scene import Scene
+from faults.matrix.scene import ROOT_VHOST, Scene
 
 FULL_S = 30
 BROKER_MIB, DATABASE_MIB = 512, 1024
 
 
 async def fill_brokers(scene: Scene) -> None:
-    """To the last byte; some time later there is room again, and its operator starts it anew."""
+    """To the last byte; some time later there is room again, and its operator starts it anew.
+
+    A queue whose log it has damaged meanwhile, which RabbitMQ 3.10 says and goes on, is deleted then.
+    """
     scene.rabbitmq.disk.fill()
     await asyncio.sleep(FULL_S)
     scene.rabbitmq.disk.clear()
     if scene.rabbitmq.is_running():
         await scene.rabbitmq.stop()
     await scene.bring_back(scene.rabbitmq)
+    operator = scene.rabbitmq.operator
+    for queue in await operator.broken_queues(ROOT_VHOST):
+        await operator.delete(ROOT_VHOST, queue)
+        scene.remarks.append(f"RabbitMQ could not open {queue} any more; it was deleted")
 
 
 async def fill_databases(scene: Scene) -> None:
@@ -31,7 +38,7 @@ async def fill_databases(scene: Scene) -> None:
 ROWS = (
     Fault(
         "broker_disk_full",
-        f"RabbitMQ's disk is full for {FULL_S} s; with room again it is restarted",
+        f"RabbitMQ's disk is full for {FULL_S} s; with room again it is restarted, and queues that it cannot open are deleted",
         fill_brokers,
         bound_s=60,
         disks={"rabbitmq": BROKER_MIB},
