@@ -38,7 +38,7 @@ async def fill_databases(scene: Scene) -> None:
 ROWS = (
     Fault(
         "broker_disk_full",
-        f"RabbitMQ's disk is full for {FULL_S} s; with room again it is restarted, and queues that it cannot open are deleted",
+        f"RabbitMQ's disk is full for {FULL_S} s; then it is restarted, and queues it cannot open are deleted",
         fill_brokers,
         bound_s=60,
         disks={"rabbitmq": BROKER_MIB},
