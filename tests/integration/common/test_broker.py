@@ -150,7 +150,7 @@ async def test_a_channel_that_waits_for_a_broker_that_takes_nothing_outlives_its
 def take_nothing(connection: AbstractRobustConnection) -> None:
     """As if RabbitMQ had said that it does, as its alarms do: those are for all that use it."""
     assert connection.transport is not None
-    connection.transport.connection._Connection__connection_unblocked.clear()  # type: ignore[attr-defined]
+    connection.transport.connection._Connection__connection_unblocked.clear()  # type: ignore[attr-defined]  # it is private
 
 
 async def test_a_connection_to_a_node_that_is_away_goes_to_the_next_one(rabbitmq_url, closed_port):
