@@ -111,6 +111,13 @@ def _cancellations() -> int:
     return 0 if task is None else task.cancelling()
 
 
+async def renew(connection: AbstractRobustConnection) -> None:
+    """Have a connection that stands made anew, with all its channels; one that is away comes back by itself."""
+    if connection.connected.is_set() and connection.transport is not None:
+        _log.warning("broker.renewed")
+        await connection.transport.connection.close()
+
+
 async def connect(
     rabbitmq_url: str, *, name: str, timeout_s: float, description: str = "", heartbeat_s: int = HEARTBEAT_S
 ) -> AbstractRobustConnection:
