@@ -5,6 +5,7 @@ The sweeper is patient: what arrives was announced in time.
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -141,10 +142,14 @@ async def test_a_jittered_execution_is_posted_after_the_delay_that_its_row_names
         assert row["scheduled_for"].microsecond == 0
         [id_] = ids(task, row["scheduled_for"])
         assert arrived_at[id_] >= row["scheduled_for"] + delay
-        [attempt] = [line for line in sender.all_logged("attempt.finished") if line["execution_id"] == str(id_)]
+        [attempt] = await eventually(partial(attempts, sender, id_))  # its line may come after the row
         lateness = timedelta(milliseconds=attempt["lateness_ms"])
         assert timedelta(0) <= lateness <= arrived_at[id_] - row["scheduled_for"] - delay
     assert len({row["jitter_ms"] for row in rows}) > 1
+
+
+async def attempts(sender: Tocsin, id_: UUID) -> list[dict[str, Any]]:
+    return [line for line in sender.all_logged("attempt.finished") if line["execution_id"] == str(id_)]
 
 
 @pytest.mark.usefixtures("scheduler")
