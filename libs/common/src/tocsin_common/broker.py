@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from itertools import count, cycle
@@ -19,6 +19,7 @@ from tocsin_common.settings_forms import rabbitmq_nodes
 
 RETRY_S = 0.5
 HEARTBEAT_S = 10
+CLOSE_TIMEOUT_S = 5
 
 
 class CallLostError(TocsinError):
@@ -115,7 +116,9 @@ async def renew(connection: AbstractRobustConnection) -> None:
     """Have a connection that stands made anew, with all its channels; one that is away comes back by itself."""
     if connection.connected.is_set() and connection.transport is not None:
         _log.warning("broker.renewed")
-        await connection.transport.connection.close()
+        with suppress(*BROKER_ERRORS):  # whatever it ends with, it is made anew or asked to end once more
+            async with call(CLOSE_TIMEOUT_S):  # RabbitMQ does not read it while its alarms ring
+                await connection.transport.connection.close()
 
 
 async def connect(
