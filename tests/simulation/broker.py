@@ -191,9 +191,6 @@ class Connection:
     def __init__(self, broker: Broker, client: Client) -> None:
         self._broker = broker
         self._client = client
-        self.connected = asyncio.Event()
-        """Not set: it is only asked about while the broker is away. Here channels always come back with it."""
-        self.transport = None
 
     def channel(self, **_: Any) -> Channel:
         return Channel(self._broker, self._client)

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import aio_pika
 import pytest
 from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustChannel, AbstractRobustConnection
 from structlog.testing import capture_logs
 
 from relay import Relay
@@ -127,24 +127,69 @@ async def test_a_connection_that_broke_comes_back_by_itself(rabbitmq_url):
 
 
 async def test_a_channel_that_waits_for_a_broker_that_takes_nothing_outlives_its_connection(rabbitmq_url: str):
-    async with (
-        Relay(rabbitmq_url) as relay,
-        await broker.connect(relay.url, name="x", timeout_s=WAIT_S) as connection,
-    ):
-        channel = await connection.channel()
-        relay.mute()
-        closing = asyncio.create_task(lost_call(channel.declare_queue("nowhere", passive=True)))
-        await relay.hears(b"nowhere")
-        take_nothing(connection)
-        relay.unmute()
-        assert isinstance(await closing, aio_pika.exceptions.ChannelNotFoundEntity)
+    with capture_logs() as lines:
+        async with (
+            Relay(rabbitmq_url) as relay,
+            await broker.connect(relay.url, name="x", timeout_s=WAIT_S) as connection,
+        ):
+            channel = await connection.channel()
+            relay.mute()
+            closing = asyncio.create_task(lost_call(channel.declare_queue("nowhere", passive=True)))
+            await relay.hears(b"nowhere")
+            take_nothing(connection)
+            relay.unmute()
+            assert isinstance(await closing, aio_pika.exceptions.ChannelNotFoundEntity)
 
-        await relay.cut()
-        await relay.restore()
+            await relay.cut()
+            await relay.restore()
 
-        async with asyncio.timeout(WAIT_S):
-            await channel.ready()
-            await channel.declare_queue("after", exclusive=True)
+            async with asyncio.timeout(WAIT_S):
+                await channel.ready()
+                await channel.declare_queue("after", exclusive=True)
+
+    assert lines == []  # it was not made anew for that
+
+
+async def have_reopening_freeze(relay: Relay, connection: AbstractRobustConnection) -> AbstractRobustChannel:
+    """A channel that is being opened again, where RabbitMQ does not answer a declaration."""
+    channel = await connection.channel()
+    await channel.declare_queue("some", exclusive=True)
+    relay.freeze_before(b"some")
+    await (await channel.get_underlay_channel()).basic_ack(4711)  # which was never delivered
+    return channel
+
+
+async def test_a_channel_whose_reopening_gets_no_answer_is_there_on_another_connection(rabbitmq_url, monkeypatch):
+    monkeypatch.setattr(broker, "OPEN_TIMEOUT_S", 0.3)
+    with capture_logs() as lines:
+        async with (
+            Relay(rabbitmq_url) as relay,
+            await broker.connect(relay.url, name="x", timeout_s=WAIT_S) as connection,
+        ):
+            channel = await have_reopening_freeze(relay, connection)
+            await eventually(lambda: value_of(lines))
+            relay.thaw()
+
+            async with asyncio.timeout(WAIT_S):
+                await channel.ready()
+                await channel.declare_queue("after", exclusive=True)
+
+    assert [line["event"] for line in lines] == ["broker.renewed"]
+
+
+async def test_a_connection_that_is_being_made_anew_can_be_closed(rabbitmq_url, monkeypatch):
+    monkeypatch.setattr(broker, "OPEN_TIMEOUT_S", 0.3)
+    before = asyncio.all_tasks()
+    with capture_logs() as lines:
+        async with Relay(rabbitmq_url) as relay:
+            connection = await broker.connect(relay.url, name="x", timeout_s=WAIT_S)
+            await have_reopening_freeze(relay, connection)
+            await eventually(lambda: value_of(lines))
+
+            async with asyncio.timeout(WAIT_S):
+                await connection.close()
+
+    await eventually(lambda: value_of(asyncio.all_tasks() <= before))
 
 
 def take_nothing(connection: AbstractRobustConnection) -> None:

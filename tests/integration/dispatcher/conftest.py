@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import aio_pika
 import asyncpg
 import pytest
-from aio_pika.abc import AbstractRobustConnection
+from aio_pika.abc import AbstractChannel, AbstractRobustConnection
 from prometheus_client import REGISTRY
 
 from tocsin_common import broker, database, topology
@@ -67,6 +68,13 @@ async def clock(pool: asyncpg.Pool) -> DatabaseClock:
 async def connection(rabbitmq_url: str) -> AsyncIterator[AbstractRobustConnection]:
     async with await broker.connect(rabbitmq_url, name="test", timeout_s=10) as connection:
         yield connection
+
+
+@pytest.fixture
+async def operator(rabbitmq_url: str) -> AsyncIterator[AbstractChannel]:
+    """Somebody else's channel, on which they may do everything to RabbitMQ."""
+    async with await aio_pika.connect(rabbitmq_url) as connection:
+        yield await connection.channel()
 
 
 @pytest.fixture

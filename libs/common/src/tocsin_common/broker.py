@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractRobustConnection, TimeoutType
+from aio_pika.abc import AbstractConnection, AbstractRobustConnection, TimeoutType
 from yarl import URL
 
 from tocsin_common.errors import TocsinError, UnavailableError
@@ -20,6 +20,7 @@ from tocsin_common.settings_forms import rabbitmq_nodes
 RETRY_S = 0.5
 HEARTBEAT_S = 10
 CLOSE_TIMEOUT_S = 5
+OPEN_TIMEOUT_S = 30  # with all that is declared on the channel
 
 
 class CallLostError(TocsinError):
@@ -41,13 +42,25 @@ _log = structlog.get_logger(__name__)
 
 
 class _Channel(aio_pika.RobustChannel):
-    """One whose reopening ends with its connection.
+    """One that is opened again for as long as it is wanted.
 
-    The base class waits until the connection can be used. Where that ended first, while RabbitMQ took nothing
-    (its alarms), it would wait for ever, and keep the next connection from reopening it.
+    The base class tries once to reopen what RabbitMQ has closed. Where that fails, as something was declared
+    otherwise by somebody, nobody would try again while the connection stands. So the connection is made anew:
+    that is tried every second, at one node after the other, and brings all channels back.
     """
 
+    async def _on_close(self, closing: asyncio.Future[Any]) -> BaseException | None:
+        try:
+            async with call():
+                return await super()._on_close(closing)
+        except Exception as error:  # the edge: whatever it was, nobody else would hear of it
+            if self.is_closed and not self._close_called:
+                await _renew(self._connection, error)
+            return error
+
     async def _open(self) -> None:
+        # The base class waits until the connection can be used. Where that ended first, while RabbitMQ took
+        # nothing (its alarms), it would wait for ever, and keep the next connection from reopening it.
         transport = self._connection.transport
         if transport is not None:
             ready, closing = asyncio.ensure_future(transport.ready()), transport.connection.closing
@@ -58,7 +71,8 @@ class _Channel(aio_pika.RobustChannel):
                 closing.cancel()  # this view of it alone
             if transport.connection.is_closed:
                 raise aio_pika.exceptions.ChannelInvalidStateError("its connection has ended")
-        await super()._open()
+        async with call(OPEN_TIMEOUT_S):
+            await super()._open()
 
 
 class _Connection(aio_pika.RobustConnection):
@@ -112,13 +126,14 @@ def _cancellations() -> int:
     return 0 if task is None else task.cancelling()
 
 
-async def renew(connection: AbstractRobustConnection) -> None:
+async def _renew(connection: AbstractConnection, error: BaseException) -> None:
     """Have a connection that stands made anew, with all its channels; one that is away comes back by itself."""
-    if connection.connected.is_set() and connection.transport is not None:
-        _log.warning("broker.renewed")
-        with suppress(*BROKER_ERRORS):  # whatever it ends with, it is made anew or asked to end once more
+    transport = connection.transport
+    if transport is not None and not transport.connection.is_closed:
+        _log.warning("broker.renewed", error=repr(error))
+        with suppress(*BROKER_ERRORS):  # whatever it ends with, it is made anew
             async with call(CLOSE_TIMEOUT_S):  # RabbitMQ does not read it while its alarms ring
-                await connection.transport.connection.close()
+                await transport.connection.close()
 
 
 async def connect(

@@ -54,12 +54,8 @@ class Publisher:
 
     async def ready(self) -> None:
         """Returns once the broker can be published to."""
-        while True:
-            try:
-                async with broker.call(self._timeout_s):
-                    return await self._channel.ready()
-            except TimeoutError:  # it is away, or the channel could not be opened again, which nobody tries twice
-                await broker.renew(self._connection)
+        async with broker.call():
+            await self._channel.ready()
 
     async def depth(self, queue: str) -> int:
         """How many messages wait in `queue`, as the broker says now."""
