@@ -29,13 +29,18 @@ def inbox() -> Inbox:
 
 
 @pytest.fixture
-async def consumed(rabbitmq_url: str, inbox: Inbox) -> AsyncIterator[AbstractQueue]:
-    """The work queue, while an intake that only fills `inbox` takes jobs from it."""
+async def queues(rabbitmq_url: str) -> AsyncIterator[dict[str, AbstractQueue]]:
     async with await broker.connect(rabbitmq_url, name="x", timeout_s=WAIT_S) as connection:
-        queues = await open_queues(connection, prefetch=8, tag="takes jobs")
-        unused: Any = None
-        await Intake(unused, queues, inbox, unused, unused, unused, unused, unused, unused).consume()
-        yield queues["takes jobs"]
+        yield await open_queues(connection, prefetch=8, tag="takes jobs")
+
+
+@pytest.fixture
+async def intake(queues: dict[str, AbstractQueue], inbox: Inbox) -> Intake:
+    """One that is consuming, and only fills `inbox`."""
+    unused: Any = None
+    intake = Intake(unused, queues, inbox, unused, unused, unused, unused, unused, unused)
+    await intake.consume()
+    return intake
 
 
 async def arrives(publisher: Publisher, inbox: Inbox) -> bool:
@@ -47,7 +52,7 @@ async def arrives(publisher: Publisher, inbox: Inbox) -> bool:
 
 
 async def test_a_sender_takes_jobs_again_after_its_queue_was_deleted(
-    consumed: AbstractQueue, inbox: Inbox, publisher: Publisher, operator: AbstractChannel
+    intake: Intake, inbox: Inbox, publisher: Publisher, operator: AbstractChannel
 ):
     await operator.queue_delete(topology.WORK_QUEUE)
 
@@ -55,7 +60,7 @@ async def test_a_sender_takes_jobs_again_after_its_queue_was_deleted(
 
 
 async def test_a_sender_takes_jobs_again_when_its_queue_is_as_it_declares_it(
-    consumed: AbstractQueue,
+    intake: Intake,
     inbox: Inbox,
     publisher: Publisher,
     operator: AbstractChannel,
@@ -74,9 +79,13 @@ async def test_a_sender_takes_jobs_again_when_its_queue_is_as_it_declares_it(
 
 
 async def test_a_sender_whose_channel_cannot_be_opened_again_takes_jobs_when_what_hindered_it_is_gone(
-    consumed: AbstractQueue, inbox: Inbox, publisher: Publisher, operator: AbstractChannel
+    intake: Intake,
+    queues: dict[str, AbstractQueue],
+    inbox: Inbox,
+    publisher: Publisher,
+    operator: AbstractChannel,
 ):
-    channel = consumed.channel
+    channel = queues["takes jobs"].channel
     assert isinstance(channel, AbstractRobustChannel)
     with capture_logs() as lines:
         await hinder(operator, channel, topology.JOBS_EXCHANGE)
@@ -86,3 +95,11 @@ async def test_a_sender_whose_channel_cannot_be_opened_again_takes_jobs_when_wha
 
     [line] = [line for line in lines if line["event"] == "broker.renewed"]
     assert "inequivalent arg 'type' for exchange 'tocsin.jobs'" in line["error"]
+
+
+async def test_a_sender_that_has_some_of_its_consumers_takes_jobs_when_it_is_to_have_all(
+    intake: Intake, inbox: Inbox, publisher: Publisher
+):
+    await intake.consume()
+
+    assert await arrives(publisher, inbox)

@@ -5,12 +5,14 @@ A message is acked right after the claim: from there on the rows carry the work,
 
 import asyncio
 from collections.abc import Collection, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import msgspec
 import structlog
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import DuplicateConsumerTag
 
 from tocsin_common import broker, failpoints, topology
 from tocsin_common.broker import BROKER_ERRORS
@@ -64,7 +66,9 @@ class Intake:
         """Let the broker send job messages."""
         async with broker.call(topology.DECLARE_TIMEOUT_S):
             for tag, queue in self._queues.items():
-                await queue.consume(self._receive, consumer_tag=tag)
+                # An attempt that failed midway leaves consumers, which a channel keeps when it is opened again.
+                with suppress(DuplicateConsumerTag):
+                    await queue.consume(self._receive, consumer_tag=tag)
         _log.info("sender.consuming", queues=[queue.name for queue in self._queues.values()])
 
     async def stop_consuming(self) -> None:
