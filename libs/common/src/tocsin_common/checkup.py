@@ -14,7 +14,7 @@ import asyncpg
 from aio_pika.abc import AbstractRobustConnection
 from yarl import URL
 
-from tocsin_common import broker, diagnosis, management, migrations, topology
+from tocsin_common import broker, diagnosis, management, revisions, topology
 from tocsin_common.database import CONNECTION_ERRORS, plain_url
 from tocsin_common.diagnosis import Finding
 from tocsin_common.errors import UnavailableError
@@ -78,7 +78,7 @@ async def _ask_postgresql(connection: asyncpg.Connection, now: Now) -> AsyncIter
     after = now()
     yield diagnosis.server(row["version"], in_recovery=row["in_recovery"])
     try:
-        yield diagnosis.tables(await _revision(connection), migrations.known_revisions())
+        yield diagnosis.tables(await _revision(connection), revisions.known())
     except asyncpg.InsufficientPrivilegeError:
         yield Finding("tables", "unknown", "this user may not read which they are: ask as the API")
     uncertain_s = (after - before) / 2 / SECOND
