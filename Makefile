@@ -2,6 +2,8 @@
 PYTHON ?= python3
 
 export PYTHONPATH := $(CURDIR)/deploy/local
+# pytest keeps what it makes of the tests, also where somebody has told Python to keep nothing: it takes seconds.
+export PYTHONDONTWRITEBYTECODE :=
 PY := .venv/bin/python
 PYTEST := .venv/bin/pytest
 # Processes that tests run in. More than cores: most of a test's time is waiting.
@@ -70,8 +72,8 @@ check-lock: setup ## that requirements.lock is what `make lock` would leave
 		diff requirements.lock "$$resolved" | grep '^[<>] [^ ]' >&2; \
 		echo 'requirements.lock does not match the pyproject.toml files: run `make lock`.' >&2; exit 1; }
 
-test: install ## all tests, with servers of their own; ARGS="-k name" for some of them
-	$(PYTEST) -n $(WORKERS) $(ARGS)
+test: install ## all tests but those of `make check`, with servers of their own; ARGS="-k name" for some of them
+	$(PYTEST) -n $(WORKERS) --ignore=tests/repository $(ARGS)
 
 test-unit: setup ## the tests of pure rules: no server, no socket, no process
 	$(PYTEST) tests/unit $(ARGS)

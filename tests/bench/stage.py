@@ -16,7 +16,7 @@ from bench.events import Event
 from bench.schedules import When
 from tocsin_common import topology
 from tocsin_common.messages import Job, decode_jobs
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import lease_sql
 from tocsin_local.errors import StackError
 from tocsin_local.services import Services
 from tocsin_local.stack import Stack
@@ -97,7 +97,7 @@ class Stage:
         """Leave the lease as if a scheduler had stopped just now, and no execution."""
         async with self.database() as database:
             await database.execute("TRUNCATE executions")
-            lease = await database.fetchrow(sql.LEASE)
+            lease = await database.fetchrow(lease_sql.LEASE)
             await database.execute(SETTLE, lease["current_database_id"])
 
     async def lead(self, name: str = SCHEDULER, services: Services | None = None) -> tuple[datetime, Event]:

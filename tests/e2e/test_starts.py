@@ -8,7 +8,7 @@ import pytest
 from e2e.conftest import API_KEY, client_of
 from e2e.processes import free_port
 from relay import Relay
-from tocsin_common import migrations
+from tocsin_common import revisions
 
 
 @pytest.mark.parametrize("role", ["schedule", "send"])
@@ -38,7 +38,7 @@ async def test_apis_that_start_at_once_on_an_empty_database_migrate_it_and_serve
 
     assert answers == ["ready", "ready"]
     connection = await asyncpg.connect(empty_database_url)
-    assert await connection.fetchval("SELECT version_num FROM alembic_version") == migrations.known_revisions()[0]
+    assert await connection.fetchval("SELECT version_num FROM alembic_version") == revisions.known()[0]
     assert await connection.fetchval("SELECT count(*) FROM scheduler_lease") == 1
     await connection.close()
 

@@ -23,7 +23,7 @@ from integration.api.serving import serve
 from tocsin_common.sealing import Sealer
 from tocsin_common.settings import ApiSettings
 from tocsin_common.settings_reader import load
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import lease_sql
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import Script
 from tocsin_local.urls import StackUrls
@@ -82,7 +82,7 @@ async def burst(
     await database.execute("UPDATE scheduler_lease SET watermark = clock_timestamp()")
     burst = Burst(database, receiver, getattr(request, "param", SIZE))
     await burst.prepare(Sealer.from_setting(environment["SEALING_KEYS"]))
-    lease = await database.fetchrow(sql.LEASE)
+    lease = await database.fetchrow(lease_sql.LEASE)
     await database.execute(SETTLE, lease["current_database_id"])
     return burst
 

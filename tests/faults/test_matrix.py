@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import pytest
 
-from faults.matrix import run, users
+from faults.matrix import hostility, run, users
 from faults.matrix.fault import Burst, Fault
-from faults.matrix.rows import api, broker, cuts, database, hostility, scheduler, sender
+from faults.matrix.rows import api, broker, cuts, database, scheduler, sender
 from faults.matrix.scene import Scene, open_scene
 from faults.own_servers import own_stack
 from tocsin_local.oracle import fates, owed
@@ -44,7 +44,7 @@ async def hit_lines_senders_and_receivers(scene: Scene) -> None:
     await asyncio.gather(
         cuts.reset("scheduler", "database", CUT_S, scene),
         meets(sender.kill_once, scene),
-        *(hostility.answer(each, HOSTILE_S, scene) for each in hostility.ANSWERS.values()),
+        *(hostility.answer_at_half(each, HOSTILE_S, scene) for each in hostility.ANSWERS.values()),
     )
 
 
@@ -86,7 +86,7 @@ async def test_a_selection_of_the_faults_breaks_no_invariant():
             recoveries_s = [await run.recover(scene)]
             again = answered_and_posted_again(scene)
 
-            await scene.tap()
+            await scene.evidence.tap()
             await hit_lines_senders_and_receivers(scene)
             recoveries_s.append(await run.recover(scene))
             seen = await run.conclude(scene, SELECTION)

@@ -1,5 +1,6 @@
 """What each statement of the scheduler means, on the model's tables. Whatever is not here is not known to it."""
 
+from collections import ChainMap
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -8,8 +9,10 @@ from typing import Any
 import asyncpg
 
 from simulation.database import BEGINNING, OPEN, Database, Execution, Lease, Revision, Table
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import emission_sql, feed_sql, lease_sql, partition_sql, removal_sql, sweep_sql
 
+TEXTS = ChainMap(*map(vars, (emission_sql, feed_sql, lease_sql, partition_sql, removal_sql, sweep_sql)))
+"""By name, among others. What a sampler asks, no world does."""
 TICK = timedelta(microseconds=1)
 
 _REVISION = (
@@ -446,12 +449,12 @@ def known() -> dict[str, tuple[str, Statement]]:
         "DAILY_PARTITIONS": _daily_partitions,
         "DELETED_TASKS": _deleted_tasks,
     }
-    statements = {getattr(sql, name): (name, statement) for name, statement in named.items()}
-    statements[sql.SNAPSHOT_BY_XID.changes] = ("CHANGES", changes(_by_xid))
-    statements[sql.SNAPSHOT_BY_EFFECTIVE_FROM.changes] = ("CHANGES", changes(_by_effective_from))
+    statements = {TEXTS[name]: (name, statement) for name, statement in named.items()}
+    statements[feed_sql.SNAPSHOT_BY_XID.changes] = ("CHANGES", changes(_by_xid))
+    statements[feed_sql.SNAPSHOT_BY_EFFECTIVE_FROM.changes] = ("CHANGES", changes(_by_effective_from))
     for snapshot, which in (
-        (sql.SNAPSHOT_BY_XID, _by_xid),
-        (sql.SNAPSHOT_BY_EFFECTIVE_FROM, _by_effective_from),
+        (feed_sql.SNAPSHOT_BY_XID, _by_xid),
+        (feed_sql.SNAPSHOT_BY_EFFECTIVE_FROM, _by_effective_from),
     ):
         statements[snapshot.before] = ("BEFORE", _before(which))
         statements[snapshot.unchanged] = ("UNCHANGED", _unchanged(which))

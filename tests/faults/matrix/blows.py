@@ -8,6 +8,7 @@ from functools import partial
 from random import Random
 from typing import NamedTuple
 
+from faults.matrix import hostility
 from faults.matrix.parts import Role
 from faults.matrix.rows import (
     api,
@@ -16,7 +17,6 @@ from faults.matrix.rows import (
     cuts,
     database,
     everything,
-    hostility,
     messages,
     operators,
     scheduler,
@@ -80,7 +80,7 @@ BLOWS: tuple[Blow, ...] = (
     *(_blow(f"{role}_restarted", role, partial(_restart, role)) for role in ("api", "scheduler", "sender")),
     *_cuts(),
     *(
-        _blow(f"receivers_{name}", "receiver", partial(hostility.answer, status, SECONDS))
+        _blow(f"receivers_{name}", "receiver", partial(hostility.answer_at_half, status, SECONDS))
         for name, status in hostility.ANSWERS.items()
     ),
 )

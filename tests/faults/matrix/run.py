@@ -98,7 +98,10 @@ async def conclude(scene: Scene, fault: Fault) -> Seen:
 async def sum_up(scene: Scene, recoveries_s: list[float], seen: Seen) -> Run:
     """With what a scene that was closed has left to be seen."""
     hidden = secrecy.hidden(scene.load.tokens, scene.environment, scene.urls)
-    leaks = await secrecy.problems(hidden, {**_places(scene), "tables": seen.tables})
+    for server in (scene.postgres, scene.rabbitmq):
+        scene.evidence.keep_logs(server)
+    places = {**scene.evidence.places(scene.crew), "tables": seen.tables}
+    leaks = await secrecy.problems(hidden, places)
     problems = [*seen.verdict.problems, *scene.problems, *leaks]
     ends = sum(part.ends for part in scene.parts.values())
     return Run(recoveries_s, seen.verdict.counts, problems, scene.remarks, ends, seen.verdict.again)
@@ -112,7 +115,7 @@ async def happen(scene: Scene, fault: Fault) -> float:
     except (TimeoutError, ExceptionGroup) as error:  # a group where several waited
         scene.problems.append(f"fault: it could not be done: {error!r}")
     recovery_s = await recover(scene)
-    await scene.tap()  # the one before may have ended with its broker
+    await scene.evidence.tap()  # the one before may have ended with its broker
     await asyncio.sleep(AFTER_S)
     return recovery_s
 
@@ -173,20 +176,7 @@ async def _judge(scene: Scene, fault: Fault, until: datetime) -> verdict.Verdict
 
 async def _read_everything(scene: Scene) -> None:
     """What people look at."""
-    for number, _ in enumerate(scene.answers, 1):
+    for number, _ in enumerate(scene.evidence.answers, 1):
         for page in PAGES:
             await users.ask(scene, "GET", page, api=number)
-    await scene.console.look()
-
-
-def _places(scene: Scene) -> Mapping[str, str]:
-    """All that could be seen."""
-    return {
-        "output of the api": scene.crew.output("serve"),
-        "output of the scheduler": scene.crew.output("schedule"),
-        "output of the sender": scene.crew.output("send"),
-        "messages": "".join(tap.text for tap in scene.taps),
-        "management console": scene.console.text,
-        "answers of the API": "".join(answers.text for answers in scene.answers),
-        "logs of the servers": scene.server_logs(),
-    }
+    await scene.evidence.console.look()

@@ -1,13 +1,12 @@
 """SHELL. All that a fault can hit, under load: servers, processes, lines between them; and what is seen of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from itertools import count
-from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncpg
 import httpx
@@ -15,8 +14,9 @@ import httpx
 import logins
 from certificates import Authority
 from e2e.crew import Crew, new_environment
-from e2e.evidence import Answers, Console, Tap
 from e2e.processes import free_port
+from faults.matrix import patience
+from faults.matrix.evidence import Evidence
 from faults.matrix.fault import Fault
 from faults.matrix.lines import RECEIVER_HOSTS, Lines, Tls, open_lines
 from faults.matrix.load import Load
@@ -25,7 +25,6 @@ from faults.matrix.parts import Part, Role
 from faults.own_servers import OwnServer
 from tocsin_common import migrations
 from tocsin_common.sealing import Sealer
-from tocsin_common.settings_forms import rabbitmq_nodes
 from tocsin_local.post import Post
 from tocsin_local.receiver import Receiver
 from tocsin_local.stack import Stack
@@ -43,15 +42,9 @@ SETTINGS = {"ALLOW_LOCAL_WEBHOOKS": "1"}
 """Else the product's defaults: what a run takes is what it takes where nobody has tuned anything."""
 EACH_ATTEMPT = frozenset({"attempt.finished"})
 """What senders log most. It is kept as text alone."""
-ROOT_VHOST = "%2F"
-PATIENCE_S = 120.0
-POLL_S = 0.05
 COMMAND_TIMEOUT_S = 60
 
 LEADER = "SELECT holder FROM scheduler_lease WHERE expires_at > clock_timestamp() AND holder IS NOT NULL"
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-T = TypeVar("T")
 
 
 class Scene:
@@ -80,7 +73,7 @@ class Scene:
         self.rabbitmq = OwnServer(stack, "rabbitmq")
         self.load = Load(receiver, lines.receiver_url)
         self.notes = Notes(database)
-        self.console = Console(stack.urls, ROOT_VHOST)
+        self.evidence = Evidence(stack.urls)
         self.problems: list[str] = []
         self.remarks: list[str] = []
         self.at_end: list[Callable[[], Awaitable[None]]] = []
@@ -88,8 +81,6 @@ class Scene:
         self.numbers = count()
         """Of the tasks that users create."""
         self.parts: dict[str, Part] = {}
-        self.answers: list[Answers] = []
-        self.taps: list[Tap] = []
         self.environment: dict[str, str] = {}
         self.folder = stack.instance.folder
         """For files of the run; it goes with the stack's next start."""
@@ -97,7 +88,6 @@ class Scene:
         """Whom the senders trust."""
         self.urls = stack.urls
         self._stack = stack
-        self._logs = ""
 
     async def prepare(self, fault: Fault) -> None:
         """Roles, tables and tasks; nothing is started."""
@@ -124,9 +114,7 @@ class Scene:
             if role == "api":
                 port = free_port()
                 changes["PORT"] = str(port)
-                self.answers.append(
-                    Answers(f"http://127.0.0.1:{port}", {"X-API-KEY": self.environment["API_KEY"]})
-                )
+                self.evidence.add_api(f"http://127.0.0.1:{port}", self.environment["API_KEY"])
             self.parts[name] = Part(self.crew, role, name, changes)
             await self.parts[name].start()
         await asyncio.gather(*(part.ready() for part in self.parts.values()))
@@ -138,7 +126,7 @@ class Scene:
 
     def api(self, number: int) -> httpx.AsyncClient:
         """A client of `api-1` or `api-2`, by its number."""
-        return self.answers[number - 1].client
+        return self.evidence.answers[number - 1].client
 
     async def leader(self) -> Part:
         """The scheduler that leads, as soon as one does."""
@@ -148,31 +136,15 @@ class Scene:
             pids = {part.pid: part for part in self.of_role("scheduler")}
             return pids.get(int(holder.partition("/")[0].rpartition(":")[2])) if holder else None
 
-        return await self.eventually(find)
+        return await patience.eventually(find)
 
     async def ask(self, question: str, *arguments: object) -> Any:
         """What the database answers, as soon as it does."""
-        return await self.patiently(lambda: self.database.fetchval(question, *arguments))
-
-    async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """What `call` returns, as soon as the database is there."""
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                try:
-                    return await call()
-                except AWAY:
-                    await asyncio.sleep(POLL_S)
-
-    async def eventually(self, find: Callable[[], Awaitable[T | None]], *, timeout_s: float = PATIENCE_S) -> T:
-        """What `find` returns, as soon as it is something."""
-        async with asyncio.timeout(timeout_s):
-            while not (found := await find()):  # noqa: ASYNC110 - servers do not tell by themselves
-                await asyncio.sleep(POLL_S)
-        return found
+        return await patience.patiently(lambda: self.database.fetchval(question, *arguments))
 
     async def bring_back(self, server: OwnServer) -> None:
         """Start a server that is down; returns once it takes connections. Its log so far is kept."""
-        self._keep(server.logs)
+        self.evidence.keep_logs(server)
         await server.restart()
 
     def hit(self, times: int, of: int, what: str) -> None:
@@ -181,32 +153,15 @@ class Scene:
         if not times:
             self.problems.append(f"fault: 0 of {of} {what}")
 
-    async def tap(self) -> None:
-        """Keep all messages from now on; a tap ends with its broker."""
-        if self.taps and self.taps[-1].is_open:
-            return
-        tap = Tap(rabbitmq_nodes(self._stack.urls.rabbitmq_url)[0], "the fault matrix")
-        self.taps.append(await tap.__aenter__())
-
-    def server_logs(self) -> str:
-        """All that the servers have logged."""
-        for server in (self.postgres, self.rabbitmq):
-            self._keep(server.logs)
-        return self._logs
-
     async def end(self) -> None:
         """Stop all parts; each must end as it should."""
         for part in self.parts.values():
             part.forget()
-        for tap in self.taps:
-            await tap.__aexit__(None, None, None)
+        await self.evidence.close_taps()
         try:
             await self.crew.stop()
         except (AssertionError, TimeoutError) as error:
             self.problems.append(f"stop: a process did not end as it should: {error}")
-
-    def _keep(self, logs: Iterable[Path]) -> None:
-        self._logs += "".join(log.read_text(errors="replace") for log in logs)
 
 
 def _forget_what_is_not_judged(post: Post) -> None:
@@ -236,9 +191,9 @@ async def open_scene(stack: Stack, fault: Fault, seed: int) -> AsyncIterator[Sce
         await scene.prepare(fault)
         try:
             await scene.start()
-            for answers in scene.answers:
+            for answers in scene.evidence.answers:
                 await opened.enter_async_context(answers)
-            await scene.tap()
+            await scene.evidence.tap()
             yield scene
         finally:
             await scene.end()

@@ -78,7 +78,7 @@ class Storm:
             async with asyncio.timeout(MOST_S):
                 await blow.inflict(scene)
                 if "broker" in blow.needs:
-                    await scene.tap()  # it may have ended with its broker
+                    await scene.evidence.tap()  # it may have ended with its broker
         except Exception as error:  # whatever it is, the others go on, and the run is broken
             scene.problems.append(f"fault: {blow.name} could not be done: {error!r}")
         self.ended_at.append(datetime.now(UTC))

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from logins import as_service
 from relay import Relay
-from tocsin_common import migrations
+from tocsin_common import migrations, revisions
 from tocsin_common.database import (
     CONNECTION_ERRORS,
     DATA_ERRORS,
@@ -183,7 +183,7 @@ async def test_a_migrated_database_is_not_waited_for(shared_database_url):
         assert await is_migrated(pool)
 
 
-@pytest.mark.parametrize(("revision", "is_enough"), [(migrations.known_revisions()[1], False), ("9999", True)])
+@pytest.mark.parametrize(("revision", "is_enough"), [(revisions.known()[1], False), ("9999", True)])
 async def test_tables_of_an_older_release_are_not_enough_and_those_of_a_newer_one_are(
     database_url, revision, is_enough
 ):

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from environment import INHERITED
-from tocsin_common import doctor, migrations, topology
+from tocsin_common import doctor, revisions, topology
 from tocsin_common.diagnosis import Finding
 from tocsin_common.settings import ApiSettings, SchedulerSettings, SenderSettings
 from tocsin_local.urls import StackUrls
@@ -219,7 +219,7 @@ async def test_a_database_without_tables_is_to_be_migrated(environment, servers,
 async def test_a_database_of_an_older_release_is_to_be_migrated(
     environment, servers, database: asyncpg.Connection
 ):
-    older = migrations.known_revisions()[1]
+    older = revisions.known()[1]
     await database.execute("UPDATE alembic_version SET version_num = $1", older)
 
     found = await findings(environment, servers)

@@ -17,7 +17,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tocsin_common import migrations, tables
+from tocsin_common import migrations, revisions, tables
 from tocsin_common.database import plain_url
 from tocsin_common.errors import UnavailableError
 from waiting import WAIT_S, eventually
@@ -216,7 +216,7 @@ async def test_an_upgrade_of_what_is_up_to_date_changes_nothing(database, shared
 async def test_a_migrated_database_knows_its_revision(database):
     stamped = await database.fetch("SELECT version_num FROM alembic_version")
 
-    assert [row["version_num"] for row in stamped] == [migrations.known_revisions()[0]]
+    assert [row["version_num"] for row in stamped] == [revisions.known()[0]]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ async def test_processes_that_migrate_at_once_take_turns(empty, empty_database_u
 
 
 async def test_a_migration_does_not_wait_for_long_behind_another_transaction(empty, empty_database_url, database):
-    oldest = migrations.known_revisions()[-1]
+    oldest = revisions.known()[-1]
     await asyncio.to_thread(migrations.upgrade, empty_database_url, oldest)
     before = await catalogue(empty)
     reading = empty.transaction()

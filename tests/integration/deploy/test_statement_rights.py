@@ -48,8 +48,8 @@ ALL = list(statements())
 def test_the_statements_of_all_services_are_found() -> None:
     names = {name for _, name, _ in ALL}
 
-    assert {"task_sql._REVISE_TASK", "log_sql._LATEST_LOGS", "sql.EMIT", "sql.CLAIM"} <= names
-    assert {"sql.OPEN_EXECUTIONS", "limit_sql.KEEP_ROOM"} <= names
+    assert {"task_sql._REVISE_TASK", "log_sql._LATEST_LOGS", "emission_sql.EMIT", "sql.CLAIM"} <= names
+    assert {"sample_sql.OPEN_EXECUTIONS", "limit_sql.KEEP_ROOM"} <= names
 
 
 @pytest.mark.parametrize(("task", "text"), [pytest.param(task, text, id=name) for task, name, text in ALL])

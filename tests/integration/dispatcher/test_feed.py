@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from tocsin_dispatcher.clock import DatabaseClock
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import feed_sql
 from tocsin_dispatcher.scheduler.feed import UNREAD, DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
@@ -181,7 +181,7 @@ async def test_what_is_known_is_not_read_again_while_a_transaction_stays_open(
         await add_task()
         await feed.read()
 
-        rows = await pool.fetch(sql.FEED, *feed.position)
+        rows = await pool.fetch(feed_sql.FEED, *feed.position)
 
     assert [row["task_id"] for row in rows] == [None]
 
@@ -197,7 +197,7 @@ async def test_ids_of_another_systems_transactions_are_not_taken_for_this_ones(
 
     assert await pool.fetchval("SELECT xid::text FROM task_revisions") == "0"
     assert feed.unsettled == []
-    rows = await pool.fetch(sql.FEED, *feed.position)
+    rows = await pool.fetch(feed_sql.FEED, *feed.position)
     assert [row["task_id"] for row in rows] == [None]
 
 

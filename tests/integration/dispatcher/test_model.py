@@ -12,7 +12,7 @@ import pytest
 from integration.dispatcher.conftest import DAY
 from simulation.database import OPEN, Database, Lease, Revision
 from simulation.statements import Row, find, known
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import emission_sql, feed_sql, lease_sql, partition_sql, sweep_sql
 from tocsin_dispatcher.scheduler.partitions import PARENTS, Partitions
 
 SEEDS = 8
@@ -159,31 +159,33 @@ def _rows(pair: Pair, most: int) -> list[tuple[datetime, UUID]]:
 
 async def take(pair: Pair) -> None:
     ttl = pair.random.choice((HOUR, HOUR, -HOUR))
-    await pair.ask(sql.TAKE_LEASE, pair.random.choice(HOLDERS), ttl, pair.random.choice((HOUR / 2, 2 * HOUR)))
+    await pair.ask(
+        lease_sql.TAKE_LEASE, pair.random.choice(HOLDERS), ttl, pair.random.choice((HOUR / 2, 2 * HOUR))
+    )
 
 
 async def renew(pair: Pair) -> None:
-    await pair.ask(sql.RENEW_LEASE, *_leader(pair), pair.random.choice((HOUR, HOUR, -HOUR)), 5, 3, DAY)
+    await pair.ask(lease_sql.RENEW_LEASE, *_leader(pair), pair.random.choice((HOUR, HOUR, -HOUR)), 5, 3, DAY)
 
 
 async def release(pair: Pair) -> None:
-    await pair.ask(sql.RELEASE_LEASE, *_leader(pair))
+    await pair.ask(lease_sql.RELEASE_LEASE, *_leader(pair))
 
 
 async def freeze(pair: Pair) -> None:
-    await pair.ask(sql.FREEZE_GAP, *_leader(pair), _instant(pair), "700:701:", _database(pair))
+    await pair.ask(emission_sql.FREEZE_GAP, *_leader(pair), _instant(pair), "700:701:", _database(pair))
 
 
 async def close(pair: Pair) -> None:
     leader, (real, model) = (*_leader(pair), _database(pair)), pair.position
-    await pair.ask(sql.CLOSE_GAP, *leader, real, None, modelled=(*leader, model, None))
+    await pair.ask(emission_sql.CLOSE_GAP, *leader, real, None, modelled=(*leader, model, None))
 
 
 async def adopt(pair: Pair) -> None:
     leader = _leader(pair)
     real, model = pair.position
     whose = _database(pair)
-    await pair.ask(sql.ADOPT_POSITION, *leader, real, None, whose, modelled=(*leader, model, None, whose))
+    await pair.ask(emission_sql.ADOPT_POSITION, *leader, real, None, whose, modelled=(*leader, model, None, whose))
 
 
 async def emit(pair: Pair) -> None:
@@ -201,7 +203,7 @@ async def emit(pair: Pair) -> None:
     )
     real, model = pair.position
     modelled = (*leader, watermark, model, *columns)
-    await pair.ask(sql.EMIT, *leader, watermark, real, *columns, modelled=modelled)
+    await pair.ask(emission_sql.EMIT, *leader, watermark, real, *columns, modelled=modelled)
 
 
 async def miss(pair: Pair) -> None:
@@ -211,7 +213,7 @@ async def miss(pair: Pair) -> None:
         oldest = newest - timedelta(seconds=5 * pair.random.randrange(5))
         rows.append((task_id, "discord.com/1", pair.random.choice(("schedule", "once")), newest, oldest, count))
     columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 6
-    await pair.ask(sql.RECORD_MISSED, *leader, *columns, _database(pair))
+    await pair.ask(emission_sql.RECORD_MISSED, *leader, *columns, _database(pair))
 
 
 async def send(pair: Pair) -> None:
@@ -232,16 +234,18 @@ async def send(pair: Pair) -> None:
 
 
 async def give_up(pair: Pair) -> None:
-    await pair.ask(sql.GIVE_UP, *_leader(pair), 2, pair.random.choice((2, 100)))
+    await pair.ask(sweep_sql.GIVE_UP, *_leader(pair), 2, pair.random.choice((2, 100)))
 
 
 async def finish(pair: Pair) -> None:
     if not pair.writing:  # else it would wait for the transactions that the test itself holds open
-        await pair.ask(sql.FINISH_ONCE, *_leader(pair), 100, pair.random.choice((None, DAY, _instant(pair))))
+        await pair.ask(sweep_sql.FINISH_ONCE, *_leader(pair), 100, pair.random.choice((None, DAY, _instant(pair))))
 
 
 async def overdue(pair: Pair) -> None:
-    await pair.ask(sql.OVERDUE, *_leader(pair), pair.random.choice((HOUR / 4, HOUR)), pair.random.choice((2, 100)))
+    await pair.ask(
+        sweep_sql.OVERDUE, *_leader(pair), pair.random.choice((HOUR / 4, HOUR)), pair.random.choice((2, 100))
+    )
 
 
 async def write(pair: Pair) -> None:
@@ -293,7 +297,7 @@ async def end(pair: Pair) -> None:
 async def feed(pair: Pair) -> None:
     real_since, model_since = pair.position
     known = [(since, f"{max(since, 1)}:{max(since, 1)}:") for since in (real_since, model_since)]
-    real, model = await pair.ask(sql.FEED, *known[0], modelled=known[1])
+    real, model = await pair.ask(feed_sql.FEED, *known[0], modelled=known[1])
     if pair.random.random() < 0.5:
         where = await _same_place(pair, real[0]["next_xid"])
         # Transactions of other tests hold the real one back: never is it the one that is further.
@@ -317,17 +321,17 @@ async def _same_place(pair: Pair, position: int) -> int:
 
 async def load(pair: Pair) -> None:
     real, model = pair.position
-    for text in sql.SNAPSHOT_BY_XID:
+    for text in feed_sql.SNAPSHOT_BY_XID:
         await pair.ask(text, real, modelled=(model,))
-    for text in sql.SNAPSHOT_BY_EFFECTIVE_FROM:
+    for text in feed_sql.SNAPSHOT_BY_EFFECTIVE_FROM:
         await pair.ask(text, _instant(pair))
 
 
 async def look(pair: Pair) -> None:
-    await pair.ask(sql.LEASE)
-    await pair.ask(sql.TALLY)
-    await pair.ask(sql.TASKS_IN_BUCKETS, [1, 2])
-    await pair.ask(sql.DAILY_PARTITIONS, PARENTS)
+    await pair.ask(lease_sql.LEASE)
+    await pair.ask(feed_sql.TALLY)
+    await pair.ask(feed_sql.TASKS_IN_BUCKETS, [1, 2])
+    await pair.ask(partition_sql.DAILY_PARTITIONS, PARENTS)
 
 
 async def pause(pair: Pair) -> None:
@@ -356,7 +360,7 @@ async def pair_of(pool: asyncpg.Pool, partitions: Partitions) -> Callable[[int],
             DAY,
         )
         model = Database(lambda: datetime.now(UTC), Lease(DAY))
-        model.database_id = (await pool.fetchrow(sql.LEASE))["current_database_id"]
+        model.database_id = (await pool.fetchrow(lease_sql.LEASE))["current_database_id"]
         for parent in model.partitions:
             model.partitions[parent] = await pool.fetchval(ATTACHED, parent)
         return Pair(pool, model, Random(seed))  # noqa: S311 - the same steps each time are what is wanted

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from tocsin_common.tables import OPEN_STATES, TERMINAL_STATES
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import removal_sql
 from tocsin_dispatcher.scheduler.remover import Remover
 from waiting import WAIT_S, becomes_true
 
@@ -79,7 +79,7 @@ async def add_state(pool: asyncpg.Pool, task_id: UUID) -> None:
     await pool.execute("INSERT INTO task_state VALUES ($1, 1, 'permanent', $2)", task_id, DAY)
 
 
-REMAINS = (sql.REMAINING_LOGS, sql.REMAINING_EXECUTIONS)
+REMAINS = (removal_sql.REMAINING_LOGS, removal_sql.REMAINING_EXECUTIONS)
 ALL = ("tasks", "task_revisions", "executions", "task_logs", "task_state")
 
 
@@ -236,7 +236,7 @@ async def test_statements_leave_a_task_that_is_not_deleted_alone(
 
     for remains in REMAINS:
         await pool.fetch(remains.remove, task_id, DAY, DAY)
-    await pool.fetch(sql.FORGET_TASKS, [task_id], AT_ONCE)
+    await pool.fetch(removal_sql.FORGET_TASKS, [task_id], AT_ONCE)
     await pool.fetch("SELECT forget_tasks($1)", [task_id])
 
     assert [await count(table, task_id) for table in ALL[:4]] == [1, 1, 1, 1]

@@ -3,21 +3,18 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 import aio_pika
-import aiohttp
 import aiormq
 import asyncpg
 from aio_pika.abc import AbstractRobustConnection
 from yarl import URL
 
-from tocsin_common import broker, diagnosis, migrations, topology
+from tocsin_common import broker, diagnosis, management, revisions, topology
 from tocsin_common.database import CONNECTION_ERRORS, plain_url
 from tocsin_common.diagnosis import Finding
 from tocsin_common.errors import UnavailableError
@@ -26,8 +23,6 @@ from tocsin_common.settings_forms import rabbitmq_nodes
 
 TIMEOUT_S = 5.0
 SECOND = timedelta(seconds=1)
-HTTP_DATE_S = 1.0  # an HTTP date has whole seconds
-MANAGEMENT_PORTS = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
 
 _LOGIN_ERRORS = (aiormq.exceptions.AuthenticationError, aiormq.exceptions.ProbableAuthenticationError)
 
@@ -69,7 +64,8 @@ async def look_at_rabbitmq(rabbitmq_url: str, management_url: str, now: Now) -> 
             yield diagnosis.exchange(name, (await _declare(connection, "exchange", name))[0])
         for name, arguments in topology.queue_arguments().items():
             yield diagnosis.queue(name, *await _declare(connection, "queue", name, arguments))
-    async for finding in _ask_management([*map(URL, rabbitmq_nodes(rabbitmq_url))], management_url, now):
+    nodes = [*map(URL, rabbitmq_nodes(rabbitmq_url))]
+    async for finding in management.look(nodes, management_url, now, TIMEOUT_S):
         yield finding
 
 
@@ -82,7 +78,7 @@ async def _ask_postgresql(connection: asyncpg.Connection, now: Now) -> AsyncIter
     after = now()
     yield diagnosis.server(row["version"], in_recovery=row["in_recovery"])
     try:
-        yield diagnosis.tables(await _revision(connection), migrations.known_revisions())
+        yield diagnosis.tables(await _revision(connection), revisions.known())
     except asyncpg.InsufficientPrivilegeError:
         yield Finding("tables", "unknown", "this user may not read which they are: ask as the API")
     uncertain_s = (after - before) / 2 / SECOND
@@ -130,50 +126,6 @@ async def _channel(connection: AbstractRobustConnection) -> AsyncIterator[Any]:
     finally:
         with suppress(*broker.BROKER_ERRORS):
             await channel.close()
-
-
-async def _ask_management(nodes: list[URL], management_url: str, now: Now) -> AsyncIterator[Finding]:
-    """What the first says that answers: of those at `management_url`, else of the nodes'."""
-    why = ""
-    for base in management_url.split(",") if management_url else map(_management_url, nodes):
-        try:
-            shown, headers, at = await _list_queues(base, nodes[0], now)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            status = getattr(error, "status", None)
-            why = f"answers HTTP {status}" if status else "does not answer"
-        else:
-            break
-    else:
-        yield Finding("queue leaders", "unknown", f"the management API {why}")
-        return
-    yield diagnosis.leaders(shown, topology.queue_arguments())
-    for finding in diagnosis.of_other_releases(shown, topology.queue_arguments(), topology.FAMILY):
-        yield finding
-    with suppress(KeyError, ValueError):
-        says = parsedate_to_datetime(headers["Date"]).astimezone(UTC)
-        yield diagnosis.clock("RabbitMQ", (at - says) / SECOND - HTTP_DATE_S / 2, HTTP_DATE_S / 2)
-
-
-def _management_url(node: URL) -> str:
-    scheme, port = MANAGEMENT_PORTS[node.scheme]
-    return f"{scheme}://{node.host_subcomponent}:{port}"
-
-
-async def _list_queues(base: str, node: URL, now: Now) -> tuple[list[dict[str, Any]], Mapping[str, str], datetime]:
-    """The queues of the node's virtual host, the answer's headers, and when it came; ValueError for no URL.
-
-    Asked as the node's user, unless `base` names another one.
-    """
-    url = URL(base.strip())
-    who = url if url.user else node
-    login = {"Authorization": aiohttp.encode_basic_auth(who.user or "guest", who.password or "guest")}
-    vhost = quote(node.path.removeprefix("/") or "/", safe="")
-    queues = URL(f"{str(url.with_user(None)).rstrip('/')}/api/queues/{vhost}", encoded=True)
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with aiohttp.ClientSession(headers=login, timeout=timeout) as session, session.get(queues) as answer:
-        at = now()
-        answer.raise_for_status()
-        return await answer.json(), answer.headers, at
 
 
 def _no_answer(error: BaseException) -> str:

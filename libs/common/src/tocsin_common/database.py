@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 import structlog
 
-from tocsin_common import metrics, migrations
+from tocsin_common import metrics, revisions
 from tocsin_common.errors import UnavailableError
 
 RETRY_S = 0.5
@@ -112,7 +112,7 @@ async def is_migrated(pool: asyncpg.Pool) -> bool:
         revision = await pool.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.InsufficientPrivilegeError:  # a service's user gets its rights with the tables
         return False
-    return migrations.is_current(revision, migrations.known_revisions())
+    return revisions.is_current(revision, revisions.known())
 
 
 async def wait_until_migrated(pool: asyncpg.Pool, *, timeout_s: float) -> None:

@@ -50,7 +50,7 @@ from tocsin_api.security_headers import SecurityHeaders
 from tocsin_api.shared import Shared
 from tocsin_api.stats import Stats
 from tocsin_api.verifier import Verifier
-from tocsin_common import database, keys, migrations
+from tocsin_common import database, keys, revisions
 from tocsin_common.identity import process_name
 from tocsin_common.settings import ApiSettings
 
@@ -173,7 +173,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[Litestar], AbstractAsyncContex
                 Limiter(settings, Counts(shared)),
                 sealer,
                 parse_webhook,
-                migrations.known_revisions(),
+                revisions.known(),
                 timedelta(seconds=settings.give_up_after_s),
                 timedelta(days=settings.log_retention_days),
                 min_interval_s=settings.min_interval_s,

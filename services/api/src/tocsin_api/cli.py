@@ -4,24 +4,19 @@ import argparse
 import asyncio
 import os
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
-import asyncpg
-import sqlalchemy.exc
 import structlog
 
 from tocsin_api import import_order, importer, rotation, server, shared
 from tocsin_api.app import create_app
-from tocsin_common import doctor, log, metrics, migrations
-from tocsin_common.database import CONNECTION_ERRORS, RETRY_S
+from tocsin_common import doctor, log, metrics
 from tocsin_common.diagnosis import Finding
-from tocsin_common.errors import SettingsError, TocsinError, UnavailableError
+from tocsin_common.errors import SettingsError, TocsinError
 from tocsin_common.settings import ApiSettings, DatabaseSettings, ImportSettings, RotationSettings
 from tocsin_common.settings_reader import load
 
-DATABASE_ERRORS = (OSError, asyncpg.PostgresError, sqlalchemy.exc.SQLAlchemyError)
 EXIT_FAILED = 1
 EXIT_SETTINGS = 2
 
@@ -77,16 +72,9 @@ def _migrate() -> None:
 
 
 def _upgrade(database_url: str, *, wait_s: float) -> None:
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            return migrations.upgrade(database_url)
-        except DATABASE_ERRORS as error:
-            first_line = str(error).partition("\n")[0]  # SQLAlchemy goes on with the statement
-            if not isinstance(error, CONNECTION_ERRORS) or time.monotonic() >= deadline:
-                raise UnavailableError(f"PostgreSQL cannot be migrated: {first_line}") from error
-            _log.warning("database.unavailable", error=first_line)
-            time.sleep(RETRY_S)
+    from tocsin_api import migration  # it says why here
+
+    migration.upgrade(database_url, wait_s=wait_s)
 
 
 def _rotate_keys() -> None:

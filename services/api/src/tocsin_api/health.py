@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from tocsin_api import health_sql
 from tocsin_api.resources import Injected, Resources
-from tocsin_common import migrations
+from tocsin_common import revisions
 from tocsin_common.errors import UnavailableError
 
 TEXT = {"type": "string"}  # which msgspec leaves to be seen from the values
@@ -65,4 +65,4 @@ async def _check_postgresql(resources: Resources) -> Literal["ready", "away", "n
             revision = await health_sql.find_schema_revision(resources.pool)
     except (UnavailableError, TimeoutError):
         return "away"
-    return "ready" if migrations.is_current(revision, resources.known_schema_revisions) else "not migrated"
+    return "ready" if revisions.is_current(revision, resources.known_schema_revisions) else "not migrated"

@@ -5,8 +5,7 @@ A field's `Meta(description=…)` says what is allowed. It stands in the errors 
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin
@@ -16,9 +15,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Raw
 
+from tocsin_api import refusals
 from tocsin_api.errors import (
-    CUT,
-    MAX_VIOLATIONS,
     InvalidBodyError,
     InvalidInputError,
     InvalidQueryError,
@@ -27,7 +25,7 @@ from tocsin_api.errors import (
     Violation,
     in_body,
 )
-from tocsin_common.errors import MAX_ECHO, TocsinError
+from tocsin_common.errors import TocsinError
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T", str, Raw)
@@ -36,7 +34,6 @@ Checks = Mapping[str, Callable[[Any], Any]]
 says what is wrong."""
 
 _WHOLE = re.compile(rb"(-?[0-9]+)\.0+")  # 3.0, which is a whole number in JSON, and in other languages
-LONGEST_GUESS = 40  # characters of a name that is looked for among the fields
 
 NO_NUL = r"^[^\x00]*$"
 """The pattern of texts that PostgreSQL can hold."""
@@ -67,7 +64,7 @@ def read_query(query: bytes, kind: type[S], checks: Checks, rule: Rule = no_rule
     if len(given) < len(pairs):
         times = Counter(name for name, _ in pairs)
         twice = sorted(name for name in times if times[name] > 1)
-        raise InvalidInputError([Violation(_cut(name), "must be given once only") for name in twice])
+        raise InvalidInputError([Violation(refusals.cut(name), "must be given once only") for name in twice])
     try:
         return _read(given, kind, checks, _convert, rule)
     except InvalidInputError as error:
@@ -95,7 +92,7 @@ def read_id(text: str) -> UUID:
     try:
         return msgspec.convert(text, UUID)
     except msgspec.ValidationError as error:
-        raise InvalidInputError([Violation("id", f"must be a UUID, got {shown_text(text)}")]) from error
+        raise InvalidInputError([Violation("id", f"must be a UUID, got {refusals.shown_text(text)}")]) from error
 
 
 def _members(body: bytes) -> dict[str, Raw]:
@@ -116,22 +113,22 @@ def _read(
     given: Mapping[str, T], kind: type[S], checks: Checks, convert: Callable[[T, Any], Any], rule: Rule = no_rule
 ) -> S:
     fields = _fields(kind)
-    violations = list(_unknown(given, fields))
+    violations = list(refusals.unknown(given, fields))
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in given:
             if field.required:
-                violations += in_body([Violation(name, f"is missing; it must be {_allowed(field.type)}")])
+                violations += in_body([Violation(name, f"is missing; it must be {refusals.allowed(field.type)}")])
             continue
         values[field.name] = REFUSED
         try:
             value = convert(given[name], field.type)
             values[field.name] = checks[field.name](value) if field.name in checks else value
         except msgspec.DecodeError:
-            message = f"must be {_allowed(field.type)}, got {_shown(given[name])}"
+            message = f"must be {refusals.allowed(field.type)}, got {refusals.shown(given[name])}"
             violations += in_body([Violation(name, message)])
         except InvalidInputError as error:
-            violations += _within(name, error)
+            violations += refusals.within(name, error)
         except TocsinError as error:
             violations += in_body([Violation(name, str(error))])
     violations += in_body(rule(values))
@@ -144,26 +141,6 @@ def _read(
 def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
     """By the names that clients know. msgspec takes longer to tell them than a body takes to read."""
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
-
-
-def not_known(name: str, allowed: Collection[str]) -> str:
-    """What is said of a name that is none of those that are allowed: with the one that it is near to."""
-    by_spelling = {_plain(each): each for each in allowed}
-    near = get_close_matches(_plain(name), by_spelling, n=1) if len(name) <= LONGEST_GUESS else []
-    guess = f"near is {by_spelling[near[0]]}; " if near else ""
-    return f"is not known; {guess}" + (f"allowed are {', '.join(allowed)}" if allowed else "none is allowed here")
-
-
-def _unknown(given: Iterable[str], fields: Collection[str]) -> Iterator[Violation]:
-    for place, name in enumerate(name for name in given if name not in fields):
-        # To guess takes a tenth of a millisecond, and a body may hold very many names.
-        message = not_known(name, fields) if place < MAX_VIOLATIONS else "is not known"
-        pointer = "" if len(name) > MAX_ECHO else f"/{name.replace('~', '~0').replace('/', '~1')}"
-        yield Violation(_cut(name), message, pointer)
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").replace("-", "").lower()
 
 
 def _decode(checks: Checks, raw: Raw, kind: Any) -> Any:
@@ -183,7 +160,7 @@ def _decode(checks: Checks, raw: Raw, kind: Any) -> Any:
         try:
             items.append(_read(members, inner, checks, partial(_decode, checks)))
         except InvalidInputError as error:
-            violations += _within(f"[{place}]", error)
+            violations += refusals.within(f"[{place}]", error)
     if violations:
         raise InvalidInputError(violations)
     return items
@@ -213,41 +190,3 @@ def _object_within(kind: Any) -> tuple[type[msgspec.Struct], bool] | None:
         return kind, False
     found = next(filter(None, map(_object_within, get_args(kind))), None)
     return (found[0], True) if found and get_origin(kind) is list else found
-
-
-def _within(name: str, error: InvalidInputError) -> list[Violation]:
-    """`filter.reason`, `executions[3].taskId`"""
-    return [
-        Violation(
-            f"{name}{'' if each.field.startswith('[') else '.'}{each.field}",
-            each.message,
-            f"/{name.strip('[]')}{each.pointer}",
-        )
-        for each in in_body(error.violations)
-    ]
-
-
-def _allowed(kind: Any) -> str:
-    """An annotated type's own description, else the first one within it."""
-    parts = get_args(kind)
-    own = (part.description for part in parts if isinstance(part, Meta) and part.description)
-    return next(own, None) or next(filter(None, map(_allowed, parts)), "")
-
-
-def _shown(value: str | Raw) -> str:
-    if isinstance(value, str):
-        return shown_text(value)
-    json = bytes(value).decode()
-    kinds = {'"': "a longer text", "{": "an object", "[": "a list"}
-    if json[0] in "{[" or len(json) > MAX_ECHO + 2:
-        return kinds.get(json[0], "a longer number")
-    return json
-
-
-def shown_text(text: str) -> str:
-    """A text as an error may repeat it."""
-    return repr(text) if len(text) <= MAX_ECHO else "a longer text"
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= MAX_ECHO else f"{name[:CUT]}…"

@@ -12,12 +12,12 @@ from tocsin_api.bodies import MAX_BYTES
 from tocsin_api.errors import Violation
 from tocsin_api.health import Readiness
 from tocsin_api.idempotency import HEADER as KEY_HEADER
-from tocsin_api.inputs import not_known
 from tocsin_api.openapi_links import links
 from tocsin_api.openapi_schemas import EXAMPLE_IDS, JSON, reference
 from tocsin_api.operations import Operation
 from tocsin_api.preconditions import HEADER as MATCH_HEADER
 from tocsin_api.problems import MEDIA_TYPE, Problem
+from tocsin_api.refusals import not_known
 
 ERRORS = {
     400: "The body, the query, a header or the path is invalid; `errors` names each field.",

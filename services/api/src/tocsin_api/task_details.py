@@ -12,13 +12,14 @@ from tocsin_api import execution_sql, log_sql, task_sql
 from tocsin_api.errors import InvalidValueError, NotFoundError
 from tocsin_api.execution_rows import Execution
 from tocsin_api.execution_rows import shown as shown_execution
-from tocsin_api.inputs import not_known, read_id, read_query, shown_text
+from tocsin_api.inputs import read_id, read_query
 from tocsin_api.logs import Log
 from tocsin_api.logs import shown as shown_log
 from tocsin_api.moments import Aware
 from tocsin_api.postgresql import Row
 from tocsin_api.preconditions import etag
 from tocsin_api.queries import READS_QUERY
+from tocsin_api.refusals import not_known, shown_text
 from tocsin_api.resources import Injected, Resources
 from tocsin_api.task_rows import Task, shown
 from tocsin_api.upcoming import COUNT, next_runs

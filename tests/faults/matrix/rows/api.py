@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from faults.matrix import users
+from faults.matrix import patience, users
 from faults.matrix.fault import Fault
 from faults.matrix.scene import Scene
 
@@ -33,7 +33,7 @@ async def kill_once(number: int, scene: Scene) -> None:
             await connection.execute(LOCK)
             for _ in range(TASKS):
                 users_of_it.create_task(users.create_task(scene, api=number))
-            await scene.eventually(partial(scene.ask, WAIT, str(part.pid)))
+            await patience.eventually(partial(scene.ask, WAIT, str(part.pid)))
             await part.kill()
         await part.start()
     await part.ready()

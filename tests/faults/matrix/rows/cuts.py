@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 
-from faults.matrix import lines
+from faults.matrix import lines, patience
 from faults.matrix.fault import Fault
 from faults.matrix.lines import Server
 from faults.matrix.parts import Role
@@ -53,7 +53,7 @@ async def reset_before_the_answer(scene: Scene) -> None:
     in_vain = 0
     for _ in range(RESETS):
         in_vain += await reset_once_before_the_answer(scene)
-        await scene.eventually(partial(scene.ask, HAVE_ENDED, datetime.now(UTC)))
+        await patience.eventually(partial(scene.ask, HAVE_ENDED, datetime.now(UTC)))
     scene.hit(in_vain, len(scene.receiver.posts), "POSTs were answered and their answers were lost")
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 
+from faults.matrix.evidence import ROOT_VHOST
 from faults.matrix.fault import Fault
-from faults.matrix.scene import ROOT_VHOST, Scene
+from faults.matrix.scene import Scene
 
 FULL_S = 30
 BROKER_MIB, DATABASE_MIB = 512, 1024

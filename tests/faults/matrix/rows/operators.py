@@ -4,8 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 from functools import partial
 
+from faults.matrix.evidence import ROOT_VHOST
 from faults.matrix.fault import Burst, Fault
-from faults.matrix.scene import ROOT_VHOST, Scene
+from faults.matrix.scene import Scene
 from faults.operators import Alarm
 from tocsin_common.topology import JOBS_EXCHANGE, WORK_QUEUE
 

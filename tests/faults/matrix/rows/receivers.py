@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from faults.matrix import latenesses, lines
+from faults.matrix import hostility, latenesses, lines, patience
 from faults.matrix.fault import Fault
 from faults.matrix.scene import Scene
 from tocsin_local.script import DRIP, HUGE, NO_ANSWER, RESET, RESET_AFTER_HEADERS, Script
@@ -27,20 +27,18 @@ WITHOUT_BREAKER = {"BREAKER_FAILURES": "1000000"}
 
 
 async def answer_badly(then: int, status: int, words: str, scene: Scene) -> None:
-    """For a while they do so; then they answer again. Their attempts have this status, or a message like this."""
+    """For a while they do so. Their attempts have this status, or a message like this."""
     since: datetime = await scene.ask(NOW)
-    _say(scene, Script(then=then))
-    await asyncio.sleep(HOSTILE_S)
-    _say(scene, Script())
+    await hostility.answer(then, HOSTILE_S, scene.load.webhooks[:HOSTILE])
     await _look_at(scene, since, status, words)
 
 
 async def fail_for_ever(scene: Scene) -> None:
     """Until their tasks that come each second have been stopped for it."""
     since: datetime = await scene.ask(NOW)
-    _say(scene, Script(then=500))
+    hostility.follow(Script(then=500), scene.load.webhooks[:HOSTILE])
     steady = [task.task_id for task in scene.load.of_each_second() if task.task_id in scene.load.hostile]
-    await scene.eventually(partial(scene.ask, STOPPED, steady, len(steady)))
+    await patience.eventually(partial(scene.ask, STOPPED, steady, len(steady)))
     await _look_at(scene, since, 500, "")
 
 
@@ -54,11 +52,6 @@ async def show_a_bad_certificate(scene: Scene) -> None:
         await lines.restore([relay])
         await asyncio.sleep(HOSTILE_S if expired else 0)
     await _look_at(scene, since, 0, "the host's certificate is not valid")
-
-
-def _say(scene: Scene, script: Script) -> None:
-    for webhook in scene.load.webhooks[:HOSTILE]:
-        webhook.script = script
 
 
 async def _look_at(scene: Scene, since: datetime, status: int, words: str) -> None:

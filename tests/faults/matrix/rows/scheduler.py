@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from faults.matrix import patience
 from faults.matrix.fault import Burst, Fault
 from faults.matrix.scene import Scene
 
@@ -29,7 +30,7 @@ async def kill_once(scene: Scene) -> bool:
     leader = await scene.leader()
     now = datetime.now(UTC)
     burst = now + timedelta(seconds=scene.burst.until_next_s(now) - ROUNDED_S)
-    await scene.eventually(partial(scene.ask, HAS_BEGUN, burst))
+    await patience.eventually(partial(scene.ask, HAS_BEGUN, burst))
     await asyncio.sleep(scene.chance.uniform(0, WHOLE_BURST_S))
     await leader.kill()
     in_the_middle: bool = await scene.ask(IS_UNFINISHED, burst)

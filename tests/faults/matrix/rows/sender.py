@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 
+from faults.matrix import patience
 from faults.matrix.fault import Burst, Fault
 from faults.matrix.scene import Scene
 
@@ -25,7 +26,7 @@ async def kill_once(scene: Scene) -> bool:
     sender = scene.chance.choice(scene.of_role("sender"))
     await asyncio.sleep(scene.chance.uniform(0, MOST_S))
     pid = sender.pid
-    await scene.eventually(partial(scene.ask, HAD_CLAIMS, str(pid)))
+    await patience.eventually(partial(scene.ask, HAD_CLAIMS, str(pid)))
     await sender.kill()
     in_the_middle: bool = await scene.ask(HAD_CLAIMS, str(pid))
     await sender.start()

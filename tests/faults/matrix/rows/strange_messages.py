@@ -11,7 +11,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractExchange
 
 from faults import operators
-from faults.matrix import poison
+from faults.matrix import patience, poison
 from faults.matrix.fault import Burst, Fault
 from faults.matrix.poison import Poison
 from faults.matrix.scene import Scene
@@ -38,7 +38,7 @@ async def double_every_message(scene: Scene) -> None:
     async with scene.rabbitmq.operator.every_message_twice(JOBS_EXCHANGE, WORK_QUEUE, wait_s) as copies:
         await asyncio.sleep(TWICE_S)
     scene.remarks.append(f"{len(copies)} messages came twice")
-    await scene.eventually(partial(_all_are_dropped, scene, before + len(copies)))
+    await patience.eventually(partial(_all_are_dropped, scene, before + len(copies)))
     dropped, posts = _jobs_dropped(scene) - before, len(scene.receiver.posts)
     scene.hit(dropped, posts, "executions were announced again, and not posted again")
 
@@ -63,7 +63,7 @@ async def poison_queues(scene: Scene) -> None:
                 put += messages
                 await asyncio.sleep(PAUSE_S)
         ends = Counter(each.end for each in put)
-        await scene.eventually(partial(_is_as_long, channel, DEAD_QUEUE, ends["dead"]))
+        await patience.eventually(partial(_is_as_long, channel, DEAD_QUEUE, ends["dead"]))
     parkings = sum(len(part.process.all_logged("message.parked")) for part in scene.of_role("sender"))
     scene.hit(ends["dead"], len(put), "strange messages were malformed: operators are shown them")
     scene.hit(parkings and ends["parked"], len(put), f"were another release's: they were parked {parkings} times")

@@ -1,12 +1,10 @@
 """ADAPTER. Alembic's migrations of Tocsin's tables, and the way to run them."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 LOCK_TIMEOUT_S = 5.0
 """How long a migration waits for a table that another transaction keeps. All that comes later waits behind it, and
@@ -29,20 +27,6 @@ def downgrade(database_url: str, revision: str) -> None:
 async def upgrade_async(database_url: str) -> None:
     """`upgrade` for callers with a running event loop."""
     await asyncio.to_thread(upgrade, database_url)
-
-
-def known_revisions() -> tuple[str, ...]:
-    """Every revision of this release, the newest first."""
-    scripts = ScriptDirectory.from_config(_config(""))
-    return tuple(script.revision for script in scripts.walk_revisions())
-
-
-def is_current(revision: str | None, known: Sequence[str]) -> bool:
-    """Whether a release that knows these revisions can work with tables of that one; None: there are no tables.
-
-    A revision that it does not know is a newer one: an upgrade is under way.
-    """
-    return revision is not None and (revision == known[0] or revision not in known)
 
 
 def _config(database_url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Config:

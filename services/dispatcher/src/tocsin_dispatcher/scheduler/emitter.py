@@ -20,7 +20,7 @@ from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import emission_sql
 from tocsin_dispatcher.scheduler.catch_up import Missed, Terms, resolve
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError
 from tocsin_dispatcher.scheduler.partitions import Partitions
@@ -128,7 +128,7 @@ class Emitter:
     async def adopt_position(self, position: Position, database_id: str) -> None:
         """From now on the lease's position is `position` in the database that is read."""
         self._lease.check()
-        await self._holding(sql.ADOPT_POSITION, *position, database_id)
+        await self._holding(emission_sql.ADOPT_POSITION, *position, database_id)
 
     async def freeze_gap(self, until: datetime, snapshot: str) -> None:
         """Decide that what is owed up to `until` is caught up with as of `until`, by whoever leads.
@@ -136,12 +136,12 @@ class Emitter:
         `snapshot`: on the tasks as it shows them, with the database that it is of.
         """
         self._lease.check()
-        await self._holding(sql.FREEZE_GAP, until, snapshot, self._lease.database_id)
+        await self._holding(emission_sql.FREEZE_GAP, until, snapshot, self._lease.database_id)
 
     async def close_gap(self, position: Position) -> None:
         """The gap has been worked off: the watermark becomes its end, and the feed's position `position`."""
         self._lease.check()
-        await self._holding(sql.CLOSE_GAP, self._lease.database_id, *position)
+        await self._holding(emission_sql.CLOSE_GAP, self._lease.database_id, *position)
 
     async def _record_missed(self, missed: list[Missed]) -> None:
         if not missed:
@@ -152,7 +152,11 @@ class Emitter:
         )
         columns = zip(*missed, strict=True)  # in the order of the statement's arguments
         rows = await self._pool.fetch(
-            sql.RECORD_MISSED, self._lease.holder, self._lease.epoch, *map(list, columns), self._lease.database_id
+            emission_sql.RECORD_MISSED,
+            self._lease.holder,
+            self._lease.epoch,
+            *map(list, columns),
+            self._lease.database_id,
         )
         metrics.EXECUTIONS_MISSED.inc(len(rows))
         _log.warning("executions.missed", tasks=len(rows))
@@ -189,7 +193,7 @@ class Emitter:
         await self._partitions.cover({owed.job.scheduled_for.date() for owed in chunk})
         sent_at = boottime()
         row = await self._pool.fetchrow(
-            sql.EMIT,
+            emission_sql.EMIT,
             self._lease.holder,
             self._lease.epoch,
             watermark,

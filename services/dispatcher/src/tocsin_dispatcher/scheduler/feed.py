@@ -19,7 +19,7 @@ import structlog
 from tocsin_common.errors import TocsinError
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.clock import DatabaseClock, boottime
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import feed_sql, lease_sql
 from tocsin_dispatcher.scheduler.heap import Heap
 from tocsin_dispatcher.scheduler.lease import Standing
 from tocsin_dispatcher.scheduler.revision import NOWHERE, Change, Policy, Position, Revision, When
@@ -68,16 +68,16 @@ class Feed:
         What of that was emitted has its rows, and is not emitted again.
         """
         self.database_id = None
-        found = await self._pool.fetchrow(sql.LEASE)
+        found = await self._pool.fetchrow(lease_sql.LEASE)
         if not is_copy(found["database_id"], found["current_database_id"]):
-            await self._pool.execute(sql.DISOWN_REVISIONS)
+            await self._pool.execute(feed_sql.DISOWN_REVISIONS)
         async with (
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            lease = await connection.fetchrow(sql.LEASE)
+            lease = await connection.fetchrow(lease_sql.LEASE)
             is_ours = is_copy(lease["database_id"], lease["current_database_id"])
-            snapshot = sql.SNAPSHOT_BY_XID if is_ours else sql.SNAPSHOT_BY_EFFECTIVE_FROM
+            snapshot = feed_sql.SNAPSHOT_BY_XID if is_ours else feed_sql.SNAPSHOT_BY_EFFECTIVE_FROM
             since = lease["feed_xid"] if is_ours else lease["watermark"] - UNREAD
             heap = Heap(lease["watermark"], reboot_at=lease["reboot_at"])
             sent_at = boottime()
@@ -94,7 +94,7 @@ class Feed:
     async def read(self) -> None:
         """Apply what has changed."""
         sent_at = boottime()
-        await self._apply(await self._pool.fetch(sql.FEED, *self.position), sent_at)
+        await self._apply(await self._pool.fetch(feed_sql.FEED, *self.position), sent_at)
 
     async def follow(self) -> None:
         """Stand by: apply what has changed, and move on to where the leader is.
@@ -103,7 +103,7 @@ class Feed:
         counts as changed since then was chosen without it. That is once, and not when a failover waits for it.
         """
         await self.read()
-        lease = await self._pool.fetchrow(sql.LEASE)
+        lease = await self._pool.fetchrow(lease_sql.LEASE)
         if lease["database_id"] == self.database_id != self._lease_database_id:
             self.database_id = None
             return
@@ -151,13 +151,13 @@ class Feed:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             sent_at = boottime()
-            await self._apply(await connection.fetch(sql.FEED, *self.position), sent_at)
-            there = {row["bucket"]: (row["tasks"], row["total"]) for row in await connection.fetch(sql.TALLY)}
+            await self._apply(await connection.fetch(feed_sql.FEED, *self.position), sent_at)
+            there = {row["bucket"]: (row["tasks"], row["total"]) for row in await connection.fetch(feed_sql.TALLY)}
             here = self.heap.tally()
             buckets = [bucket for bucket in there.keys() | here.keys() if there.get(bucket) != here.get(bucket)]
             if not buckets:
                 return 0
-            rows = await connection.fetch(sql.TASKS_IN_BUCKETS, buckets)
+            rows = await connection.fetch(feed_sql.TASKS_IN_BUCKETS, buckets)
         return self._mend([_revision(self.heap, row) for row in rows], self.heap.revisions_in(buckets))
 
     def _mend(self, there: list[Revision], here: dict[bytes, int]) -> int:

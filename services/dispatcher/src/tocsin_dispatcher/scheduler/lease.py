@@ -10,7 +10,7 @@ import structlog
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_common.errors import TocsinError
 from tocsin_dispatcher.clock import DatabaseClock, boottime
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import lease_sql
 from tocsin_dispatcher.scheduler.revision import Position
 
 RETRY_S = 0.2
@@ -75,7 +75,7 @@ class Lease:
     async def take(self) -> Standing | None:
         """Lead if nobody does: a compare-and-set, epoch + 1. None where another scheduler leads."""
         sent = boottime()
-        row = await self._pool.fetchrow(sql.TAKE_LEASE, self.holder, self._ttl, self._reboot_after)
+        row = await self._pool.fetchrow(lease_sql.TAKE_LEASE, self.holder, self._ttl, self._reboot_after)
         if row is None:
             return None
         self._clock.sample(row["now"], sent_at=sent)
@@ -108,14 +108,14 @@ class Lease:
     async def release(self) -> bool:
         """Let the next scheduler lead at once; False where another one does already."""
         self._held_until = 0.0
-        return bool(await self._pool.fetchval(sql.RELEASE_LEASE, self.holder, self.epoch))
+        return bool(await self._pool.fetchval(lease_sql.RELEASE_LEASE, self.holder, self.epoch))
 
     async def _renew(self) -> bool:
         sent = boottime()
         try:
             async with asyncio.timeout(max(0.0, self._held_until - sent)):
                 now = await self._pool.fetchval(
-                    sql.RENEW_LEASE, self.holder, self.epoch, self._ttl, *self._holding
+                    lease_sql.RENEW_LEASE, self.holder, self.epoch, self._ttl, *self._holding
                 )
         except CONNECTION_ERRORS as error:
             _log.warning("lease.renewal_failed", error=repr(error))

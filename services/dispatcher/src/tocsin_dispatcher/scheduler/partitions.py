@@ -10,7 +10,7 @@ import structlog
 
 from tocsin_common.errors import TocsinError
 from tocsin_dispatcher.clock import DatabaseClock
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import partition_sql
 from tocsin_dispatcher.scheduler.revision import TICK
 
 CHECK_S = 60.0
@@ -113,7 +113,7 @@ class Partitions:
         dropped = 0
         for day in await self._days_before(self._retention.oldest() - DAY):
             self._days.discard(day)
-            for row in await self._pool.fetch(sql.DROP_PARTITIONS, day):
+            for row in await self._pool.fetch(partition_sql.DROP_PARTITIONS, day):
                 if row["name"] is None:
                     _log.warning("partition.kept", day=day.isoformat(), reason="an execution has not ended")
                 else:
@@ -122,12 +122,12 @@ class Partitions:
         return dropped
 
     async def _days_before(self, end: date) -> list[date]:
-        rows = await self._pool.fetch(sql.DAILY_PARTITIONS, PARENTS)
+        rows = await self._pool.fetch(partition_sql.DAILY_PARTITIONS, PARENTS)
         days = [day_of(row["day"]) for row in rows]
         return [day for day in days if day is not None and day < end]
 
     async def _make(self, day: date) -> None:
-        for row in await self._pool.fetch(sql.MAKE_PARTITIONS, day):
+        for row in await self._pool.fetch(partition_sql.MAKE_PARTITIONS, day):
             _log.info("partition.made", partition=row["name"])
 
 

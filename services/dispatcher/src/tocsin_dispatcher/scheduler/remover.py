@@ -15,7 +15,7 @@ import structlog
 from tocsin_common import failpoints
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_dispatcher.clock import boottime
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import removal_sql
 
 CHECK_S = 10.0
 PAGE = 100  # tasks that are looked at in one statement
@@ -51,7 +51,7 @@ class Remover:
     async def remove_all(self) -> None:
         """Go through all deleted tasks once. What has not ended yet is left to the next time."""
         after: tuple[object, UUID] = (None, FIRST)
-        while tasks := await self._ask(sql.DELETED_TASKS, *after, PAGE):
+        while tasks := await self._ask(removal_sql.DELETED_TASKS, *after, PAGE):
             after = tasks[-1]["updated_at"], tasks[-1]["id"]
             for task in tasks:
                 if task["has_remains"]:
@@ -60,13 +60,16 @@ class Remover:
 
     async def _remove(self, task_id: UUID) -> None:
         counts = {}
-        for what, remains in (("logs", sql.REMAINING_LOGS), ("executions", sql.REMAINING_EXECUTIONS)):
+        for what, remains in (
+            ("logs", removal_sql.REMAINING_LOGS),
+            ("executions", removal_sql.REMAINING_EXECUTIONS),
+        ):
             counts[what] = 0
             while removed := await self._remove_some(remains, task_id):
                 counts[what] += removed
         _log.info("task.remains_removed", task_id=str(task_id), **counts)
 
-    async def _remove_some(self, remains: sql.Remains, task_id: UUID) -> int:
+    async def _remove_some(self, remains: removal_sql.Remains, task_id: UUID) -> int:
         [place] = await self._ask(remains.place, task_id)
         if place["first"] is None:
             return 0
@@ -75,7 +78,7 @@ class Remover:
         return len(removed)
 
     async def _forget(self, ids: list[UUID]) -> None:
-        for row in await self._ask(sql.FORGET_TASKS, ids, self._forget_after):
+        for row in await self._ask(removal_sql.FORGET_TASKS, ids, self._forget_after):
             _log.info("task.forgotten", task_id=str(row["id"]))
 
     async def _ask(self, statement: str, *arguments: object) -> list[asyncpg.Record]:

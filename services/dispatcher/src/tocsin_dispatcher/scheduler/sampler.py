@@ -7,7 +7,7 @@ import structlog
 
 from tocsin_common.database import CONNECTION_ERRORS
 from tocsin_dispatcher import metrics
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import sample_sql
 
 OPEN_STATES = ("due", "waiting", "running")
 MOST_COUNTED = 10_000
@@ -34,8 +34,8 @@ class Sampler:
 
     async def sample(self) -> None:
         """Show what is so now."""
-        rows = {row["state"]: row for row in await self._pool.fetch(sql.OPEN_EXECUTIONS, MOST_COUNTED)}
-        stored = await self._pool.fetchval(sql.STORED_EXECUTIONS)
+        rows = {row["state"]: row for row in await self._pool.fetch(sample_sql.OPEN_EXECUTIONS, MOST_COUNTED)}
+        stored = await self._pool.fetchval(sample_sql.STORED_EXECUTIONS)
         for state in OPEN_STATES:
             row = rows.get(state, {"executions": 0, "age_s": 0.0, "overdue_s": 0.0})
             metrics.EXECUTIONS_OPEN.labels(state).set(row["executions"])

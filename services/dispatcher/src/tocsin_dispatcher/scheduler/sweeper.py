@@ -12,7 +12,7 @@ from tocsin_common.messages import Job, JobMessage, execution_id, pack
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher import metrics
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.scheduler import sql
+from tocsin_dispatcher.scheduler import sweep_sql
 from tocsin_dispatcher.scheduler.lease import Lease
 from tocsin_dispatcher.scheduler.partitions import Partitions
 
@@ -52,7 +52,7 @@ class Sweeper:
     async def give_up(self) -> int:
         """Fail what is too old or lost too many claims; operators see it in the dead queue."""
         rows = await self._pool.fetch(
-            sql.GIVE_UP,
+            sweep_sql.GIVE_UP,
             self._lease.holder,
             self._lease.epoch,
             self._settings.max_lost_claims,
@@ -72,7 +72,7 @@ class Sweeper:
     async def finish_once(self) -> int:
         """Make tasks whose one run has ended, or is not to come any more, INACTIVE; returns how many."""
         rows = await self._pool.fetch(
-            sql.FINISH_ONCE,
+            sweep_sql.FINISH_ONCE,
             self._lease.holder,
             self._lease.epoch,
             self._settings.sweep_batch,
@@ -87,7 +87,7 @@ class Sweeper:
         if await self._publisher.depth(topology.WORK_QUEUE) > self._settings.sweep_quiet_depth:
             return 0
         rows = await self._pool.fetch(
-            sql.OVERDUE,
+            sweep_sql.OVERDUE,
             self._lease.holder,
             self._lease.epoch,
             timedelta(seconds=self._settings.sweep_patience_s),
