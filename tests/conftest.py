@@ -111,6 +111,13 @@ def rabbitmq_url(servers: StackUrls, manage: logins.Manage) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def shared_rabbitmq_url(servers: StackUrls, manage: logins.Manage) -> Iterator[str]:
+    """A virtual host for the tests of one module."""
+    with _virtual_host(servers, manage) as url:
+        yield url
+
+
 @pytest.fixture
 def another_rabbitmq_url(servers: StackUrls, manage: logins.Manage) -> Iterator[str]:
     """One more, for a test that loses the first."""

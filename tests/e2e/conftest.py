@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,18 @@ from tocsin_local.urls import StackUrls
 from waiting import eventually
 
 API_KEY = "a key of the end to end tests"
+SHORT_WAITS = {
+    "ALLOW_LOCAL_WEBHOOKS": "1",
+    "LEASE_TTL_S": "2",
+    "LEASE_RENEW_S": "0.5",
+    "LEASE_HOLD_S": "1.5",
+    "POST_TIMEOUT_S": "2",
+    "CLAIM_TTL_S": "3",
+    "SWEEP_INTERVAL_S": "0.5",
+    "SWEEP_PATIENCE_S": "3",
+    "SWEEP_OUTAGE_PATIENCE_S": "1",
+}
+"""A fault is over within a test's time."""
 PROCESSES = pytest.StashKey[list[Tocsin]]()
 
 
@@ -46,21 +59,9 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 def environment(database_url: str, rabbitmq_url: str, sealing_keys: str) -> dict[str, str]:
-    """Settings for all processes: waits are short, so that a fault is over within a test's time."""
-    return {
-        "DATABASE_URL": database_url,
-        "RABBITMQ_URL": rabbitmq_url,
-        "SEALING_KEYS": sealing_keys,
-        "ALLOW_LOCAL_WEBHOOKS": "1",
-        "LEASE_TTL_S": "2",
-        "LEASE_RENEW_S": "0.5",
-        "LEASE_HOLD_S": "1.5",
-        "POST_TIMEOUT_S": "2",
-        "CLAIM_TTL_S": "3",
-        "SWEEP_INTERVAL_S": "0.5",
-        "SWEEP_PATIENCE_S": "3",
-        "SWEEP_OUTAGE_PATIENCE_S": "1",
-    }
+    """Settings for all processes."""
+    urls = {"DATABASE_URL": database_url, "RABBITMQ_URL": rabbitmq_url}
+    return {**SHORT_WAITS, **urls, "SEALING_KEYS": sealing_keys}
 
 
 Start = Callable[..., Awaitable[Tocsin]]
@@ -139,6 +140,13 @@ async def api(start: Start) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a real API process."""
     port = free_port()
     process = await start("tocsin-api", "serve", PORT=str(port), API_KEY=API_KEY)
+    async with connected_to(process, port) as client:
+        yield client
+
+
+@asynccontextmanager
+async def connected_to(process: Tocsin, port: int) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API that starts, once it can announce what is asked for."""
     await process.logged("api.started")
     async with client_of(port) as client:
         await eventually(lambda: _is_connected(client))

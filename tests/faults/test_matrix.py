@@ -1,4 +1,4 @@
-"""A selection of the fault matrix: each kind of process, both servers, a line and receivers are hit.
+"""A selection of the fault matrix: each kind of process, both servers, lines, messages and receivers are hit.
 
 These are the rows' own faults, once instead of many times and with less load; `make faults` has all of them.
 """
@@ -11,7 +11,18 @@ import pytest
 
 from faults.matrix import hostility, run, users
 from faults.matrix.fault import Burst, Fault
-from faults.matrix.rows import api, broker, cuts, database, scheduler, sender
+from faults.matrix.rows import (
+    api,
+    broker,
+    cuts,
+    database,
+    everything,
+    messages,
+    operators,
+    scheduler,
+    sender,
+    strange_messages,
+)
 from faults.matrix.scene import Scene, open_scene
 from faults.own_servers import own_stack
 from tocsin_local.oracle import fates, owed
@@ -20,6 +31,10 @@ SEED = 1
 TRIES = 5
 CUT_S = 6  # longer than a leader holds its lease without the database
 HOSTILE_S = 4
+STANDS_STILL_S = 8  # longer than its lease
+HINTS = 4
+TWICE_S = 4
+ALARM_S = 6
 
 SETTINGS = {
     **cuts.WITHOUT_RECEIVERS,
@@ -46,6 +61,18 @@ async def hit_lines_senders_and_receivers(scene: Scene) -> None:
         meets(sender.kill_once, scene),
         *(hostility.answer_at_half(each, HOSTILE_S, scene) for each in hostility.ANSWERS.values()),
     )
+
+
+async def hit_messages_and_answers(scene: Scene) -> None:
+    await cuts.reset_once_before_the_answer(scene)
+    await strange_messages.double_every_message(TWICE_S, scene)
+    await asyncio.gather(
+        scheduler.stop_leader(STANDS_STILL_S, scene),
+        cuts.silence("sender", "database", CUT_S, scene),
+        messages.lose_every_hint(HINTS, scene),
+    )
+    await operators.delete_queues(scene)
+    await operators.ring("memory", ALARM_S, scene)
 
 
 async def meets(fault: Callable[[Scene], Awaitable[bool]], scene: Scene) -> None:
@@ -78,7 +105,7 @@ SELECTION = Fault(
 )
 
 
-@pytest.mark.timeout(190)
+@pytest.mark.timeout(300)
 async def test_a_selection_of_the_faults_breaks_no_invariant():
     with own_stack() as stack:
         async with open_scene(stack, SELECTION, SEED) as scene:
@@ -88,6 +115,12 @@ async def test_a_selection_of_the_faults_breaks_no_invariant():
 
             await scene.evidence.tap()
             await hit_lines_senders_and_receivers(scene)
+            recoveries_s.append(await run.recover(scene))
+
+            await hit_messages_and_answers(scene)
+            recoveries_s.append(await run.recover(scene))
+
+            await everything.roll(scene)
             recoveries_s.append(await run.recover(scene))
             seen = await run.conclude(scene, SELECTION)
         found = await run.sum_up(scene, recoveries_s, seen)

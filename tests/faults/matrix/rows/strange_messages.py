@@ -28,7 +28,7 @@ FORGED = 0.1
 """Of all messages, each of which comes twice."""
 
 
-async def double_every_message(scene: Scene) -> None:
+async def double_every_message(seconds: float, scene: Scene) -> None:
     """Each that goes to the work queue comes there again: half of them at once, the others some seconds later."""
 
     def wait_s() -> float:
@@ -36,7 +36,7 @@ async def double_every_message(scene: Scene) -> None:
 
     before = _jobs_dropped(scene)
     async with scene.rabbitmq.operator.every_message_twice(JOBS_EXCHANGE, WORK_QUEUE, wait_s) as copies:
-        await asyncio.sleep(TWICE_S)
+        await asyncio.sleep(seconds)
     scene.remarks.append(f"{len(copies)} messages came twice")
     await patience.eventually(partial(_all_are_dropped, scene, before + len(copies)))
     dropped, posts = _jobs_dropped(scene) - before, len(scene.receiver.posts)
@@ -112,7 +112,7 @@ ROWS = (
     Fault(
         "every_message_twice",
         f"Each message comes to the senders twice, for {TWICE_S} s",
-        double_every_message,
+        partial(double_every_message, TWICE_S),
         bound_s=30,
         burst=BURSTS,
         ends=frozenset({"succeeded"}),

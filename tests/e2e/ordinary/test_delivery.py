@@ -5,17 +5,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from uuid import UUID
 
-import pytest
-
+from e2e.processes import Tocsin
 from tocsin_common import schedule
 from tocsin_common.messages import execution_id
 from tocsin_local.limit import Limit
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import LocalWebhook, Script
-from waiting import becomes_true
-
-pytestmark = pytest.mark.usefixtures("scheduler", "sender")
-
+from waiting import becomes_true, eventually
 
 NOTHING_LEFT = """
 SELECT NOT EXISTS (SELECT FROM executions WHERE task_id = $1)
@@ -54,12 +50,15 @@ async def test_a_task_is_posted_at_each_of_its_instants_once_and_never_early(rec
     assert posts[0].headers["user-agent"].startswith("DiscordBot (")
 
 
-async def test_every_attempt_is_logged(receiver: Receiver, create_task, api, sender):
+async def test_every_attempt_is_logged(receiver: Receiver, create_task, api):
     webhook = receiver.add()
     task = await create_task(webhook.url)
-    await sender.logged("attempt.finished", count=2)
 
-    logs = await all_logs(api, task)
+    async def some() -> list[dict]:
+        found = await all_logs(api, task)
+        return found if len(found) >= 2 else []
+
+    logs = await eventually(some)
 
     newest = logs[0]
     assert {log["status"] for log in logs} == {"SUCCESS"}
@@ -85,15 +84,11 @@ async def test_a_receiver_that_fails_first_gets_the_same_execution_again_until_i
     assert gaps[1] >= timedelta(seconds=2)
 
 
-async def test_an_execution_that_fails_too_often_ends_as_failed(
-    receiver: Receiver, create_task, api, executions, sender
-):
+async def test_an_execution_that_fails_too_often_ends_as_failed(receiver: Receiver, create_task, api, executions):
     webhook = receiver.add(Script(then=500))
     task = await create_task(webhook.url, maxRetry=1)
 
-    await sender.logged("execution.failed")
-
-    failed = await executions(task, "failed")
+    failed = await eventually(lambda: executions(task, "failed"))
 
     assert failed[0]["reason"].startswith("retries exhausted: HTTP 500")
     first = [log for log in await all_logs(api, task) if log["status"] == "FAILED"]
@@ -106,10 +101,14 @@ async def test_a_webhook_that_is_gone_stops_its_task(receiver: Receiver, create_
     task = await create_task(webhook.url)
     receiver.remove(webhook)
 
-    await sender.logged("tasks.failed")
+    await eventually(lambda: was_stopped(sender, task))
 
     answer = (await api.get(f"/api/tasks/{task['id']}")).json()
     assert answer["status"] == "FAILED"
+
+
+async def was_stopped(sender: Tocsin, task: dict) -> bool:
+    return any(task["id"] in line["tasks"] for line in sender.all_logged("tasks.failed"))
 
 
 async def test_a_limited_webhook_gets_everything_in_its_own_time(receiver: Receiver, create_task, executions):
@@ -142,7 +141,7 @@ async def test_a_limit_that_no_header_shows_is_kept_by_what_a_refusal_says(
 
 
 async def test_a_task_that_is_toggled_off_owes_nothing_until_it_is_toggled_on(
-    receiver: Receiver, create_task, api, scheduler
+    receiver: Receiver, create_task, api
 ):
     off, other = receiver.add(), receiver.add()
     task = await create_task(off.url)

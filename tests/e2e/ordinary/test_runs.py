@@ -3,26 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import pytest
 
-from e2e.conftest import API_KEY, client_of, run
-from e2e.processes import Tocsin, free_port
+from e2e.conftest import run
 from tocsin_local.receiver import Receiver
 from tocsin_local.script import LocalWebhook, Script
 from waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("sender")
-
 NEVER = "0 0 0 1 1 *"  # all that is owed is owed by hand
-PATIENT = {"SWEEP_PATIENCE_S": "60"}  # what arrives was announced by the API
-
-
-@pytest.fixture
-def environment(environment: dict[str, str]) -> dict[str, str]:
-    return {**environment, **PATIENT}
 
 
 Succeeded = Callable[[dict[str, Any], int], Awaitable[list[asyncpg.Record]]]
@@ -47,7 +37,6 @@ def posted(webhook: LocalWebhook) -> list[str]:
     return [str(post.execution_id) for post in webhook.posts]
 
 
-@pytest.mark.usefixtures("scheduler")
 @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE"])
 async def test_a_run_by_hand_is_one_post_at_once_whatever_the_tasks_status(
     receiver: Receiver, create_task, api, succeeded: Succeeded, status: str
@@ -65,7 +54,6 @@ async def test_a_run_by_hand_is_one_post_at_once_whatever_the_tasks_status(
     assert (await api.get(f"/api/tasks/{task['id']}")).json()["status"] == status
 
 
-@pytest.mark.usefixtures("scheduler")
 async def test_a_run_that_is_sent_again_with_its_key_is_one_post(
     receiver: Receiver, create_task, api, succeeded: Succeeded
 ):
@@ -84,7 +72,6 @@ async def test_a_run_that_is_sent_again_with_its_key_is_one_post(
     assert [row["seq"] for row in rows] == [1, 1]
 
 
-@pytest.mark.usefixtures("scheduler")
 async def test_a_run_by_hand_that_fails_is_retried_as_any_other(
     receiver: Receiver, create_task, api, succeeded: Succeeded
 ):
@@ -98,38 +85,6 @@ async def test_a_run_by_hand_that_fails_is_retried_as_any_other(
     assert (row["seq"], row["failures"]) == (2, 1)
 
 
-async def test_a_run_by_hand_needs_no_scheduler(
-    receiver: Receiver, create_task, api, scheduler: Tocsin, succeeded: Succeeded
-):
-    webhook = receiver.add()
-    task = await create_task(webhook.url, schedule=NEVER)
-    await scheduler.stop()
-
-    execution = await run(api, task)
-    await succeeded(task, 1)
-
-    assert posted(webhook) == [execution["executionId"]]
-
-
-async def test_a_run_by_hand_that_was_not_announced_is_swept(receiver: Receiver, start, succeeded: Succeeded):
-    scheduler = await start("tocsin-dispatcher", "schedule", SWEEP_PATIENCE_S="1")
-    await scheduler.logged("scheduler.leading")
-    webhook, port = receiver.add(), free_port()
-    cut_off = {"RABBITMQ_URL": "amqp://127.0.0.1:1/", "PORT": str(port), "API_KEY": API_KEY}
-    await start("tocsin-api", "serve", **cut_off)
-    body = {"name": "x", "schedule": NEVER, "webhookUrl": webhook.url, "payload": {"content": "hello"}}
-
-    async with client_of(port) as api:
-        task = (await api.post("/api/tasks", json=body)).json()
-        execution = await run(api, task)
-    [row] = await succeeded(task, 1)
-
-    assert UUID(task["id"]) == row["task_id"]
-    assert posted(webhook) == [execution["executionId"]]
-    await scheduler.logged("executions.announced_again")
-
-
-@pytest.mark.usefixtures("scheduler")
 @pytest.mark.parametrize(
     ("answers", "state", "logs"),
     [

@@ -1,7 +1,4 @@
-"""What a task says of when it runs, held against what arrives, with real processes on real servers.
-
-The sweeper is patient: what arrives was announced in time.
-"""
+"""What a task says of when it runs, held against what arrives, with real processes on real servers."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -19,11 +16,6 @@ from tocsin_local.script import LocalWebhook, Script
 from waiting import eventually
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def environment(environment: dict[str, str]) -> dict[str, str]:
-    return {**environment, "SWEEP_PATIENCE_S": "60"}
 
 
 @pytest.fixture
@@ -53,7 +45,6 @@ def posted(webhook: LocalWebhook) -> list[UUID | None]:
     return [post.execution_id for post in webhook.posts]
 
 
-@pytest.mark.usefixtures("scheduler", "sender")
 @pytest.mark.parametrize(("status", "ended"), [(200, "succeeded"), (500, "failed")])
 async def test_a_one_off_is_posted_at_its_instant_and_its_task_ends_with_a_reason(
     receiver: Receiver, create_task, executions, has_status, status: int, ended: str
@@ -72,7 +63,6 @@ async def test_a_one_off_is_posted_at_its_instant_and_its_task_ends_with_a_reaso
     assert webhook.posts[0].arrived_at >= run_at
 
 
-@pytest.mark.usefixtures("scheduler", "sender")
 async def test_a_one_off_whose_instant_was_moved_is_posted_at_the_new_one_only(
     receiver: Receiver, create_task, api, has_status
 ):
@@ -88,7 +78,6 @@ async def test_a_one_off_whose_instant_was_moved_is_posted_at_the_new_one_only(
     assert started.status_code == 409
 
 
-@pytest.mark.usefixtures("scheduler", "sender")
 async def test_a_task_is_posted_within_its_window_only_and_both_ends_count(
     receiver: Receiver, create_task, api, executions
 ):
@@ -108,7 +97,6 @@ async def test_a_task_is_posted_within_its_window_only_and_both_ends_count(
     assert (await api.get(f"/api/tasks/{task['id']}")).json()["status"] == "ACTIVE"
 
 
-@pytest.mark.usefixtures("scheduler", "sender")
 async def test_a_schedule_means_the_time_of_its_zone(receiver: Receiver, create_task):
     webhook = receiver.add()
     instant = whole_second(4)
@@ -122,7 +110,6 @@ async def test_a_schedule_means_the_time_of_its_zone(receiver: Receiver, create_
     assert webhook.posts[0].arrived_at >= instant
 
 
-@pytest.mark.usefixtures("scheduler")
 async def test_a_jittered_execution_is_posted_after_the_delay_that_its_row_names(
     receiver: Receiver, create_task, executions, sender: Tocsin
 ):
@@ -152,27 +139,6 @@ async def attempts(sender: Tocsin, id_: UUID) -> list[dict[str, Any]]:
     return [line for line in sender.all_logged("attempt.finished") if line["execution_id"] == str(id_)]
 
 
-@pytest.mark.usefixtures("scheduler")
-async def test_what_would_begin_too_late_expires_and_is_not_posted(
-    receiver: Receiver, create_task, executions, start
-):
-    webhook, other = receiver.add(), receiver.add()
-    patient = await create_task(other.url)  # first, so that it owes whatever `task` does
-    task = await create_task(webhook.url, expiresAfterSeconds=1)
-    await eventually(lambda: executions(task, "due"))
-    [first, *_] = await executions(task, "due")
-    await eventually(lambda: is_older(first["scheduled_for"], 1.5 * SECOND))
-
-    await start("tocsin-dispatcher", "send")
-    expired = await eventually(lambda: executions(task, "expired"))
-
-    assert expired[0]["scheduled_for"] == first["scheduled_for"]
-    await receiver.wait_until(lambda: ids(patient, first["scheduled_for"]) <= set(posted(other)))
-    never = ids(task, *(row["scheduled_for"] for row in await executions(task, "expired")))
-    assert never.isdisjoint(posted(webhook))
-
-
-@pytest.mark.usefixtures("scheduler", "sender")
 async def test_a_task_that_must_not_overlap_skips_what_comes_while_a_retry_is_to_go(
     receiver: Receiver, create_task, executions
 ):
@@ -186,7 +152,3 @@ async def test_a_task_that_must_not_overlap_skips_what_comes_while_a_retry_is_to
     assert done["seq"] == 3
     assert done["scheduled_for"] < skipped[0]["scheduled_for"]
     assert ids(task, *(row["scheduled_for"] for row in skipped)).isdisjoint(posted(webhook))
-
-
-async def is_older(instant: datetime, by: timedelta) -> bool:
-    return datetime.now(UTC) - instant > by
