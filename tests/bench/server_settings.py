@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-import aiohttp
 import asyncpg
 
+from bench.peers.servers import management
 from tocsin_local.urls import StackUrls
 
 POSTGRESQL = (
@@ -34,10 +34,6 @@ async def _postgresql(urls: StackUrls) -> dict[str, str]:
 
 
 async def _rabbitmq(urls: StackUrls) -> dict[str, str]:
-    login = aiohttp.BasicAuth(urls.management_user, urls.management_password)
-    async with (
-        aiohttp.ClientSession(urls.management_url, auth=login, raise_for_status=True) as session,
-        session.get("/api/nodes") as answer,
-    ):
+    async with management(urls) as broker, broker.get("/api/nodes") as answer:
         (node,) = await answer.json()
-    return {name: str(node[name]) for name in RABBITMQ}
+    return {name: str(node[name]) for name in RABBITMQ if name in node}
