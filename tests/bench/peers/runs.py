@@ -17,7 +17,7 @@ from tocsin_local.errors import StackError
 
 AHEAD_S = 2  # from when all is given to the first instant, where giving takes as long as the last time
 MARGIN = 1.2  # times that, for a machine is not always as fast
-FIRST_PACE_S = 0.0025  # for a POST, until it is known
+FIRST_PACE_S = 0.0015  # for a POST, until it is known
 GIVES = 4  # tries
 TIMEOUT_S = 300.0
 KILL_AT = 0.4  # of all have arrived; then the sink's log is a moment behind
