@@ -34,7 +34,7 @@ def _apscheduler(name: str, server: str, kept: str) -> Setup:
         ),
         [APSCHEDULER],
         ready=1,
-        left=["apscheduler_jobs"] if server else (),
+        jobs_table="apscheduler_jobs",
         server=server,
         in_flight=2 * IN_FLIGHT,
     )

@@ -16,6 +16,7 @@ from bench.peers.work import BODY, IN_FLIGHT, Post
 from bench.sink_stage import SinkStage
 from tocsin_local import process, redis
 from tocsin_local.errors import StackError
+from tocsin_local.instance import remove
 from tocsin_local.redis import Redis
 
 PLAN = "plan.jsonl"
@@ -38,7 +39,9 @@ class Setup(NamedTuple):
     give: Sequence[str] = ()
     """The command that gives the plan; without one SIGUSR1 tells the first worker to read it."""
     left: Sequence[str] = ()
-    """The command that prints how much is not done, where its server is not asked for it here."""
+    """The command that prints how much is not done, where the work is in a Redis."""
+    jobs_table: str = ""
+    """The table of what is not done, where the work is in PostgreSQL."""
     server: str = ""
     """`rabbitmq`, `redis`, `postgres`: where it keeps its work; nowhere but in memory without one."""
     redis_contents: str = redis.WORK
@@ -57,6 +60,7 @@ class Peer:
         self._stage = stage
         self._instance = stage.stack.instance
         self._plan = self._instance.folder / self.name / PLAN
+        self._redis_folder = self._instance.folder / Redis.name
         self._redis = Redis(self._instance, setup.redis_contents)
         self._env: dict[str, str] = {}
         self._given = 0
@@ -98,7 +102,7 @@ class Peer:
             case "rabbitmq":
                 return await servers.messages(self._stage.stack.urls, self.name)
             case "postgres":
-                return await servers.rows(self._env["DATABASE_URL"], self._setup.left[0])
+                return await servers.rows(self._env["DATABASE_URL"], self._setup.jobs_table)
             case "redis":
                 return int(await self._run(self._setup.left))
         return 0
@@ -153,6 +157,7 @@ class Peer:
             case "postgres":
                 return {"DATABASE_URL": await servers.make_database(self._stage, self.name)}
             case "redis":
+                remove(self._redis_folder)
                 self._redis.start()
                 return {"REDIS_URL": self._redis.url}
         return {}
@@ -168,23 +173,7 @@ class Peer:
         self._plan.write_bytes(msgspec.json.Encoder().encode_lines(plan))
 
     async def _run(self, command: Sequence[str]) -> str:
-        """What it prints; its exit code says whether it has done all."""
-        path = installed.python() / command[0]
-        program = str(path) if path.exists() else command[0]
-        running = await asyncio.create_subprocess_exec(
-            program, *command[1:], env=self._env, cwd=installed.PROGRAMS, stdout=asyncio.subprocess.PIPE
-        )
-        try:
-            async with asyncio.timeout(GIVE_TIMEOUT_S):
-                printed, _ = await running.communicate()
-        except TimeoutError:
-            raise StackError(f"`{' '.join(command)}` was not done within {GIVE_TIMEOUT_S:.0f} s.") from None
-        finally:
-            if running.returncode is None:
-                running.kill()
-        if running.returncode != 0:
-            raise StackError(f"`{' '.join(command)}` ended with {running.returncode}.")
-        return printed.decode()
+        return await installed.run(command, self._env, timeout_s=GIVE_TIMEOUT_S)
 
     async def _tell_worker(self) -> None:
         name = self._names()[0]
