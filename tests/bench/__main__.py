@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from bench import api, figures, growth, kept, parts, scheduler, sender, sink
+from bench import api, figures, growth, kept, parts, scheduler, sender, server_settings, sink, sink_stage, stage
 from bench.peers import bench as peers
 from tocsin_local import interruption as interruptions
 from tocsin_local import machine, report
@@ -28,15 +28,18 @@ class Bench(NamedTuple):
 
     measure: Callable[[Stack, Mapping[str, str]], Coroutine[Any, Any, list[Row]]]
     parts: Sequence[str]
+    settings: Mapping[str, str]
+    """Of Tocsin's processes, beside those of every bench and the defaults."""
     versions: Callable[[], Mapping[str, str]] = dict
+    contenders: Callable[[], Mapping[str, Mapping[str, str]]] = dict
 
 
 BENCHES = {
-    "scheduler": Bench(scheduler.measure, [*scheduler.QUICK, *scheduler.SLOW]),
-    "sender": Bench(sender.measure, [*sender.QUICK, *sender.SLOW], sink.versions),
-    "api": Bench(api.measure, [*api.QUICK, *api.SLOW]),
-    "peers": Bench(peers.measure, [*peers.QUICK, *peers.SLOW], peers.versions),
-    "growth": Bench(growth.measure, [*growth.QUICK, *growth.SLOW], sink.versions),
+    "scheduler": Bench(scheduler.measure, [*scheduler.QUICK, *scheduler.SLOW], scheduler.SETTINGS),
+    "sender": Bench(sender.measure, [*sender.QUICK, *sender.SLOW], sink_stage.SETTINGS, sink.versions),
+    "api": Bench(api.measure, [*api.QUICK, *api.SLOW], api.SETTINGS),
+    "peers": Bench(peers.measure, [*peers.QUICK, *peers.SLOW], peers.SETTINGS, peers.versions, peers.contenders),
+    "growth": Bench(growth.measure, [*growth.QUICK, *growth.SLOW], sink_stage.SETTINGS, sink.versions),
 }
 # A commit's own time is what the lateness of emission is measured by.
 POSTGRES_SETTINGS = {"track_commit_timestamp": "on"}
@@ -62,8 +65,19 @@ def _run_all(name: str, interruption: Interruption) -> bool:
 def _run(name: str, commit: str, interruption: Interruption, env: Mapping[str, str]) -> None:
     """One bench; with KEEP=1 its report is kept."""
     print(f"The bench of {name}. Starting PostgreSQL and RabbitMQ …", flush=True)
-    described, rows = _on_a_stack(name, interruption, env)
-    found = Report(name, commit, described, rows, kept.today(), BENCHES[name].versions(), env.get("NOTE", ""))
+    bench = BENCHES[name]
+    described, servers, rows = _on_a_stack(name, interruption, env)
+    found = Report(
+        name,
+        commit,
+        described,
+        rows,
+        kept.today(),
+        bench.versions(),
+        env.get("NOTE", ""),
+        {"Tocsin": {**stage.SETTINGS, **bench.settings}, **servers},
+        bench.contenders(),
+    )
     print("\n".join(["", *figures.table(found.rows), ""]))
     print(report.text(found), flush=True)
     if env.get("KEEP") == "1":
@@ -71,13 +85,17 @@ def _run(name: str, commit: str, interruption: Interruption, env: Mapping[str, s
         kept.PAGE.write_text(kept.text())
 
 
-def _on_a_stack(name: str, interruption: Interruption, env: Mapping[str, str]) -> tuple[Machine, list[Row]]:
+def _on_a_stack(
+    name: str, interruption: Interruption, env: Mapping[str, str]
+) -> tuple[Machine, Mapping[str, Mapping[str, str]], list[Row]]:
+    """The machine, its servers' settings, and what was measured."""
     with Stack(INSTANCE, fresh=True, env={}, postgres_settings=POSTGRES_SETTINGS) as stack:
         described = interruption.run(machine.describe(stack.urls))
         print(f"Data on disk, in {os.path.relpath(stack.instance.folder)}, fsync on. {_load()}", flush=True)
         rows = interruption.run(BENCHES[name].measure(stack, env))
+        servers = interruption.run(server_settings.read(stack.urls))
         print(f"Stopping everything. {_load()}", flush=True)
-    return described, rows
+    return described, servers, rows
 
 
 def _load() -> str:

@@ -1,6 +1,6 @@
 """PURE. From what runs measured to the rows of a report, and those as a table for people."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -34,9 +34,16 @@ def at_least(limit: float) -> Bound:
     return Bound(">=", limit)
 
 
-def row(name: str, values: Sequence[float], unit: str, bound: Bound | None = None) -> Row:
-    """The row of one figure that was measured once a run: the median counts."""
-    value = median(values)
+def row(
+    name: str,
+    values: Sequence[float],
+    unit: str,
+    bound: Bound | None = None,
+    *,
+    of: Callable[[Sequence[float]], float] = median,
+) -> Row:
+    """The row of one figure that was measured once a run: the median counts, or what else is made `of` them."""
+    value = of(values)
     return Row(
         name=name,
         value=round(value, DIGITS),

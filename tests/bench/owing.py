@@ -15,22 +15,29 @@ from tocsin_dispatcher.scheduler.partitions import Partitions
 
 PAYLOAD = '{"content": "' + "The bell is rung. " * 12 + '"}'
 
-# A revision each.
-ADD_TASKS = """
-WITH added AS (
+# What `wanted` says, as the api adds tasks: active, a revision each.
+ADD_WANTED = """
+, added AS (
     INSERT INTO tasks (id, name, schedule, timezone, run_at, webhook_url_sealed, webhook_url_hash,
                        webhook_url_masked, destination, payload, max_retry, status, revision, effective_from,
                        created_at, updated_at)
-    SELECT id, 'a task', schedule, timezone, run_at, sealed, hash, masked, destination, $9, 3, 'ACTIVE', 1, now(),
+    SELECT id, name, schedule, timezone, run_at, sealed, hash, masked, destination, payload, 3, 'ACTIVE', 1, now(),
            now(), now()
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bytea[], $6::bytea[], $7::text[],
-                $8::text[]) AS t (id, schedule, timezone, run_at, sealed, hash, masked, destination)
+    FROM wanted
     ORDER BY id
     RETURNING *
 )
 INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, run_at, destination)
 SELECT id, revision, effective_from, status, schedule, timezone, run_at, destination FROM added
 """
+
+ADD_TASKS = f"""
+WITH wanted AS (
+    SELECT id, 'a task' AS name, schedule, timezone, run_at, sealed, hash, masked, destination,
+           $9::json AS payload
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bytea[], $6::bytea[], $7::text[],
+                $8::text[]) AS t (id, schedule, timezone, run_at, sealed, hash, masked, destination)
+){ADD_WANTED}"""  # noqa: S608 - constants
 
 ADD_EXECUTIONS = """
 INSERT INTO executions (scheduled_for, task_id, destination, next_at, give_up_at)

@@ -9,6 +9,8 @@ from tocsin_local.report import REPORTED, Machine, Report, Row
 
 FIGURES = "{figures}\n"
 """Where the tables go in a bench's text."""
+CONTENDERS = "{contenders}\n"
+"""Where the table of contenders goes."""
 GENERATED = "<!-- Made by `make benchmarks-doc` of the files in docs/benchmarks: change those. -->\n"
 HEADING = ("row", "bound", "median", "least to greatest", "runs", "kept")
 SIGNS = {"<=": "≤", ">=": "≥"}
@@ -33,8 +35,27 @@ class Cell(NamedTuple):
 
 def page(head: str, sections: Sequence[Section]) -> str:
     """All of it."""
-    shown = (each.text.replace(FIGURES, _figures(each.reports)) for each in sections if each.reports)
+    shown = (_shown(each) for each in sections if each.reports)
     return "\n".join([GENERATED + head, *shown])
+
+
+def table_of(name: str) -> str:
+    """The table that a row of that name belongs to, empty for a plain one."""
+    return Cell(*name.split(".")).table if name.count(".") == 2 else ""
+
+
+def _shown(section: Section) -> str:
+    text = section.text.replace(FIGURES, _figures(section.reports))
+    return text.replace(CONTENDERS, "".join(f"{line}\n" for line in _contenders(section.reports)))
+
+
+def _contenders(reports: Sequence[Report]) -> Iterator[str]:
+    """As the newest report has them."""
+    known = next((each.contenders for each in reversed(reports) if each.contenders), {})
+    columns = list(dict.fromkeys(column for texts in known.values() for column in texts))
+    if known:
+        lines = [[f"`{name}`", *(texts.get(column, "") for column in columns)] for name, texts in known.items()]
+        yield from _table(["contender", *columns], lines)
 
 
 def _figures(reports: Sequence[Report]) -> str:
@@ -48,8 +69,15 @@ def _described(report: Report) -> Iterator[str]:
     yield f"{day.day} {day:%B %Y}, commit {report.commit}: {machine}."
     if report.versions:
         yield f"With {_listed([f'{name} {version}' for name, version in report.versions.items()])}."
+    if report.settings:
+        yield f"Settings: {'; '.join(_settings(report))}."
     if report.note:
         yield report.note
+
+
+def _settings(report: Report) -> Iterator[str]:
+    for owner, settings in report.settings.items():
+        yield f"{owner}: {_listed([f'`{name}={value}`' for name, value in settings.items()])}"
 
 
 def _machine(machine: Machine) -> str:
@@ -60,10 +88,10 @@ def _machine(machine: Machine) -> str:
 
 def _tables(rows: Sequence[Row]) -> Iterator[str]:
     """The plain rows in one table, then a table each of those that belong together."""
-    plain = [each for each in rows if each.name.count(".") != 2]
+    plain = [each for each in rows if not table_of(each.name)]
     if plain:
         yield from _table(HEADING, map(_plain, plain))
-    cells = {Cell(*each.name.split(".")): each for each in rows if each.name.count(".") == 2}
+    cells = {Cell(*each.name.split(".")): each for each in rows if table_of(each.name)}
     names = dict.fromkeys(cell.table for cell in cells)
     for n, name in enumerate(names):
         if plain or n:

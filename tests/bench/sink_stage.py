@@ -74,20 +74,25 @@ class SinkStage(Stage):
 
     async def add(self, bells: Sequence[Bell], *, payload: str = owing.PAYLOAD) -> list[Task]:
         """Nothing but these tasks; no process runs that knew others."""
-        async with self.database() as database, self.broker() as channel:
-            await database.execute(CLEAR)
-            for name in topology.queue_arguments():
-                await (await channel.declare_queue(name, passive=True)).purge()
-            self.sink.forget()
+        await self.clear()
+        self.sink.forget()
+        async with self.database() as database:
             tasks = await owing.write_tasks(database, self._sealer, bells, payload=payload)
             await database.execute("VACUUM ANALYZE")  # as autovacuum would, before long
         return tasks
 
-    async def add_more(self, bells: Sequence[Bell], *, first: int) -> list[Task]:
+    async def clear(self) -> None:
+        """No task, execution or message any more; no process runs that knew them."""
+        async with self.database() as database, self.broker() as channel:
+            await database.execute(CLEAR)
+            for name in topology.queue_arguments():
+                await (await channel.declare_queue(name, passive=True)).purge()
+
+    async def add_more(self, bells: Sequence[Bell], *, first: int, payload: str = owing.PAYLOAD) -> list[Task]:
         """These tasks beside those that are there; their ids rise from `first`."""
         self.sink.forget()
         async with self.database() as database:
-            return await owing.write_tasks(database, self._sealer, bells, first=first)
+            return await owing.write_tasks(database, self._sealer, bells, payload=payload, first=first)
 
     async def owe(self, tasks: Sequence[Task]) -> list[Job]:
         """An execution of each, due now and not announced."""

@@ -11,7 +11,7 @@ from typing import Any
 import aio_pika
 import asyncpg
 
-from bench import events
+from bench import events, owing
 from bench.events import Event
 from bench.schedules import When
 from tocsin_common import topology
@@ -22,6 +22,7 @@ from tocsin_local.services import Services
 from tocsin_local.stack import Stack
 
 SCHEDULER, STANDBY = "scheduler", "scheduler-2"
+SETTINGS = {"LOG_LEVEL": "info"}
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 STATEMENT_TIMEOUT_S = 600
 LEADING_TIMEOUT_S = 300
@@ -29,25 +30,18 @@ DRAIN_TIMEOUT_S = 60
 
 CLEAR = "TRUNCATE tasks, task_revisions, executions, task_logs, task_state, destinations, egress_groups"
 
-# As the api adds them, a revision each. URL and payload are dummies: nobody posts. Ids rise, as the api's do.
-SEED = """
-WITH wanted AS (
+# URL and payload are dummies: nobody posts. Ids rise, as the api's do.
+SEED = f"""
+WITH whens AS (
     SELECT schedule, timezone, run_at, n - 1 AS n
     FROM unnest($2::text[], $3::text[], $4::timestamptz[]) WITH ORDINALITY AS w (schedule, timezone, run_at, n)
-), added AS (
-    INSERT INTO tasks (id, name, schedule, timezone, run_at, webhook_url_sealed, webhook_url_hash,
-                       webhook_url_masked, destination, payload, max_retry, status, revision, effective_from,
-                       created_at, updated_at)
-    SELECT lpad(to_hex(i), 32, '0')::uuid, 'task ' || i, schedule, timezone, run_at, sha512(i::text::bytea),
-           sha256(i::text::bytea), 'https://discord.com/api/webhooks/' || 10 ^ 17::numeric + i || '/…beef',
-           'discord.com/' || 10 ^ 17::numeric + i, '{"content": "the bell"}', 3, 'ACTIVE', 1, now(), now(), now()
-    FROM generate_series(0, $1::integer - 1) AS i JOIN wanted ON n = i % cardinality($2)
-    ORDER BY i
-    RETURNING *
-)
-INSERT INTO task_revisions (task_id, revision, effective_from, status, schedule, timezone, run_at, destination)
-SELECT id, revision, effective_from, status, schedule, timezone, run_at, destination FROM added
-"""
+), wanted AS (
+    SELECT lpad(to_hex(i), 32, '0')::uuid AS id, 'task ' || i AS name, schedule, timezone, run_at,
+           sha512(i::text::bytea) AS sealed, sha256(i::text::bytea) AS hash,
+           'https://discord.com/api/webhooks/' || 10 ^ 17::numeric + i || '/…beef' AS masked,
+           'discord.com/' || 10 ^ 17::numeric + i AS destination, json '{{"content": "the bell"}}' AS payload
+    FROM generate_series(0, $1::integer - 1) AS i JOIN whens ON n = i % cardinality($2)
+){owing.ADD_WANTED}"""  # noqa: S608 - constants
 
 # As a leader leaves it that stopped just now and had seen every task: nothing is late, nothing is to be made up.
 SETTLE = """
@@ -63,7 +57,7 @@ class Stage:
     def __init__(self, stack: Stack, env: Mapping[str, str], settings: Mapping[str, str]) -> None:
         self.stack = stack
         inherited = {name: env[name] for name in INHERITED if name in env}
-        self._env = {**inherited, "LOG_LEVEL": "info", **settings}
+        self._env = {**inherited, **SETTINGS, **settings}
         self.services = Services(stack, self._env)
         self.services.migrate()
 

@@ -16,30 +16,33 @@ def cpu_s(pid: int) -> float:
 
 
 def tree_cpu_s(pid: int) -> float:
-    """That of a process and of its children, those that have ended included."""
-    ticks = _fields(Path(f"/proc/{pid}"))[OWN_TICKS.start : ENDED_TICKS.stop]
-    for folder in _children(pid):
+    """That of a process and of all that descend from it, those that have ended included."""
+    ticks: list[str] = []
+    for folder in _tree(pid):
         with suppress(OSError):  # it ends just now: its parent has what it took
-            ticks += _fields(folder)[OWN_TICKS]
+            ticks += _fields(folder)[OWN_TICKS.start : ENDED_TICKS.stop]
     return _seconds(ticks)
 
 
 def tree_memory_mb(pid: int) -> float:
-    """What a process and its children have in memory, in MB; what several share counts for each by its share."""
+    """What a process and all that descend from it have in memory, in MB; what several share, each by its share."""
     found_kb = 0
-    for folder in [Path(f"/proc/{pid}"), *_children(pid)]:
+    for folder in _tree(pid):
         with suppress(OSError):  # it ends just now
             found_kb += _proportional_kb(folder)
     return found_kb * 1024 / 1e6
 
 
-def _children(pid: int) -> list[Path]:
-    found = []
+def _tree(pid: int) -> list[Path]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ends just now
-            if int(_fields(folder)[PARENT]) == pid:
-                found.append(folder)
-    return found
+            children.setdefault(int(_fields(folder)[PARENT]), []).append(int(folder.name))
+    found = [pid]
+    for each in found:  # which grows meanwhile
+        found += children.get(each, [])
+    return [Path(f"/proc/{each}") for each in found]
 
 
 def _proportional_kb(folder: Path) -> int:

@@ -45,6 +45,10 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of what was measured beside Tocsin and its servers."""
     note: str = ""
     """What a reader has to know of this run."""
+    settings: Mapping[str, Mapping[str, str]] = {}
+    """Of servers and processes, by whose they are: those that matter, or are not the defaults."""
+    contenders: Mapping[str, Mapping[str, str]] = {}
+    """How each contender is set up, where a bench has several: by name, the columns of a table."""
 
 
 def once(name: str, value: float, unit: str, *, bound: str = REPORTED, ok: bool = True) -> Row:

@@ -1,12 +1,24 @@
-"""PURE. How far Tocsin is ahead of each peer, by the rows of one run."""
+"""PURE. How far Tocsin is ahead of each peer, by the rows of one race, and which races say so."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from bench.figures import at_least, at_most, row
+from tocsin_local.errors import StackError
 from tocsin_local.report import Row
 
 OWN = "tocsin"
 FIGURES = ("rate", "p99")
+
+
+def refuse(entered: Collection[str], known: Collection[str], *, keep: bool) -> None:
+    """StackError where contenders are to run without Tocsin, or some of them are to be kept.
+
+    Figures of a race are compared with one another, so all of them are of one run.
+    """
+    if entered and OWN not in entered:
+        raise StackError(f"ONLY names {', '.join(entered)} without {OWN}: a race is one with {OWN}.")
+    if entered and keep and (missing := [name for name in known if name not in entered]):
+        raise StackError(f"KEEP=1 keeps a race of all contenders: ONLY leaves out {', '.join(missing)}.")
 
 
 def rows(measured: Sequence[Row], burst: str = "burst_5k") -> Iterator[Row]:

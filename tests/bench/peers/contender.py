@@ -16,23 +16,29 @@ class Contender(Protocol):
         """As it stands in the figures."""
 
     @property
-    def ahead_s(self) -> float:
-        """How long before its instant the work is given, for 1,000 POSTs."""
+    def described(self) -> Mapping[str, str]:
+        """How it is set up, in the columns of the table of contenders."""
 
     async def start(self) -> None:
-        """Start its servers and processes, and wait until they are ready."""
+        """Start its servers and processes, which know of no work, and wait until they are ready."""
 
     async def give(self, posts: Sequence[Post]) -> Mapping[UUID, datetime]:
-        """Give it work that is due later; each POST's id with its instant."""
+        """Give it work that is due later, and wait until it has taken all; each POST's id with its instant."""
 
     async def settled(self) -> None:
         """Return once all that has arrived is done for it as well."""
 
+    async def left(self) -> int:
+        """How much of its work is not done yet, as its own server knows."""
+
     def kill(self) -> None:
-        """Kill its processes by SIGKILL."""
+        """Kill its processes by SIGKILL, all at once."""
 
     def restart(self) -> None:
         """Start them again; do not wait."""
+
+    async def ready(self) -> None:
+        """Wait until they are ready again."""
 
     def pids(self) -> Collection[int]:
         """Its own processes; their children count as well."""
@@ -41,4 +47,18 @@ class Contender(Protocol):
         """Servers that it works with; their children count as well."""
 
     async def stop(self) -> None:
-        """Stop all of that."""
+        """Stop all of that, and leave no work of its own behind."""
+
+
+def described(
+    *, processes: str, in_flight: str, client: str, server: str, setup: str, given: str
+) -> Mapping[str, str]:
+    """One line of the table of contenders."""
+    return {
+        "processes": processes,
+        "POSTs in flight": in_flight,
+        "HTTP client": client,
+        "keeps its work in": server,
+        "set up with": setup,
+        "how it is given its work": given,
+    }

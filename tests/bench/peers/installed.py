@@ -1,8 +1,10 @@
 """ADAPTER. The peers' own packages, in `.local/bench-peers`: Python's, npm's, and some of Debian's."""
 
+import asyncio
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -46,6 +48,26 @@ def install() -> None:
     packages.install(missing)
     python_packages.make_venv(folder() / "venv", LOCK)
     _install_node_modules()
+
+
+async def run(command: Sequence[str], env: Mapping[str, str], *, timeout_s: float) -> str:
+    """What one of their programs prints; StackError where its exit code does not say that it has done all."""
+    path = python() / command[0]
+    program = str(path) if path.exists() else command[0]
+    running = await asyncio.create_subprocess_exec(
+        program, *command[1:], env=env, cwd=PROGRAMS, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            printed, _ = await running.communicate()
+    except TimeoutError:
+        raise StackError(f"`{' '.join(command)}` was not done within {timeout_s:.0f} s.") from None
+    finally:
+        if running.returncode is None:
+            running.kill()
+    if running.returncode != 0:
+        raise StackError(f"`{' '.join(command)}` ended with {running.returncode}.")
+    return printed.decode()
 
 
 def versions() -> dict[str, str]:

@@ -12,10 +12,11 @@ from uuid import UUID
 import msgspec
 
 from bench.peers import installed, servers
-from bench.peers.work import BODY, Post
+from bench.peers.work import BODY, IN_FLIGHT, Post
 from bench.sink_stage import SinkStage
 from tocsin_local import process, redis
 from tocsin_local.errors import StackError
+from tocsin_local.instance import remove
 from tocsin_local.redis import Redis
 
 PLAN = "plan.jsonl"
@@ -29,18 +30,24 @@ class Setup(NamedTuple):
     """What a peer consists of."""
 
     name: str
-    ahead_s: float
-    """For 1,000 POSTs: longer than it takes to give them."""
+    described: Mapping[str, str]
+    """In the columns of the table of contenders."""
     workers: Sequence[Sequence[str]]
     """The command of each process."""
     ready: int
     """How many say that they are ready, in each process's log."""
     give: Sequence[str] = ()
     """The command that gives the plan; without one SIGUSR1 tells the first worker to read it."""
+    left: Sequence[str] = ()
+    """The command that prints how much is not done, where the work is in a Redis."""
+    jobs_table: str = ""
+    """The table of what is not done, where the work is in PostgreSQL."""
     server: str = ""
     """`rabbitmq`, `redis`, `postgres`: where it keeps its work; nowhere but in memory without one."""
     redis_contents: str = redis.WORK
     """What its Redis does with it."""
+    in_flight: int = IN_FLIGHT
+    """POSTs at the same time in each process."""
 
 
 class Peer:
@@ -48,11 +55,12 @@ class Peer:
 
     def __init__(self, setup: Setup, stage: SinkStage) -> None:
         """Nothing happens yet."""
-        self.name, self.ahead_s = setup.name, setup.ahead_s
+        self.name, self.described = setup.name, setup.described
         self._setup = setup
         self._stage = stage
         self._instance = stage.stack.instance
         self._plan = self._instance.folder / self.name / PLAN
+        self._redis_folder = self._instance.folder / Redis.name
         self._redis = Redis(self._instance, setup.redis_contents)
         self._env: dict[str, str] = {}
         self._given = 0
@@ -69,11 +77,11 @@ class Peer:
             "PYTHONUNBUFFERED": "1",
             "PLAN": str(self._plan),
             "BODY": BODY,
+            "IN_FLIGHT": str(self._setup.in_flight),
             **await self._place(),
         }
         self.restart()
-        for name in self._names():
-            await self._said(name, READY, self._setup.ready, READY_TIMEOUT_S)
+        await self.ready()
 
     async def give(self, posts: Sequence[Post]) -> Mapping[UUID, datetime]:
         """Write the plan, and have it read."""
@@ -81,12 +89,23 @@ class Peer:
         self._given += len(posts)
         self._stage.sink.forget()
         self._write_plan(ids, posts)
-        await (self._run_giver() if self._setup.give else self._tell_worker())
+        await (self._run(self._setup.give) if self._setup.give else self._tell_worker())
         return {each: post.at for each, post in zip(ids, posts, strict=True)}
 
     async def settled(self) -> None:
         """Peers do not tell."""
         await asyncio.sleep(SETTLE_S)
+
+    async def left(self) -> int:
+        """What its server has; nothing but in the memory of its process, where it has none."""
+        match self._setup.server:
+            case "rabbitmq":
+                return await servers.messages(self._stage.stack.urls, self.name)
+            case "postgres":
+                return await servers.rows(self._env["DATABASE_URL"], self._setup.jobs_table)
+            case "redis":
+                return int(await self._run(self._setup.left))
+        return 0
 
     def kill(self) -> None:
         """The workers, with their children."""
@@ -94,6 +113,7 @@ class Peer:
             if pid := process.pid(self._instance.record(name)):
                 with suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
+        for name in self._names():
             process.kill(self._instance.record(name))
 
     def restart(self) -> None:
@@ -101,6 +121,11 @@ class Peer:
         for name, command in zip(self._names(), self._setup.workers, strict=True):
             record, log = self._instance.record(name), self._instance.log(name)
             process.spawn(record, command, self._env, installed.PROGRAMS, log)
+
+    async def ready(self) -> None:
+        """Each has said so."""
+        for name in self._names():
+            await self._said(name, READY, self._setup.ready, READY_TIMEOUT_S)
 
     def pids(self) -> Collection[int]:
         """The workers; StackError where one has ended."""
@@ -132,6 +157,7 @@ class Peer:
             case "postgres":
                 return {"DATABASE_URL": await servers.make_database(self._stage, self.name)}
             case "redis":
+                remove(self._redis_folder)
                 self._redis.start()
                 return {"REDIS_URL": self._redis.url}
         return {}
@@ -146,23 +172,8 @@ class Peer:
         ]
         self._plan.write_bytes(msgspec.json.Encoder().encode_lines(plan))
 
-    async def _run_giver(self) -> None:
-        """Its exit code says whether all was taken."""
-        program, *arguments = self._setup.give
-        path = installed.python() / program
-        giver = await asyncio.create_subprocess_exec(
-            str(path) if path.exists() else program, *arguments, env=self._env, cwd=installed.PROGRAMS
-        )
-        try:
-            async with asyncio.timeout(GIVE_TIMEOUT_S):
-                code: int | str = await giver.wait()
-        except TimeoutError:
-            code = f"no code within {GIVE_TIMEOUT_S:.0f} s"
-        finally:
-            if giver.returncode is None:
-                giver.kill()
-        if code != 0:
-            raise StackError(f"`{' '.join(self._setup.give)}` ended with {code}.")
+    async def _run(self, command: Sequence[str]) -> str:
+        return await installed.run(command, self._env, timeout_s=GIVE_TIMEOUT_S)
 
     async def _tell_worker(self) -> None:
         name = self._names()[0]

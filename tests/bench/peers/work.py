@@ -11,6 +11,8 @@ from tocsin_local.summary import percentile
 
 BODY = '{"content": "' + "The bell is rung. " * 32 + "Come now." + '"}'
 """What each POST carries: 600 bytes."""
+IN_FLIGHT = 100
+"""POSTs at the same time in each of two processes."""
 A_SECOND = timedelta(seconds=1)
 
 
@@ -44,6 +46,8 @@ class Survived(NamedTuple):
     """Posted more than once."""
     last_after_s: float
     """From the kill to the last first POST."""
+    share: float
+    """Of what is owed, what had arrived at the kill."""
 
 
 def at_once(urls: Sequence[str], count: int) -> Offsets:
@@ -75,4 +79,5 @@ def survived(arrived: Collection[Arrival], owed: Collection[UUID], killed_at: da
         lost=sum(each not in posts for each in owed),
         doubled=sum(posts[each] > 1 for each in owed),
         last_after_s=(last - killed_at).total_seconds(),
+        share=sum(at <= killed_at for at in first.values()) / len(owed),
     )

@@ -5,6 +5,8 @@ import pytest
 
 from bench import usage
 
+CHILD = '"$1" -c "$2"; read line'
+GRANDCHILD = f'sh -c \'{CHILD}\' sh "$1" "$2"; read line'
 BURN = "import time\nwhile time.process_time() < 0.3: pass"
 
 
@@ -27,10 +29,11 @@ async def test_the_time_of_children_counts_whether_they_have_ended_or_not(ends: 
     assert own < 0.2 <= all_of_them
 
 
-async def test_the_memory_of_children_counts() -> None:
+@pytest.mark.parametrize("script", [CHILD, GRANDCHILD], ids=["children", "theirs"])
+async def test_the_memory_of_all_that_descend_counts(script: str) -> None:
     fill = "held = b'x' * 30_000_000\nprint('filled', flush=True)\ninput()"
     parent = await asyncio.create_subprocess_exec(
-        "sh", "-c", '"$1" -c "$2"; read line', "sh", sys.executable, fill,
+        "sh", "-c", script, "sh", sys.executable, fill,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert parent.stdout is not None
@@ -39,6 +42,6 @@ async def test_the_memory_of_children_counts() -> None:
 
         own, all_of_it = usage.memory_mb(parent.pid), usage.tree_memory_mb(parent.pid)
     finally:
-        await parent.communicate(b"\n\n")
+        await parent.communicate(b"\n\n\n")
 
     assert own < 10 < 30 < all_of_it < 60

@@ -23,6 +23,12 @@ def test_the_median_of_the_runs_is_what_counts() -> None:
     assert (found.runs, found.min, found.max) == (3, 9.0, 30.0)
 
 
+def test_where_one_run_is_too_many_the_worst_of_them_counts() -> None:
+    found = row("lost", [0, 1, 0], "jobs", at_most(0), of=max)
+
+    assert (found.value, found.ok, found.min) == (1, False, 0)
+
+
 def test_a_value_that_is_rounded_up_to_its_bound_does_not_become_better() -> None:
     found = row("takeover", [0.50004], "s", at_most(0.5))
 

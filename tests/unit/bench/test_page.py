@@ -1,5 +1,7 @@
 from dataclasses import dataclass
 
+import msgspec
+
 from bench import page
 from bench.figures import at_least, at_most, row
 from bench.page import Section
@@ -73,6 +75,24 @@ def test_each_run_has_a_table_of_its_own() -> None:
     shown = made(report(row("old", [1], "s")), report(row("new", [2], "s")))
 
     assert sum(line.startswith("| row |") for line in shown.lines) == 2
+
+
+def test_settings_are_told_by_whose_they_are() -> None:
+    settings = {"Tocsin": {"POST_SLOTS": "100", "LOG_LEVEL": "info"}, "PostgreSQL": {"fsync": "on"}}
+
+    shown = made(msgspec.structs.replace(report(row("ready", [1], "s")), settings=settings))
+
+    assert "Settings: Tocsin: `POST_SLOTS=100`, `LOG_LEVEL=info`; PostgreSQL: `fsync=on`." in shown.lines
+
+
+def test_contenders_stand_in_a_table_as_the_newest_report_has_them() -> None:
+    old, new = report(row("a.burst.rate", [1], "jobs/s")), report(row("limit", [2], "jobs/s"))
+    old = msgspec.structs.replace(old, contenders={"a": {"client": "curl", "server": "none"}})
+    section = Section("## One\n\n{contenders}\n\n{figures}\n", [old, new])
+
+    shown = Made(page.page("# All\n", [section]).splitlines())
+
+    assert shown.table("| contender | client | server |") == ["| `a` | curl | none |"]
 
 
 def test_a_bench_of_which_nothing_is_kept_is_not_on_the_page() -> None:

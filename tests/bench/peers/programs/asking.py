@@ -1,10 +1,12 @@
 """ADAPTER. POSTs of asyncio programs, by aiohttp."""
 
+import os
+
 import aiohttp
 from bells import TIMEOUT_S, headers
 
-IN_FLIGHT = 100
-IDLE_S = 75  # longer than aiohttp's default: connections are kept from one burst to the next
+IN_FLIGHT = int(os.environ["IN_FLIGHT"])
+IDLE_S = 3600  # longer than any pause of the bench: connections are kept from one burst to the next
 
 
 def session() -> aiohttp.ClientSession:

@@ -1,4 +1,5 @@
-// BullMQ on Redis: `node bullmq_bell.cjs work` posts, `node bullmq_bell.cjs send` adds the plan ahead with `delay`.
+// BullMQ on Redis: `node bullmq_bell.cjs work` posts, `node bullmq_bell.cjs send` adds the plan ahead with `delay`,
+// `node bullmq_bell.cjs left` prints how many jobs have not ended.
 "use strict";
 
 const fs = require("node:fs");
@@ -9,8 +10,8 @@ const { Agent, request } = require("undici");
 const NAME = "bells";
 const TIMEOUT_MS = 10_000;
 const ATTEMPTS = 4;
-const IN_FLIGHT = 100;
-const IDLE_MS = 75_000; // connections are kept from one burst to the next
+const IN_FLIGHT = Number(process.env.IN_FLIGHT);
+const IDLE_MS = 3_600_000; // longer than any pause of the bench: connections are kept from one burst to the next
 const AT_ONCE = 1000; // jobs that are added together
 
 const connection = () => new IORedis(process.env.REDIS_URL, { maxRetriesPerRequest: null });
@@ -53,5 +54,11 @@ async function send() {
   process.exit(0);
 }
 
-if (process.argv[2] === "work") work();
-else send();
+async function left() {
+  const queue = new Queue(NAME, { connection: connection() });
+  console.log(await queue.getJobCountByTypes("waiting", "paused", "prioritized", "delayed", "active"));
+  await queue.close();
+  process.exit(0);
+}
+
+({ work, send, left })[process.argv[2]]();
