@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from faults.matrix import hostility, run, users
-from faults.matrix.fault import Burst, Fault
+from faults.matrix.fault import ANY_REPEAT, Burst, Fault
 from faults.matrix.rows import api, broker, cuts, database, scheduler, sender
 from faults.matrix.scene import Scene, open_scene
 from faults.own_servers import own_stack
@@ -75,6 +75,7 @@ SELECTION = Fault(
     burst=Burst(200, 5),
     steady=10,
     ends=cuts.MAY_FAIL,
+    repeats=ANY_REPEAT,
 )
 
 
