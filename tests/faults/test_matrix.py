@@ -4,8 +4,10 @@ These are the rows' own faults, once instead of many times and with less load; `
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 
@@ -14,7 +16,7 @@ from faults.matrix.fault import ANY_REPEAT, Burst, Fault
 from faults.matrix.rows import api, broker, cuts, database, scheduler, sender
 from faults.matrix.scene import Scene, open_scene
 from faults.own_servers import own_stack
-from tocsin_local.oracle import fates, owed
+from tocsin_local.post import Post
 
 SEED = 1
 TRIES = 5
@@ -56,14 +58,12 @@ async def meets(fault: Callable[[Scene], Awaitable[bool]], scene: Scene) -> None
     raise AssertionError(f"{fault.__module__} did not meet its moment in {TRIES} tries")
 
 
-def answered_and_posted_again(scene: Scene) -> list[str]:
+def answered_and_posted_again(scene: Scene) -> list[UUID | None]:
     """Executions that had a POST after one that was answered with success."""
-    due = owed(scene.load.tasks, until=max(post.arrived_at for post in scene.receiver.posts))
-    return [
-        f"{fate.owed.scheduled_for} of {fate.owed.task.task_id}"
-        for fate in fates(due, scene.receiver.posts)
-        if any(before.succeeded for before, _ in pairwise(fate.posts))
-    ]
+    posts: dict[UUID | None, list[Post]] = defaultdict(list)
+    for post in scene.receiver.posts:
+        posts[post.execution_id].append(post)
+    return [number for number, mine in posts.items() if any(before.succeeded for before, _ in pairwise(mine))]
 
 
 SELECTION = Fault(

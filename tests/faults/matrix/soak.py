@@ -109,7 +109,7 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
         faults=dict(sorted(storm.dealt.items())),
         outcome=results.outcome(fault, found),
         states=states,
-        again=dict(found.again),
+        again=dict(found.verdict.again),
         worst_recovery_s=max(recoveries_s, default=0.0),
         leaders=leaders,
         problems=found.problems[: matrix.MOST_PROBLEMS],
