@@ -37,8 +37,9 @@ class Attempt(NamedTuple):
 
     seq: int
     begun_at: datetime
-    """At the earliest; so was its end at the latest, but for a clock's lag."""
+    """By the database's clock, at the earliest."""
     ended_at: datetime
+    """At the latest: an answer was there before the row that tells of it."""
     log: Log | None
     loss: Loss | None
     post: Post | None = None
@@ -55,7 +56,7 @@ class Attempt(NamedTuple):
 
     def took(self, post: Post) -> bool:
         """Whether that POST came while it was under way, and had the answer that is recorded, if one is."""
-        in_time = self.begun_at <= post.arrived_at <= self.ended_at + LAG
+        in_time = self.begun_at <= post.arrived_at <= self.ended_at
         return in_time and (not self.was_answered or post.status == (self.log or {})["http_status"])
 
 
@@ -126,13 +127,14 @@ def why_again(before: Attempt) -> Kind:
 def _known(logs: Sequence[Log], losses: Sequence[Loss], claim_ttl: timedelta) -> list[Attempt]:
     lost = {loss.seq: loss for loss in losses}
     found = [
-        Attempt(seq, loss.held_until - claim_ttl, loss.held_until, None, loss)
+        Attempt(seq, loss.held_until - claim_ttl, loss.held_until + LAG, None, loss)
         for seq, loss in lost.items()
         if seq not in {log["seq"] for log in logs}
     ]
     for log in logs:
         begun_at, took = log["execution_time"], timedelta(milliseconds=log["duration_ms"])
-        found.append(Attempt(log["seq"], begun_at, begun_at + took, log, lost.get(log["seq"])))
+        ended_at = begun_at + took + LAG if log["http_status"] is None else log["created_at"]
+        found.append(Attempt(log["seq"], begun_at, ended_at, log, lost.get(log["seq"])))
     return sorted(found, key=lambda attempt: attempt.seq)
 
 

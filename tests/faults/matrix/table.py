@@ -57,11 +57,8 @@ def markdown(kept: Iterable[Kept], faults: Iterable[Fault]) -> list[str]:
     """The table, what was noticed on the way, and where the figures are from."""
     kept, words = list(kept), {fault.name: fault.what for fault in faults}
     places = sorted({place(each.machine) for each in kept})
-    remarks = [
-        f"- {words[outcome.name]}: {'; '.join(outcome.remarks)}."
-        for outcome in (each.outcome for each in kept)
-        if outcome.remarks
-    ]
+    noticed = [(words[each.outcome.name], _noticed(each.outcome)) for each in kept]
+    remarks = [f"- {what}: {'; '.join(found)}." for what, found in noticed if found]
     return [
         f"| {' | '.join(HEADINGS)} |",
         f"|{'---|' * len(HEADINGS)}",
@@ -116,6 +113,11 @@ def settings(changed: Mapping[str, str] | None) -> str:
     if changed is None:
         return UNKNOWN
     return "<br>".join(f"`{name}={value}`" for name, value in changed.items()) or "as they come"
+
+
+def _noticed(outcome: Outcome) -> list[str]:
+    ends = [f"{outcome.ends:,} times a process ended by itself and was started again"] if outcome.ends else []
+    return [*(outcome.remarks or ()), *ends]
 
 
 def _broken(outcome: Outcome) -> str:

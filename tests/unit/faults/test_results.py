@@ -38,13 +38,20 @@ VERDICT = Verdict(
 )
 
 
-def run(*recoveries_s: float, problems: Sequence[str] = (), remarks: Sequence[str] = ()) -> Run:
-    return Run(list(recoveries_s), VERDICT, list(problems), list(remarks), ends=0)
+ENDED = "2 times a process ended by itself and was started again"
 
 
-def kept(name: str, *, commit: str = "abc", recovery_s: float = 5, remarks: Sequence[str] = ()) -> Kept:
+def run(*recoveries_s: float, problems: Sequence[str] = (), remarks: Sequence[str] = (), ends: int = 0) -> Run:
+    return Run(list(recoveries_s), VERDICT, list(problems), list(remarks), ends)
+
+
+def kept(
+    name: str, *, commit: str = "abc", recovery_s: float = 5, remarks: Sequence[str] = (), ends: int = 0
+) -> Kept:
     fault = next(each for each in FAULTS if each.name == name)
-    return Kept(commit=commit, machine=MACHINE, outcome=results.outcome(fault, run(recovery_s, remarks=remarks)))
+    return Kept(
+        commit=commit, machine=MACHINE, outcome=results.outcome(fault, run(recovery_s, remarks=remarks, ends=ends))
+    )
 
 
 def test_the_value_is_the_median_of_all_times():
@@ -122,11 +129,9 @@ def test_what_an_older_result_does_not_say_is_left_open():
 
 
 def test_what_was_noticed_stands_under_the_table():
-    lines = table.markdown(
-        [kept("first", remarks=["7 of 10 kills came in time", "one more"]), kept("second")], FAULTS
-    )
+    lines = table.markdown([kept("first", remarks=["7 of 10 kills came in time"], ends=2), kept("second")], FAULTS)
 
-    assert "- What first is: 7 of 10 kills came in time; one more." in lines
+    assert f"- What first is: 7 of 10 kills came in time; {ENDED}." in lines
     assert not any(line.startswith("- What second is") for line in lines)
 
 

@@ -255,7 +255,7 @@ def test_it_finds_a_row_that_was_there_before_its_instant():
 def test_it_finds_an_attempt_that_began_too_early(jitter_ms: int, late_s: float):
     rows = [*ROWS[:2], row(2, jitter_ms=jitter_ms)]
 
-    found = verdict(rows, [*POSTS[:2], post(2, late_s=0.6)], [*LOGS[:2], log(2, late_s=late_s, took_s=0.5)])
+    found = verdict(rows, [*POSTS[:2], post(2, late_s=0.6)], [*LOGS[:2], log(2, late_s=late_s, took_s=0.7)])
 
     assert invariants(found) == {"I3"}
 
