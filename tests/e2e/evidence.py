@@ -19,6 +19,8 @@ from tocsin_local.urls import StackUrls
 
 POLL_S = 0.05
 BOUND_S = 60.0
+LONGEST_SHOWN = 50_000
+"""Of a message, in bytes."""
 
 
 class Answers:
@@ -130,12 +132,14 @@ class Console:
                 self.text += f"{path}\n{answer.text}\n\n"
 
     async def messages(self) -> str:
-        """What waits in each queue, bodies and headers; it stays there."""
-        ask = {"count": 10_000, "ackmode": "ack_requeue_true", "encoding": "auto"}
+        """What waits in each queue that is there, bodies and headers; it stays there."""
+        ask = {"count": 10_000, "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": LONGEST_SHOWN}
         text = ""
         async with self._open() as client:
             for name in topology.queue_arguments():
                 answer = await client.post(f"{self._url}/queues/{self.vhost}/{name}/get", json=ask)
+                if answer.status_code == httpx.codes.NOT_FOUND:
+                    continue
                 answer.raise_for_status()
                 text += "".join(f"{name}\n{each}\n\n" for each in answer.json())
         return text

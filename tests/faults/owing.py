@@ -14,8 +14,8 @@ ADD_TASKS = """
 WITH added AS (
     INSERT INTO tasks (id, name, schedule, webhook_url_sealed, webhook_url_hash, webhook_url_masked, destination,
                        payload, max_retry, status, revision, effective_from, created_at, updated_at, catch_up)
-    SELECT id, 'a task', schedule, sealed, $5, $8, $6, '{"content": "hello"}', 3, 'ACTIVE', 1, $7, $7, $7,
-           catch_up
+    SELECT id, 'a task', schedule, sealed, $5, $8, $6, json_build_object('content', id), 3, 'ACTIVE', 1,
+           $7, $7, $7, catch_up
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) AS t (id, schedule, catch_up, sealed)
     RETURNING *
 )
@@ -36,7 +36,7 @@ class OwingTask(NamedTuple):
 async def write_tasks(
     database: Database, sealer: Sealer, url: str, tasks: Sequence[OwingTask], effective_from: datetime
 ) -> list[UUID]:
-    """Active tasks that post to `url`; returns their ids, in order."""
+    """Active tasks that post to `url`, each its own id as `content`; returns their ids, in order."""
     ids = [uuid4() for _ in tasks]
     parsed = webhook.parse(url, allowed_hosts=(), allow_local=True)
     await database.execute(

@@ -40,8 +40,8 @@ class OwnServer:
 
     @property
     def logs(self) -> list[Path]:
-        """What it logs since its last start; each node, where it is a cluster."""
-        return sorted(self._stack.instance.log(self._name).parent.glob(f"{self._name}*.log"))
+        """What it logs since its last start, and before it (`.log.1`); each node, where it is a cluster."""
+        return sorted(self._stack.instance.log(self._name).parent.glob(f"{self._name}*.log*"))
 
     @property
     def operator(self) -> Operator:

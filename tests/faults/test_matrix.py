@@ -4,13 +4,15 @@ These are the rows' own faults, once instead of many times and with less load; `
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 
 from faults.matrix import hostility, run, users
-from faults.matrix.fault import Burst, Fault
+from faults.matrix.fault import ANY_REPEAT, Burst, Fault
 from faults.matrix.rows import (
     api,
     broker,
@@ -25,7 +27,7 @@ from faults.matrix.rows import (
 )
 from faults.matrix.scene import Scene, open_scene
 from faults.own_servers import own_stack
-from tocsin_local.oracle import fates, owed
+from tocsin_local.post import Post
 
 SEED = 1
 TRIES = 5
@@ -83,14 +85,12 @@ async def meets(fault: Callable[[Scene], Awaitable[bool]], scene: Scene) -> None
     raise AssertionError(f"{fault.__module__} did not meet its moment in {TRIES} tries")
 
 
-def answered_and_posted_again(scene: Scene) -> list[str]:
+def answered_and_posted_again(scene: Scene) -> list[UUID | None]:
     """Executions that had a POST after one that was answered with success."""
-    due = owed(scene.load.tasks, until=max(post.arrived_at for post in scene.receiver.posts))
-    return [
-        f"{fate.owed.scheduled_for} of {fate.owed.task.task_id}"
-        for fate in fates(due, scene.receiver.posts)
-        if any(before.succeeded for before, _ in pairwise(fate.posts))
-    ]
+    posts: dict[UUID | None, list[Post]] = defaultdict(list)
+    for post in scene.receiver.posts:
+        posts[post.execution_id].append(post)
+    return [number for number, mine in posts.items() if any(before.succeeded for before, _ in pairwise(mine))]
 
 
 SELECTION = Fault(
@@ -102,6 +102,7 @@ SELECTION = Fault(
     burst=Burst(200, 5),
     steady=10,
     ends=cuts.MAY_FAIL,
+    repeats=ANY_REPEAT,
 )
 
 

@@ -22,7 +22,7 @@ class Post:
     headers: Mapping[str, str]
     """Names in lower case, without those that hold secrets."""
     status: int | None = None
-    """None while it has no answer, and for ever where the client went away before; it counts once it was said."""
+    """None while it has no answer, and for ever where the client went away before that was written."""
     remaining: int | None = None
     """Requests that the webhook's limit left after this one; None without a limit."""
     limit_resets_at: datetime | None = None

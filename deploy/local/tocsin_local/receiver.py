@@ -10,6 +10,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Self
 from uuid import UUID
@@ -104,13 +105,15 @@ class Receiver:
             answer = await self._answer(post, request.match_info["token"])
             if answer.status in MISBEHAVIOURS:
                 await misbehave(answer.status, request, post)
-            post.status = answer.status
+            response = _response(answer)
+            with suppress(ConnectionError):  # the client went away: it has no answer
+                await response.prepare(request)
+                await response.write_eof()
+                post.status = answer.status
         finally:  # the handler is cancelled when its client goes away
             self._changed.set()
             self._on_answer(post)
-        if answer.body is None:
-            return web.Response(status=answer.status, headers=answer.headers)
-        return web.json_response(answer.body, status=answer.status, headers=answer.headers)
+        return response
 
     async def _show(self, request: web.Request) -> web.Response:
         """Whether the webhook is there."""
@@ -184,6 +187,12 @@ class Receiver:
             webhook_id=post.webhook_id,
             now=post.arrived_at,
         )
+
+
+def _response(answer: Answer) -> web.Response:
+    if answer.body is None:
+        return web.Response(status=answer.status, headers=answer.headers)
+    return web.json_response(answer.body, status=answer.status, headers=answer.headers)
 
 
 def _uuid(text: str) -> UUID | None:

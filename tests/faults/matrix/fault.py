@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from faults.matrix.scene import Scene
@@ -21,6 +21,13 @@ class Burst(NamedTuple):
 
 
 STEADY = 100
+
+Repeat = Literal["retry", "not received", "not recorded"]
+"""Why an execution may be posted again: the POST before was answered with an error or not at all; its answer did
+not arrive; whoever made it lost its claim before the outcome was recorded."""
+NOT_RECORDED: frozenset[Repeat] = frozenset({"not recorded"})
+BY_RECEIVER: frozenset[Repeat] = frozenset({"retry", "not received"})
+ANY_REPEAT: frozenset[Repeat] = NOT_RECORDED | BY_RECEIVER
 
 
 class Fault(NamedTuple):
@@ -44,6 +51,8 @@ class Fault(NamedTuple):
     """With more than one, RabbitMQ is a cluster."""
     ends: frozenset[str] = frozenset({"succeeded", "missed"})
     """The terminal states that an execution may come to; `missed` only what is older than the grace."""
+    repeats: frozenset[Repeat] = frozenset()
+    """Why executions may be posted again here; none may be for another reason."""
     catch_up: str = "latest"
     """The policy of all tasks."""
     hostile: int = 0

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from tocsin_local.oracle import WatchedTask, fates, lateness_ms, owed
+from faults.matrix import owed
+from tocsin_local.oracle import WatchedTask, fates, lateness_ms
 from tocsin_local.post import Post
 
 
@@ -11,7 +12,7 @@ def of_first_posts(
     tasks: Iterable[WatchedTask], posts: Sequence[Post], *, since: datetime, until: datetime
 ) -> list[float]:
     """Seconds, of what was owed between the two instants and has been posted, in order of size."""
-    due = owed(tasks, after=since, until=until)
+    due = owed.between(tasks, since=since, until=until)
     return sorted(lateness_ms(fate.owed, fate.posts[0]) / 1000 for fate in fates(due, posts) if fate.posts)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
+from faults.matrix.cases import Address
 from faults.matrix.fault import Fault
 from faults.matrix.lines import RECEIVER_HOSTS
 from faults.owing import Database, OwingTask, write_tasks
@@ -30,6 +31,8 @@ class Load:
             through(host, webhook.url) for host, webhook in zip(RECEIVER_HOSTS, self.webhooks, strict=True)
         ]
         self.tasks: list[WatchedTask] = []
+        self.addresses: dict[UUID, Address] = {}
+        """Of all tasks."""
         self.hostile: set[UUID] = set()
         """Tasks that post to the first webhooks, those that misbehave."""
 
@@ -45,6 +48,8 @@ class Load:
                 WatchedTask(task_id, "a task", schedule, since)
                 for task_id, schedule in zip(ids, mine, strict=True)
             ]
+            webhook_id = self.webhooks[n].webhook_id
+            self.addresses |= {task_id: Address(webhook_id, str(task_id)) for task_id in ids}
             self.hostile |= set(ids) if n < fault.hostile else set()
 
     def of_each_second(self) -> list[WatchedTask]:

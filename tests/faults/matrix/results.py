@@ -1,11 +1,11 @@
 """PURE. From runs to a report's rows, and the file that keeps the newest row of each fault."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from bench.figures import at_most, row
+from bench.figures import DIGITS, at_most, row
 from faults.matrix.fault import Fault
 from tocsin_local.report import Machine, Row
 
@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from faults.matrix.run import Run
 
 
-class Outcome(Row, frozen=True, kw_only=True):
-    """A row of the report: seconds to recover. Counts are of all times together; see `verdict.Counts`."""
+INVARIANTS = ("I1:", "I2:", "I3:", "I4:", "I5:")
+
+
+class Outcome(Row, frozen=True, kw_only=True, omit_defaults=True):
+    """A row of the report: seconds to recover. Counts are of all times together; see `verdict.Counts`.
+
+    What may be None was not kept of older runs.
+    """
 
     owed: int
     posts: int
@@ -28,6 +34,18 @@ class Outcome(Row, frozen=True, kw_only=True):
     """Processes that ended although nobody told them to."""
     problems: int
     """Invariants that were broken, each time."""
+    amiss: int = 0
+    """Wrong, too: a fault did not meet its moment, others were late, a process did not stop by the book."""
+    again: Mapping[str, int] | None = None
+    """POSTs that were not an execution's first, by `attempts.Kind`."""
+    states: Mapping[str, int] | None = None
+    """What was owed, by the state that it came to."""
+    latest_s: float | None = None
+    """From its instant to its first POST, of the execution for which that took longest."""
+    settings: Mapping[str, str] | None = None
+    """Those that are not the product's defaults."""
+    remarks: Sequence[str] | None = None
+    """How often the fault met the moment that it is about, and the like."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +61,19 @@ def outcome(fault: Fault, run: "Run") -> Outcome:
     recovery = row(fault.name, run.recoveries_s, "s", at_most(fault.bound_s))
     facts = msgspec.structs.asdict(recovery)
     facts["ok"] = not run.problems and recovery.max <= fault.bound_s
-    return Outcome(**facts, **run.counts._asdict(), ends=run.ends, problems=len(run.problems))
+    broken = sum(problem.startswith(INVARIANTS) for problem in run.problems)
+    return Outcome(
+        **facts,
+        **run.counts._asdict(),
+        ends=run.ends,
+        problems=broken,
+        amiss=len(run.problems) - broken,
+        again=run.verdict.again,
+        states=run.verdict.states,
+        latest_s=round(run.verdict.latest_s, DIGITS),
+        settings=fault.settings,
+        remarks=run.remarks,
+    )
 
 
 def decode(text: str) -> list[Kept]:

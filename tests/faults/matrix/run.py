@@ -2,18 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from e2e.evidence import tables
-from e2e.oracle import Account, Ended
-from faults.matrix import secrecy, users, verdict
+from faults.matrix import judging, secrecy, users, verdict
 from faults.matrix.fault import Fault
 from faults.matrix.scene import Scene, open_scene
-from faults.matrix.verdict import Counts, Rules
-from tocsin_common.settings import SchedulerSettings, SenderSettings
-from tocsin_common.settings_reader import load
+from faults.matrix.verdict import Counts, Verdict
 from tocsin_local.stack import Stack
 
 BEFORE_S = 4.0
@@ -40,10 +36,6 @@ OPEN = """
 SELECT format('%s of %s from %s to %s', count(*), state, min(scheduled_for), max(scheduled_for))
 FROM executions WHERE state IN ('due', 'waiting', 'running') GROUP BY state
 """
-ROWS = "SELECT task_id, scheduled_for, state, missed_from, missed_count, created_at FROM executions"
-LOGS = "SELECT task_id, scheduled_for, seq, outcome, created_at FROM task_logs"
-STOPPED = "SELECT task_id, effective_from FROM task_revisions WHERE status = 'FAILED' AND task_id = ANY($1)"
-"""Those that ten failures in a row have ended; a receiver that does not misbehave ends none."""
 PAGES = (
     "/api/tasks",
     "/api/logs",
@@ -59,19 +51,23 @@ class Run(NamedTuple):
 
     recoveries_s: list[float]
     """Of each time that the fault happened."""
-    counts: Counts
+    verdict: Verdict
     problems: list[str]
+    """All of them, the verdict's too; what breaks an invariant begins with its name."""
     remarks: list[str]
     ends: int
     """Processes that ended although nobody told them to, and were started again."""
-    again: Mapping[str, int] = {}
-    """See `Verdict`."""
+
+    @property
+    def counts(self) -> Counts:
+        """What it came to."""
+        return self.verdict.counts
 
 
 class Seen(NamedTuple):
     """What is left of a run when its servers are gone."""
 
-    verdict: verdict.Verdict
+    verdict: Verdict
     tables: str
     """All of them."""
 
@@ -90,9 +86,7 @@ async def conclude(scene: Scene, fault: Fault) -> Seen:
     await _read_everything(scene)
     for look in scene.at_end:
         await look()
-    found = await _judge(scene, fault, until)
-    found.problems.extend(await scene.notes.problems())
-    return Seen(found, await tables(scene.database))
+    return Seen(await judging.judge(scene, fault, until), await tables(scene.database))
 
 
 async def sum_up(scene: Scene, recoveries_s: list[float], seen: Seen) -> Run:
@@ -102,9 +96,10 @@ async def sum_up(scene: Scene, recoveries_s: list[float], seen: Seen) -> Run:
         scene.evidence.keep_logs(server)
     places = {**scene.evidence.places(scene.crew), "tables": seen.tables}
     leaks = await secrecy.problems(hidden, places)
-    problems = [*seen.verdict.problems, *scene.problems, *leaks]
+    late = verdict.came_late(scene.receiver.posts, seen.verdict.counts)
+    problems = [*seen.verdict.problems, *late, *scene.problems, *leaks]
     ends = sum(part.ends for part in scene.parts.values())
-    return Run(recoveries_s, seen.verdict.counts, problems, scene.remarks, ends, seen.verdict.again)
+    return Run(recoveries_s, seen.verdict, problems, scene.remarks, ends)
 
 
 async def happen(scene: Scene, fault: Fault) -> float:
@@ -158,25 +153,9 @@ async def _open(scene: Scene) -> str:
     return "; ".join(row[0] for row in await scene.database.fetch(OPEN))
 
 
-async def _judge(scene: Scene, fault: Fault, until: datetime) -> verdict.Verdict:
-    one_more = timedelta(microseconds=1)
-    stopped = dict(await scene.database.fetch(STOPPED, scene.load.hostile))
-    tasks = [Ended(task, stopped.get(task.task_id, until + one_more)) for task in scene.load.tasks]
-    account = Account(tasks, until, await scene.database.fetch(ROWS), scene.receiver.posts)
-    scheduler, sender = load(SchedulerSettings, scene.environment), load(SenderSettings, scene.environment)
-    rules = Rules(
-        grace=timedelta(seconds=scheduler.catch_up_grace_s),
-        post_timeout=timedelta(seconds=sender.post_timeout_s),
-        ends=fault.ends,
-        hostile=scene.load.hostile,
-        hostile_ends=fault.hostile_ends,
-    )
-    return verdict.judge(account, await scene.database.fetch(LOGS), rules)
-
-
 async def _read_everything(scene: Scene) -> None:
     """What people look at."""
     for number, _ in enumerate(scene.evidence.answers, 1):
         for page in PAGES:
             await users.ask(scene, "GET", page, api=number)
-    await scene.evidence.console.look()
+    await scene.evidence.look()

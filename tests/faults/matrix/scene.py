@@ -106,6 +106,7 @@ class Scene:
 
     async def start(self) -> None:
         """Start all parts; returns once they do their work and one leads."""
+        self._watching = asyncio.create_task(self.evidence.watch.go_on(self.database))
         for name, role in PARTS.items():
             changes = {
                 "DATABASE_URL": self.lines.url(name, "database"),
@@ -115,6 +116,7 @@ class Scene:
                 port = free_port()
                 changes["PORT"] = str(port)
                 self.evidence.add_api(f"http://127.0.0.1:{port}", self.environment["API_KEY"])
+            changes["METRICS_PORT"] = str(self.evidence.add_process())
             self.parts[name] = Part(self.crew, role, name, changes)
             await self.parts[name].start()
         await asyncio.gather(*(part.ready() for part in self.parts.values()))
@@ -157,6 +159,10 @@ class Scene:
         """Stop all parts; each must end as it should."""
         for part in self.parts.values():
             part.forget()
+        self._watching.cancel()
+        [ended] = await asyncio.gather(self._watching, return_exceptions=True)
+        if not isinstance(ended, asyncio.CancelledError):
+            self.problems.append(f"I4: not all was looked at: {ended!r}")
         await self.evidence.close_taps()
         try:
             await self.crew.stop()
@@ -166,7 +172,7 @@ class Scene:
 
 def _forget_what_is_not_judged(post: Post) -> None:
     """A long run has hundreds of thousands."""
-    post.body, post.headers, post.query = b"", {}, {}
+    post.headers, post.query = {}, {}
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from faults.matrix import __main__ as matrix
 from faults.matrix import book, results, run, soak_results, users
 from faults.matrix.blows import Blow, Deck
-from faults.matrix.fault import Burst, Fault
+from faults.matrix.fault import ANY_REPEAT, Burst, Fault
 from faults.matrix.rows.cuts import MAY_FAIL, WITHOUT_RECEIVERS
 from faults.matrix.scene import Scene, open_scene
 from faults.matrix.soak_results import Soak
@@ -109,7 +109,7 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
         faults=dict(sorted(storm.dealt.items())),
         outcome=results.outcome(fault, found),
         states=states,
-        again=dict(found.again),
+        again=dict(found.verdict.again),
         worst_recovery_s=max(recoveries_s, default=0.0),
         leaders=leaders,
         problems=found.problems[: matrix.MOST_PROBLEMS],
@@ -125,6 +125,7 @@ def _as_fault(storm: Storm) -> Fault:
         settings=WITHOUT_RECEIVERS,
         burst=BURSTS,
         ends=MAY_FAIL,
+        repeats=ANY_REPEAT,
     )
 
 

@@ -16,7 +16,7 @@ AGAIN = {
     "not recorded": "whoever got the answer before died, or was cut off, before it was recorded",
     "unexplained": "no reason is known",
 }
-"""The kinds of `verdict.kind`, in words."""
+"""The kinds of `attempts.Kind`, in words."""
 
 
 class Soak(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ def for_people(soak: Soak) -> list[str]:
     return [
         *table.for_people([soak.outcome]),
         f"  {sum(soak.faults.values())} faults of {len(soak.faults)} kinds; {soak.leaders} changes of leadership",
-        f"  rows: {_counted(soak.states)}",
+        f"  rows: {table.counted(soak.states)}",
         f"  recovery after any fault, while others went on: {soak.worst_recovery_s:.1f} s at the most",
         *(f"  {number:,} POSTs again: {AGAIN[kind]}" for kind, number in soak.again.items()),
         *(f"  BROKEN {problem}" for problem in soak.problems),
@@ -79,9 +79,9 @@ def markdown(kept: Kept) -> list[str]:
     soak, outcome = kept.soak, kept.soak.outcome
     facts = [
         ("seed", str(soak.seed)),
-        ("faults", f"{sum(soak.faults.values())}: {_counted(soak.faults, code=True)}"),
+        ("faults", f"{sum(soak.faults.values())}: {table.counted(soak.faults, code=True)}"),
         ("owed", f"{outcome.owed:,}"),
-        ("rows of executions", _counted(soak.states)),
+        ("rows of executions", table.counted(soak.states)),
         ("changes of leadership", f"{soak.leaders:,}"),
         ("processes that ended by themselves", f"{outcome.ends:,}"),
         ("POSTs", f"{outcome.posts:,}"),
@@ -90,6 +90,8 @@ def markdown(kept: Kept) -> list[str]:
         ("early", f"{outcome.early:,}"),
         ("recovery after any fault, while others went on", f"{soak.worst_recovery_s:.1f} s at the most"),
         ("recovery after the last one", f"{outcome.max:.1f} s; bound {outcome.bound.replace('<=', '≤')} s"),
+        ("latest first POST, after its instant", table.seconds(outcome.latest_s)),
+        ("settings", table.settings(outcome.settings)),
         ("invariants broken", f"{outcome.problems:,}"),
     ]
     return [
@@ -101,8 +103,3 @@ def markdown(kept: Kept) -> list[str]:
         *([""] if soak.problems else []),
         *(f"- **broken** {problem}" for problem in soak.problems),
     ]
-
-
-def _counted(numbers: Mapping[str, int], *, code: bool = False) -> str:
-    mark = "`" if code else ""
-    return ", ".join(f"{mark}{name}{mark} {number:,}" for name, number in numbers.items())

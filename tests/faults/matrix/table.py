@@ -1,6 +1,6 @@
 """PURE. Outcomes as tables: on the screen, and in the document about reliability."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from faults.matrix.fault import Fault
 from faults.matrix.results import Kept, Outcome
@@ -10,21 +10,31 @@ BEGIN = "<!-- The rows of `make faults`: begin. `make reliability` writes them. 
 END = "<!-- The rows of `make faults`: end. -->"
 HEADINGS = (
     "what happens",
-    "all well again after",
+    "settings",
+    "recovery",
     "bound",
+    "latest",
     "owed",
-    "POSTs",
-    "of these, the answer before was not received and recorded",
-    "missed",
+    "ends",
     "lost",
+    "POSTs",
+    "tried again",
+    "not received",
+    "not recorded",
+    "broken",
+    "commit",
 )
+AGAIN = ("retry", "not received", "not recorded")
+UNKNOWN = "-"
+"""It was not kept."""
 
 
 def for_people(outcomes: Sequence[Outcome]) -> list[str]:
     """A line for each."""
     heading = (
-        f"  {'fault':<34} {'recovery':>9} {'bound':<7} {'':<6} {'runs':>4} {'owed':>7} {'POSTs':>7}"
-        f" {'again':>6} {'unexpl.':>7} {'missed':>6} {'lost':>5} {'early':>5}"
+        f"  {'fault':<34} {'recovery':>9} {'bound':<7} {'':<6} {'runs':>4} {'owed':>7} {'POSTs':>7} {'retry':>6}"
+        f" {'not rcv':>7} {'not rec':>7} {'unexpl.':>7} {'missed':>6} {'failed':>6} {'lost':>5} {'early':>5}"
+        f" {'latest':>8}"
     )
     return [heading, *map(_line, outcomes)]
 
@@ -44,30 +54,20 @@ def put_between(text: str, begin: str, end: str, lines: Iterable[str]) -> str:
 
 
 def markdown(kept: Iterable[Kept], faults: Iterable[Fault]) -> list[str]:
-    """The table, and where its figures are from."""
+    """The table, what was noticed on the way, and where the figures are from."""
     kept, words = list(kept), {fault.name: fault.what for fault in faults}
     places = sorted({place(each.machine) for each in kept})
+    noticed = [(words[each.outcome.name], _noticed(each.outcome)) for each in kept]
+    remarks = [f"- {what}: {'; '.join(found)}." for what, found in noticed if found]
     return [
         f"| {' | '.join(HEADINGS)} |",
         f"|{'---|' * len(HEADINGS)}",
-        *(_cells(each.outcome, words[each.outcome.name]) for each in kept),
+        *(_cells(each, words[each.outcome.name]) for each in kept),
         "",
+        *(["What was noticed on the way:", "", *remarks, ""] if remarks else []),
         "Measured on:",
         *places,
     ]
-
-
-def _cells(outcome: Outcome, what: str) -> str:
-    runs = "once" if outcome.runs == 1 else f"the slowest of {outcome.runs}"
-    mark = "" if outcome.ok else " **broken**"
-    cells = [
-        what,
-        f"{outcome.max:.1f} s ({runs}){mark}",
-        outcome.bound.replace("<=", "≤") + " s",
-        *(f"{number:,}" for number in (outcome.owed, outcome.posts, outcome.extra_explained)),
-        *(f"{number:,}" for number in (outcome.missed, outcome.lost)),
-    ]
-    return f"| {' | '.join(cells)} |"
 
 
 def place(machine: Machine) -> str:
@@ -78,10 +78,66 @@ def place(machine: Machine) -> str:
     )
 
 
+def counted(numbers: Mapping[str, int], *, code: bool = False) -> str:
+    """Numbers with their names."""
+    mark = "`" if code else ""
+    return ", ".join(f"{mark}{name}{mark} {number:,}" for name, number in numbers.items())
+
+
+def _cells(kept: Kept, what: str) -> str:
+    outcome = kept.outcome
+    cells = [
+        what,
+        settings(outcome.settings),
+        f"{outcome.max:.1f} s" + (f" (the slowest of {outcome.runs})" if outcome.runs > 1 else ""),
+        outcome.bound.replace("<=", "≤") + " s",
+        seconds(outcome.latest_s),
+        f"{outcome.owed:,}",
+        UNKNOWN if outcome.states is None else counted(_by_number(outcome.states)),
+        f"{outcome.lost:,}",
+        f"{outcome.posts:,}",
+        *(UNKNOWN if outcome.again is None else f"{outcome.again.get(kind, 0):,}" for kind in AGAIN),
+        _broken(outcome),
+        kept.commit,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def seconds(value: float | None) -> str:
+    """With their unit."""
+    return UNKNOWN if value is None else f"{value:.1f} s"
+
+
+def settings(changed: Mapping[str, str] | None) -> str:
+    """Those that are not the product's defaults."""
+    if changed is None:
+        return UNKNOWN
+    return "<br>".join(f"`{name}={value}`" for name, value in changed.items()) or "as they come"
+
+
+def _noticed(outcome: Outcome) -> list[str]:
+    ends = [f"{outcome.ends:,} times a process ended by itself and was started again"] if outcome.ends else []
+    return [*(outcome.remarks or ()), *ends]
+
+
+def _broken(outcome: Outcome) -> str:
+    """Nothing is broken where this is 0."""
+    words = [f"**{outcome.problems:,}**" if outcome.problems else "0"]
+    words += [f"**and {outcome.amiss:,} other things amiss**"] if outcome.amiss else []
+    words += ["**too slow**"] if not outcome.ok and not outcome.problems and not outcome.amiss else []
+    return ", ".join(words)
+
+
+def _by_number(states: Mapping[str, int]) -> Mapping[str, int]:
+    return dict(sorted(states.items(), key=lambda item: -item[1]))
+
+
 def _line(outcome: Outcome) -> str:
-    mark = "ok" if outcome.ok else "BROKEN" if outcome.problems else "SLOW"
+    again, latest_s = outcome.again or {}, outcome.latest_s or 0.0
+    mark = "ok" if outcome.ok else "BROKEN" if outcome.problems else "AMISS" if outcome.amiss else "SLOW"
     counts = (
-        f"{outcome.runs:>4} {outcome.owed:>7} {outcome.posts:>7} {outcome.extra_explained:>6}"
-        f" {outcome.extra_unexplained:>7} {outcome.missed:>6} {outcome.lost:>5} {outcome.early:>5}"
+        f"{outcome.runs:>4} {outcome.owed:>7} {outcome.posts:>7} {again.get('retry', 0):>6}"
+        f" {again.get('not received', 0):>7} {again.get('not recorded', 0):>7} {outcome.extra_unexplained:>7}"
+        f" {outcome.missed:>6} {outcome.failed:>6} {outcome.lost:>5} {outcome.early:>5} {latest_s:>6.1f} s"
     )
     return f"  {outcome.name:<34} {outcome.max:>7.1f} s {outcome.bound:<7} {mark:<6} {counts}"

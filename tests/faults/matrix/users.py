@@ -7,6 +7,7 @@ from uuid import UUID
 
 import httpx
 
+from faults.matrix.cases import Address
 from faults.matrix.load import every
 from faults.matrix.scene import Scene
 from tocsin_local.oracle import WatchedTask
@@ -16,6 +17,7 @@ AGAIN_S = 0.1
 EVERY_S = 5
 NAMED = "created in the middle of a fault"
 NOT_ONCE = "SELECT count(*) FROM (SELECT FROM tasks WHERE name LIKE $1 GROUP BY name HAVING count(*) > 1) AS twice"
+EFFECTIVE_FROM = "SELECT effective_from FROM task_revisions WHERE task_id = $1 AND revision = 1"
 
 
 async def ask(scene: Scene, method: str, path: str, *, api: int = 1, **options: Any) -> httpx.Response:
@@ -35,7 +37,7 @@ async def create_task(scene: Scene, *, api: int) -> None:
         "name": name,
         "schedule": schedule,
         "webhookUrl": scene.load.urls[number % len(scene.load.urls)],
-        "payload": {"content": "hello"},
+        "payload": {"content": name},
     }
     answer = await ask(
         scene, "POST", "/api/tasks", api=api, json=wanted, headers={"Idempotency-Key": f"task-{number}"}
@@ -43,9 +45,14 @@ async def create_task(scene: Scene, *, api: int) -> None:
     if answer.status_code != httpx.codes.CREATED:
         scene.problems.append(f"I1: the API refuses a task: {answer.status_code} {answer.text}")
         return
-    task = answer.json()
-    created_at = datetime.fromisoformat(task["createdAt"])
-    scene.load.tasks.append(WatchedTask(UUID(task["id"]), name, schedule, created_at))
+    task_id = UUID(answer.json()["id"])
+    effective_from: datetime | None = await scene.ask(EFFECTIVE_FROM, task_id)
+    if effective_from is None:
+        scene.problems.append(f"I1: the API says that it created {task_id}, and it is not there")
+        return
+    scene.load.tasks.append(WatchedTask(task_id, name, schedule, effective_from))
+    webhook = scene.load.webhooks[number % len(scene.load.webhooks)]
+    scene.load.addresses[task_id] = Address(webhook.webhook_id, name)
 
 
 async def check(scene: Scene) -> None:

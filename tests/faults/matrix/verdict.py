@@ -1,48 +1,33 @@
 """PURE. Whether a run kept I1 to I3: what was owed, against rows, the log of attempts and the receiver's POSTs.
 
 I1: every owed instant is accounted for by exactly one row in exactly one terminal state; `failed` is what has used
-all its attempts.
+all its attempts; a POST comes to its own task's webhook, with its own payload.
 I2: extra POSTs only where an answer was not received and recorded, with the same execution id.
-I3: nothing early.
+I3: nothing early: no row, no attempt, no POST.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from e2e.oracle import TERMINAL, Account, Row
-from tocsin_common.messages import execution_id
-from tocsin_local.oracle import Fate, fates
+from e2e.oracle import Account
+from faults.matrix import attempts, cases, owed
+from faults.matrix.attempts import Log, Loss
+from faults.matrix.cases import Case, Rules
+from tocsin_local.oracle import Owed, fates, lateness_ms
 from tocsin_local.post import Post
 
-Log = Mapping[str, Any]
-"""A row of `task_logs`."""
-ATTEMPTS = 4
-"""Of an execution, that may fail: 1 + `maxRetry` of all tasks of a run."""
-Kind = Literal["retry", "not received", "not recorded", "unexplained"]
-"""Why an execution was posted again; the two in the middle: what came of the answer to the POST before."""
+Key = tuple[UUID, datetime]
+"""Of an execution: its task and its instant."""
 
 
-class Rules(NamedTuple):
-    """The settings that decide."""
+class Records(NamedTuple):
+    """What the database has of attempts."""
 
-    grace: timedelta
-    """What is not older always fires."""
-    post_timeout: timedelta
-    """A claim outlives its POST by at least this much: nobody else has the execution for so long."""
-    ends: Container[str]
-    """The terminal states that this run may come to."""
-    hostile: Container[UUID] = frozenset()
-    """Tasks whose receivers misbehave."""
-    hostile_ends: Container[str] = frozenset()
-    """The terminal states that those may come to."""
-
-    def ends_of(self, task_id: UUID) -> Container[str]:
-        """Those that a task's executions may come to."""
-        return self.hostile_ends if task_id in self.hostile else self.ends
+    logs: Sequence[Log]
+    losses: Sequence[tuple[Key, Loss]] = ()
 
 
 class Counts(NamedTuple):
@@ -68,108 +53,62 @@ class Verdict(NamedTuple):
     problems: list[str]
     again: Mapping[str, int] = {}
     """POSTs that were not an execution's first, by `Kind`."""
+    states: Mapping[str, int] = {}
+    """What is owed, by the state that it came to."""
+    latest_s: float = 0.0
+    """From its instant to its first POST, of the execution for which that took longest."""
 
 
-def judge(account: Account, logs: Sequence[Log], rules: Rules) -> Verdict:
+def judge(account: Account, records: Records, rules: Rules) -> Verdict:
     """Nothing may be open or under way any more."""
-    due = account.owed()
-    rows = {execution_id(row["task_id"], row["scheduled_for"]): row for row in account.rows}
-    ranges = account.ranges()
-    recorded = _by_execution(logs)
+    due = owed.until_ended(account.tasks)
     found = [f"I1: {text}" for text in (*account.unowed_rows(due), *account.miscounted(due))]
-    found += [f"I1: {text}" for text in _too_soon(account.rows, rules.grace)]
+    found += [f"I1: {text}" for text in cases.missed_too_soon(account.rows, rules.grace)]
     found += [f"I2: {text}" for text in account.unowed_posts(due)]
-    counted: Counter[str] = Counter()
-    again: Counter[str] = Counter()
-    for number, fate in zip(due, fates(due, account.posts), strict=True):
-        standing = len(ranges.standing_for(fate.owed))
-        ends = rules.ends_of(fate.owed.task.task_id)
-        lost = _wrong(fate, rows.get(number), standing, recorded[number], ends)
-        kinds = [
-            kind(*pair, recorded[number], n, rules.post_timeout) for n, pair in enumerate(pairwise(fate.posts), 1)
-        ]
-        state = rows[number]["state"] if number in rows else ""
-        found += _misspent(fate, state, recorded[number])
+    counted, again, states = Counter[str](), Counter[str](), Counter[str]()
+    latest_s = 0.0
+    for case in _cases(account, due, records):
+        matched = attempts.match(case.fate.posts, case.logs, case.losses, rules.claim_ttl)
+        kinds = list(matched.repeats())
+        lost, early = cases.why_lost(case, rules.ends_of(case.fate.owed.task.task_id)), list(cases.early(case))
+        wrong = [lost] if lost else []
+        wrong += [*(cases.badly_recorded(case, case.row) if case.row else ()), *cases.misaddressed(case, rules)]
+        found += [f"I1: {case} {text}" for text in wrong]
+        found += [f"I2: {case} {text}" for text in (*matched.problems(), *cases.repeated(case, kinds, rules))]
+        found += [f"I3: {case} {text}" for text in early]
+        counted.update(lost=bool(lost), early=bool(early), missed=case.standing > 0)
         again.update(kinds)
-        counted.update(lost=lost is not None, early=fate.early, missed=standing > 0, failed=state == "failed")
-        found += [f"I1: {_named(fate)} {text}" for text in [lost] if text]
-        found += [
-            f"I2: {_named(fate)} was posted again without a reason" for each in kinds if each == "unexplained"
-        ]
-        found += [f"I3: {_named(fate)} was posted early"] * fate.early
-    return Verdict(_counts(len(due), len(account.posts), counted, again), found, again)
-
-
-def kind(post: Post, following: Post, logs: Sequence[Log], number: int, post_timeout: timedelta) -> Kind:
-    """Why the POST that follows the `number`th of an execution was made, by the attempts that `logs` tell of."""
-    before = [log for log in logs if log["created_at"] < following.arrived_at]
-    if any(log["outcome"] == "succeeded" for log in before):
-        return "unexplained"
-    if len(before) >= number:  # each attempt so far was recorded, and as none that succeeded
-        return "not received" if post.succeeded else "retry"
-    return "not recorded" if following.arrived_at - post.arrived_at >= post_timeout else "unexplained"
-
-
-def _wrong(fate: Fate, row: Row | None, standing: int, logs: Sequence[Log], ends: Container[str]) -> str | None:
-    if row is None or row["state"] == "missed":
-        if standing != 1:
-            return (
-                "is not there" if row is None and not standing else f"has {standing} missed rows standing for it"
-            )
-        if fate.posts:
-            return "is missed and was posted"
-        return None if "missed" in ends else "is missed"
-    state = row["state"]
-    if standing:
-        return f"is {state}, and a missed row stands for it too"
-    if state not in TERMINAL:
-        return f"is still {state}"
-    if state == "succeeded" and not fate.successes:
-        return "is recorded as a success that nobody answered with one"
-    if state != "succeeded" and any(log["outcome"] == "succeeded" for log in logs):
-        return f"is {state}, and an attempt is recorded as a success"
-    return None if state in ends else f"is {state}"
-
-
-def _misspent(fate: Fate, state: str, logs: Sequence[Log]) -> Iterator[str]:
-    """Whether it failed with attempts left, or has had too many."""
-    spent = sum(log["outcome"] == "retryable" for log in logs)
-    if spent > ATTEMPTS:
-        yield f"I2: {_named(fate)} has had {spent} of {ATTEMPTS} attempts"
-    elif state == "failed" and spent < ATTEMPTS:
-        yield f"I1: {_named(fate)} has failed after {spent} of {ATTEMPTS} attempts"
-
-
-def _too_soon(rows: Sequence[Row], grace: timedelta) -> Iterator[str]:
-    for row in rows:
-        if row["state"] == "missed" and row["created_at"] - row["scheduled_for"] < grace:
-            yield f"{_second(row['scheduled_for'])} is missed since {_second(row['created_at'])}, within the grace"
-
-
-def _by_execution(logs: Sequence[Log]) -> Mapping[UUID, Sequence[Log]]:
-    found: dict[UUID, list[Log]] = defaultdict(list)
-    for log in logs:
-        found[execution_id(log["task_id"], log["scheduled_for"])].append(log)
-    return found
-
-
-def _named(fate: Fate) -> str:
-    posts = ", ".join(f"{post.status or 'no answer'} at {post.arrived_at:%H:%M:%S.%f}" for post in fate.posts)
-    return f"{fate.owed.task.task_id} at {_second(fate.owed.scheduled_for)} ({posts or 'no POST'})"
-
-
-def _second(instant: datetime) -> str:
-    return f"{instant:%H:%M:%S}"
-
-
-def _counts(owed: int, posts: int, counted: Mapping[str, int], again: Mapping[str, int]) -> Counts:
-    return Counts(
-        owed=owed,
-        posts=posts,
-        extra_explained=again.get("not received", 0) + again.get("not recorded", 0),
-        extra_unexplained=again.get("unexplained", 0),
-        missed=counted.get("missed", 0),
-        failed=counted.get("failed", 0),
-        lost=counted.get("lost", 0),
-        early=counted.get("early", 0),
+        states[case.state] += 1
+        if case.fate.posts:
+            latest_s = max(latest_s, lateness_ms(case.fate.owed, case.fate.posts[0]) / 1000)
+    counts = Counts(
+        owed=len(due),
+        posts=len(account.posts),
+        extra_explained=again["not received"] + again["not recorded"],
+        extra_unexplained=again["unexplained"],
+        missed=counted["missed"],
+        failed=states["failed"],
+        lost=counted["lost"],
+        early=counted["early"],
     )
+    return Verdict(counts, found, dict(again), dict(states), latest_s)
+
+
+def came_late(posts: Sequence[Post], judged: Counts) -> list[str]:
+    """Those that came after all was judged, while processes ended: nothing may be posted any more."""
+    return [f"I2: {post.execution_id} was posted when all had ended" for post in posts[judged.posts :]]
+
+
+def _cases(account: Account, due: Mapping[UUID, Owed], records: Records) -> Iterator[Case]:
+    rows = {(row["task_id"], row["scheduled_for"]): row for row in account.rows}
+    ranges = account.ranges()
+    logs: dict[Key, list[Log]] = defaultdict(list)
+    losses: dict[Key, list[Loss]] = defaultdict(list)
+    for log in records.logs:
+        logs[log["task_id"], log["scheduled_for"]].append(log)
+    for key, loss in records.losses:
+        losses[key].append(loss)
+    for fate in fates(due, account.posts):
+        key = fate.owed.task.task_id, fate.owed.scheduled_for
+        standing = len(ranges.standing_for(fate.owed))
+        yield Case(fate, rows.get(key), standing, logs[key], losses[key])

@@ -1,10 +1,12 @@
 import asyncio
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
@@ -45,6 +47,25 @@ async def test_a_message_is_answered_204(receiver: Receiver, client: aiohttp.Cli
     response = await post(client, receiver.add().url)
 
     assert (response.status, response.content_length) == (204, None)
+
+
+async def test_a_post_has_a_status_once_its_answer_has_left() -> None:
+    client, seen = socket.socket(), list[tuple[int | None, bytes]]()
+
+    def look(post: Post) -> None:
+        seen.append((post.status, client.recv(100, socket.MSG_DONTWAIT)))
+
+    async with Receiver(look) as receiver:
+        await asyncio.to_thread(client.connect, ("127.0.0.1", receiver.port))
+        path, body = urlsplit(receiver.add().url).path, json.dumps(MESSAGE)
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(f"{head}{body}".encode())
+        await receiver.wait_for_answers(1)
+    client.close()
+
+    [(status, answer)] = seen
+    assert status == 204
+    assert answer.startswith(b"HTTP/1.1 204")
 
 
 async def test_a_client_that_waits_gets_the_message(receiver: Receiver, client: aiohttp.ClientSession) -> None:

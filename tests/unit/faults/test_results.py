@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from faults.matrix import results, table
@@ -9,10 +10,10 @@ from faults.matrix.fault import Fault
 from faults.matrix.results import Kept
 from faults.matrix.run import Run
 from faults.matrix.scene import Scene
-from faults.matrix.verdict import Counts
+from faults.matrix.verdict import Counts, Verdict
 from tocsin_local.report import Machine
 
-COUNTS = Counts(100, 101, 1, 0, 0, 0, 0, 0)
+COUNTS = Counts(1100, 1105, 1, 0, 0, 2, 0, 0)
 MACHINE = Machine(
     cpus=2, memory_mib=2048, system="Linux 6", python="3.11.7", postgresql="15.1 x", rabbitmq="3.10.8"
 )
@@ -22,23 +23,42 @@ async def nothing(scene: Scene) -> None:
     """What is done does not matter here."""
 
 
-FAULTS = [Fault(name, f"What {name} is", nothing, bound_s=30) for name in ("first", "second")]
+FAULTS = [
+    Fault("first", "What first is", nothing, bound_s=30, settings={"JOBS_PER_MESSAGE": "1"}),
+    Fault("second", "What second is", nothing, bound_s=30),
+]
 
 
-def run(*recoveries_s: float, problems: Sequence[str] = ()) -> Run:
-    return Run(list(recoveries_s), COUNTS, list(problems), remarks=[], ends=0)
+VERDICT = Verdict(
+    COUNTS,
+    [],
+    again={"retry": 4, "not received": 1},
+    states={"failed": 2, "succeeded": 1098},
+    latest_s=12.25,
+)
 
 
-def kept(name: str, *, commit: str = "abc", recovery_s: float = 5) -> Kept:
+ENDED = "2 times a process ended by itself and was started again"
+
+
+def run(*recoveries_s: float, problems: Sequence[str] = (), remarks: Sequence[str] = (), ends: int = 0) -> Run:
+    return Run(list(recoveries_s), VERDICT, list(problems), list(remarks), ends)
+
+
+def kept(
+    name: str, *, commit: str = "abc", recovery_s: float = 5, remarks: Sequence[str] = (), ends: int = 0
+) -> Kept:
     fault = next(each for each in FAULTS if each.name == name)
-    return Kept(commit=commit, machine=MACHINE, outcome=results.outcome(fault, run(recovery_s)))
+    return Kept(
+        commit=commit, machine=MACHINE, outcome=results.outcome(fault, run(recovery_s, remarks=remarks, ends=ends))
+    )
 
 
 def test_the_value_is_the_median_of_all_times():
     found = results.outcome(FAULTS[0], run(4, 8, 5))
 
     assert (found.value, found.min, found.max, found.runs, found.bound) == (5, 4, 8, 3, "<= 30")
-    assert (found.owed, found.posts, found.extra_explained) == (100, 101, 1)
+    assert (found.owed, found.posts, found.extra_explained) == (1100, 1105, 1)
     assert found.ok
 
 
@@ -47,8 +67,25 @@ def test_one_time_beyond_the_bound_and_one_broken_invariant_are_enough(found: Ru
     assert not results.outcome(FAULTS[0], found).ok
 
 
+def test_invariants_that_were_broken_are_counted_apart_from_what_else_is_wrong():
+    problems = ["I1: lost", "I3: early", "fault: 0 of 5 kills came in time", "late: a POST was", "stop: status 1"]
+
+    found = results.outcome(FAULTS[0], run(5, problems=problems))
+
+    assert (found.problems, found.amiss) == (2, 3)
+    assert not found.ok
+
+
+def test_a_result_says_what_was_set_and_what_was_noticed():
+    found = kept("first", remarks=["7 of 10 kills came in time"]).outcome
+
+    assert found.settings == {"JOBS_PER_MESSAGE": "1"}
+    assert found.remarks == ["7 of 10 kills came in time"]
+    assert (found.again, found.states, found.latest_s) == (VERDICT.again, VERDICT.states, 12.25)
+
+
 def test_what_is_kept_can_be_read_again():
-    before = [kept("first"), kept("second")]
+    before = [kept("first", remarks=["a remark"]), kept("second")]
 
     assert results.decode(results.encode(before)) == before
 
@@ -73,9 +110,42 @@ def test_the_table_stands_between_its_markers_and_nothing_else_changes():
 
     assert once.startswith("before\n")
     assert once.endswith("\nafter\n")
-    assert "| What first is | 7.2 s (once) | ≤ 30 s | 100 | 101 | 1 | 0 | 0 |" in once
+    assert (
+        "| What first is | `JOBS_PER_MESSAGE=1` | 7.2 s | ≤ 30 s | 12.2 s | 1,100 | succeeded 1,098, failed 2 | 0 "
+        "| 1,105 | 4 | 1 | 0 | 0 | abc |"
+    ) in once
     assert "old" not in once
     assert twice == once
+
+
+def test_what_an_older_result_does_not_say_is_left_open():
+    newer = msgspec.json.decode(results.encode([kept("second")]))
+    for name in ("again", "states", "latest_s", "settings", "remarks"):
+        del newer[0]["outcome"][name]
+
+    lines = table.markdown(results.decode(msgspec.json.encode(newer).decode()), FAULTS)
+
+    assert "| What second is | - | 5.0 s | ≤ 30 s | - | 1,100 | - | 0 | 1,105 | - | - | - | 0 | abc |" in lines
+
+
+def test_what_was_noticed_stands_under_the_table():
+    lines = table.markdown([kept("first", remarks=["7 of 10 kills came in time"], ends=2), kept("second")], FAULTS)
+
+    assert f"- What first is: 7 of 10 kills came in time; {ENDED}." in lines
+    assert not any(line.startswith("- What second is") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (run(5, problems=["I3: early", "stop: status 1"]), "| **1**, **and 1 other things amiss** | abc |"),
+        (run(31), "| 0, **too slow** | abc |"),
+    ],
+)
+def test_the_table_shows_what_is_broken(found: Run, words: str):
+    broken = Kept(commit="abc", machine=MACHINE, outcome=results.outcome(FAULTS[0], found))
+
+    assert any(words in line for line in table.markdown([broken], FAULTS))
 
 
 def test_a_document_without_markers_is_left_alone():

@@ -5,7 +5,7 @@ from faults.matrix.fault import Fault
 from faults.matrix.run import Run
 from faults.matrix.scene import Scene
 from faults.matrix.soak_results import AGAIN, BEGIN, END, Kept, Soak
-from faults.matrix.verdict import Counts
+from faults.matrix.verdict import Counts, Verdict
 from tocsin_local.report import Machine
 
 MACHINE = Machine(
@@ -19,7 +19,7 @@ async def nothing(scene: Scene) -> None:
 
 
 def kept(*problems: str) -> Kept:
-    run = Run([4.0], COUNTS, list(problems), remarks=[], ends=0)
+    run = Run([4.0], Verdict(COUNTS, list(problems)), list(problems), remarks=[], ends=0)
     soak = Soak(
         seed=7,
         minutes=30,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from faults.matrix import lines, patience
-from faults.matrix.fault import Fault
+from faults.matrix.fault import BY_RECEIVER, NOT_RECORDED, Fault, Repeat
 from faults.matrix.lines import Server
 from faults.matrix.parts import Role
 from faults.matrix.scene import Scene
@@ -33,6 +33,10 @@ NAMES: dict[str, str] = {
     "database": "PostgreSQL",
     "broker": "RabbitMQ",
     "receiver": "the receivers",
+}
+REPEATS: dict[tuple[Role, Server], frozenset[Repeat]] = {
+    ("sender", "database"): NOT_RECORDED,
+    ("sender", "receiver"): BY_RECEIVER,
 }
 WITHOUT_RECEIVERS = {"AUTO_DISABLE_AFTER": "0"}
 """Receivers that do not answer for so long are a task's own failure, and ten in a row would end it."""
@@ -92,6 +96,7 @@ def _rows(role: Role, server: Server) -> Iterator[Fault]:
         (f"{role}_and_{server}_silent", f"Nothing comes through {between} for {CUT_S} s", silence),
     ):
         fault = Fault(name, what, partial(inflict, role, server, CUT_S), bound_s=60)
+        fault = fault._replace(repeats=REPEATS.get((role, server), frozenset()))
         yield fault._replace(settings=WITHOUT_RECEIVERS, ends=MAY_FAIL) if server == "receiver" else fault
 
 
@@ -103,5 +108,6 @@ ROWS = (
         reset_before_the_answer,
         bound_s=30,
         ends=frozenset({"succeeded"}),
+        repeats=BY_RECEIVER,
     ),
 )

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from functools import partial
 
-from faults.matrix.fault import Fault
+from faults.matrix.fault import NOT_RECORDED, Fault
 from faults.matrix.scene import Scene
 
 AWAY_S = 60
@@ -44,8 +44,12 @@ async def stay_away(seconds: float, scene: Scene) -> None:
 
 ROWS = (
     Fault("database_restarted", "PostgreSQL is restarted", restart, bound_s=60),
-    Fault("database_killed", "PostgreSQL is killed", kill, bound_s=60),
+    Fault("database_killed", "PostgreSQL is killed", kill, bound_s=60, repeats=NOT_RECORDED),
     Fault(
-        f"database_away_{AWAY_S}s", f"PostgreSQL is away for {AWAY_S} s", partial(stay_away, AWAY_S), bound_s=60
+        f"database_away_{AWAY_S}s",
+        f"PostgreSQL is away for {AWAY_S} s",
+        partial(stay_away, AWAY_S),
+        bound_s=60,
+        repeats=NOT_RECORDED,
     ),
 )

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from faults.matrix import hostility, latenesses, lines, patience
-from faults.matrix.fault import Fault
+from faults.matrix.fault import BY_RECEIVER, Fault
 from faults.matrix.scene import Scene
 from tocsin_local.script import DRIP, HUGE, NO_ANSWER, RESET, RESET_AFTER_HEADERS, Script
 
@@ -84,6 +84,7 @@ def _row(name: str, what: str, then: int, *, status: int = 0, words: str = "", m
         partial(answer_badly, then, status, words),
         bound_s=60,
         ends=frozenset({"succeeded"}),
+        repeats=BY_RECEIVER,
         hostile=HOSTILE,
         hostile_ends=frozenset({"succeeded", "failed"} if may_fail else {"succeeded"}),
     )
@@ -98,6 +99,7 @@ ROWS: Sequence[Fault] = (
         bound_s=60,
         settings=WITHOUT_BREAKER,
         ends=frozenset({"succeeded"}),
+        repeats=BY_RECEIVER,
         hostile=HOSTILE,
         hostile_ends=frozenset({"succeeded", "failed", "cancelled"}),
     ),
@@ -124,6 +126,7 @@ ROWS: Sequence[Fault] = (
         show_a_bad_certificate,
         bound_s=60,
         ends=frozenset({"succeeded"}),
+        repeats=BY_RECEIVER,
         hostile=HOSTILE,
         tls=True,
     ),

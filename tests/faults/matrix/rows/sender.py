@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 
 from faults.matrix import patience
-from faults.matrix.fault import Burst, Fault
+from faults.matrix.fault import NOT_RECORDED, Burst, Fault
 from faults.matrix.scene import Scene
 
 KILLS = 20
@@ -41,5 +41,6 @@ ROWS = (
         kill,
         bound_s=60,
         burst=Burst(1000, 5),
+        repeats=NOT_RECORDED,
     ),
 )
