@@ -32,6 +32,30 @@ async def length(channel: AbstractChannel, queue: str) -> int:
     return found.declaration_result.message_count or 0
 
 
+async def consumers(channel: AbstractChannel, queue: str) -> int:
+    """How many consume from it."""
+    found = await channel.declare_queue(queue, passive=True)
+    return found.declaration_result.consumer_count or 0
+
+
+async def bodies(channel: AbstractChannel, queue: str) -> list[bytes]:
+    """Of all messages in a queue that nobody consumes; they stay there."""
+    ready, found, all_came = await length(channel, queue), list[bytes](), asyncio.Event()
+
+    async def keep(message: AbstractIncomingMessage) -> None:
+        found.append(message.body)
+        if len(found) >= ready:
+            all_came.set()
+
+    if ready:
+        shown = await channel.get_queue(queue, ensure=False)
+        tag = await shown.consume(keep)
+        async with asyncio.timeout(TIMEOUT_S):
+            await all_came.wait()
+        await shown.cancel(tag)
+    return found
+
+
 class Operator:
     """Somebody who may do everything to this broker."""
 
@@ -73,6 +97,13 @@ class Operator:
         async with self.channel() as channel:
             purged = await (await channel.get_queue(queue, ensure=False)).purge()
             return purged.message_count or 0
+
+    async def throw_away(self, queue: str) -> int:
+        """Delete it, and say how much was ready in it."""
+        async with self.channel() as channel:
+            shown = await channel.get_queue(queue, ensure=False)
+            deleted = await shown.delete(if_unused=False, if_empty=False)  # which quorum queues do not know
+            return deleted.message_count or 0
 
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[AbstractChannel]:

@@ -86,7 +86,7 @@ async def test_a_selection_of_the_faults_breaks_no_invariant():
             recoveries_s = [await run.recover(scene)]
             again = answered_and_posted_again(scene)
 
-            await scene.evidence.tap()
+            scene.begins()
             await hit_lines_senders_and_receivers(scene)
             recoveries_s.append(await run.recover(scene))
             seen = await run.conclude(scene, SELECTION)

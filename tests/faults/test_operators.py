@@ -44,4 +44,6 @@ async def test_operators_purge_and_delete_queues_and_let_an_alarm_ring():
         assert await operator.alarms() == set()
         async with operator.alarm("disk"):
             assert await operator.alarms() == {"disk space"}
+        async with operator.alarm("memory"):
+            assert await operator.alarms() == {"memory"}
         assert await operator.alarms() == set()

@@ -52,6 +52,11 @@ class RabbitMQ:
         self._log = instance.log(self.name)
 
     @property
+    def node(self) -> str:
+        """Its name for Erlang."""
+        return self._node()
+
+    @property
     def url(self) -> str:
         """The AMQP URL of the default virtual host."""
         return f"amqp://{USER}:{self.password}@127.0.0.1:{self._port('amqp')}/"
@@ -60,6 +65,11 @@ class RabbitMQ:
     def management_url(self) -> str:
         """The URL of the management console."""
         return f"http://127.0.0.1:{self._port('management')}"
+
+    @property
+    def management_urls(self) -> list[str]:
+        """Those of all nodes, of which it is the only one."""
+        return [self.management_url]
 
     @property
     def password(self) -> str:

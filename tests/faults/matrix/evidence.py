@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from e2e.crew import Crew
-from e2e.evidence import Answers, Console, Tap
+from e2e.evidence import Answers, Console
+from faults.matrix.firehose import Firehose
 from faults.own_servers import OwnServer
-from tocsin_common.settings_forms import rabbitmq_nodes
-from tocsin_local.urls import StackUrls
+from tocsin_local.stack import Stack
 
 ROOT_VHOST = "%2F"
 CONSUMER = "the fault matrix"
@@ -15,32 +15,21 @@ CONSUMER = "the fault matrix"
 class Evidence:
     """Of one run. Each client keeps what it sees."""
 
-    def __init__(self, servers: StackUrls) -> None:
-        self.console = Console(servers, ROOT_VHOST)
+    def __init__(self, stack: Stack) -> None:
+        self.console = Console(stack.urls, ROOT_VHOST)
         self.answers: list[Answers] = []
         """Of each API, in the order of `add_api`."""
-        self._node = rabbitmq_nodes(servers.rabbitmq_url)[0]
-        self._taps: list[Tap] = []
+        self.messages = Firehose(stack.urls, stack.broker.management_urls, CONSUMER)
+        """All of them; it is opened by whoever closes it."""
         self._server_logs = ""
 
     def add_api(self, url: str, api_key: str) -> None:
         """Another one; its client is opened by whoever closes it."""
         self.answers.append(Answers(url, {"X-API-KEY": api_key}))
 
-    async def tap(self) -> None:
-        """Keep all messages from now on; a tap ends with its broker."""
-        if self._taps and self._taps[-1].is_open:
-            return
-        self._taps.append(await Tap(self._node, CONSUMER).__aenter__())
-
-    async def close_taps(self) -> None:
-        """What they kept stays."""
-        for tap in self._taps:
-            await tap.__aexit__(None, None, None)
-
     def keep_logs(self, server: OwnServer) -> None:
         """Its logs so far: its next start begins new ones."""
-        self._server_logs += "".join(log.read_text(errors="replace") for log in server.logs)
+        self._server_logs += server.log
 
     def places(self, crew: Crew) -> Mapping[str, str]:
         """All of it, by where it was seen."""
@@ -48,7 +37,7 @@ class Evidence:
             "output of the api": crew.output("serve"),
             "output of the scheduler": crew.output("schedule"),
             "output of the sender": crew.output("send"),
-            "messages": "".join(tap.text for tap in self._taps),
+            "messages": self.messages.text,
             "management console": self.console.text,
             "answers of the API": "".join(answers.text for answers in self.answers),
             "logs of the servers": self._server_logs,
