@@ -83,12 +83,14 @@ class Firehose:
         """At one node; the next time at another one, where there are several."""
         named = {"connection_name": self._name}
         async with await aio_pika.connect(next(self._nodes), client_properties={**named}) as connection:
+            ended = asyncio.Event()
+            connection.close_callbacks.add(lambda *_: ended.set())
             channel = await connection.channel()
             queue = await channel.declare_queue(exclusive=True)
             await queue.bind(EXCHANGE, routing_key=PUBLISHED)
             await queue.consume(self._keep, no_ack=True, consumer_tag=self._name)
             self._begun[0].set()
-            await connection.closed()
+            await ended.wait()
 
     async def _trace(self) -> None:
         """Have each node trace; one that comes back does not by itself."""

@@ -4,6 +4,7 @@ import asyncio
 
 from faults.matrix.evidence import ROOT_VHOST
 from faults.matrix.fault import SWEPT_S, Fault
+from faults.matrix.rows import operators
 from faults.matrix.scene import Scene
 from faults.own_servers import OwnServer
 
@@ -16,6 +17,7 @@ async def fill_brokers(scene: Scene) -> None:
 
     A queue whose log it has damaged meanwhile, which RabbitMQ 3.10 says and goes on, is deleted then.
     """
+    await operators.burst_begins(scene)  # it is to write a lot
     scene.rabbitmq.disk.fill()
     await asyncio.sleep(FULL_S)
     scene.saw(*_failed_writes(scene.rabbitmq))
@@ -53,6 +55,8 @@ ROWS = (
         f"RabbitMQ's disk is full for {FULL_S} s; then it is restarted, and queues it cannot open are deleted",
         fill_brokers,
         bound_s=SWEPT_S,
+        settings=operators.A_MESSAGE_EACH,
+        burst=operators.BURSTS,
         disks={"rabbitmq": BROKER_MIB},
     ),
     Fault(

@@ -39,7 +39,7 @@ async def purge(scene: Scene) -> None:
 
 async def purge_once(scene: Scene) -> bool:
     """Whether it threw jobs away."""
-    await _a_burst_begins(scene)
+    await burst_begins(scene)
     purged = await scene.rabbitmq.operator.purge(WORK_QUEUE)
     scene.fault_is_over()
     return purged > 0
@@ -54,14 +54,15 @@ async def delete_queues_once(scene: Scene) -> bool:
     """Work, tiers, dead: each that somebody other than its consumer may delete. Whether jobs went with them."""
     operator = scene.rabbitmq.operator
     others = [queue for queue in await operator.queues(ROOT_VHOST) if queue != WORK_QUEUE]
-    await _a_burst_begins(scene)
+    await burst_begins(scene)
     deleted = [await operator.throw_away(queue) for queue in (WORK_QUEUE, *others)]
     scene.fault_is_over()
     scene.remarks.append(f"{sum(deleted)} messages were in the queues when they were deleted")
     return sum(deleted) > 0
 
 
-async def _a_burst_begins(scene: Scene) -> None:
+async def burst_begins(scene: Scene) -> None:
+    """Returns when its first jobs are sent."""
     leader = await scene.leader()
     await asyncio.sleep(scene.burst.until_next_s(datetime.now(UTC)))
     await scene.lines.of(leader.name, "broker").hears(JOBS_EXCHANGE.encode())
