@@ -73,11 +73,21 @@ async def _led_by_another(scene: Scene, before: Part, since: datetime) -> float:
 
 async def lacking(scene: Scene, over_at: datetime, within_s: float) -> list[str]:
     """Returns as soon as all is well again since `over_at`, or the time is up: what is not as it must be then."""
-    waits = [asyncio.create_task(wait, name=what) for what, wait in _claims(scene, over_at).items()]
+    last = ""
+
+    async def come_true(what: str, wait: Coroutine[Any, Any, None]) -> None:
+        nonlocal last
+        await wait
+        last = what
+
+    claims = _claims(scene, over_at)
+    waits = [asyncio.create_task(come_true(*claim), name=claim[0]) for claim in claims.items()]
     _, pending = await asyncio.wait(waits, timeout=within_s)
     for wait in pending:
         wait.cancel()
     ended = await asyncio.gather(*waits, return_exceptions=True)
+    took_s = (datetime.now(UTC) - over_at).total_seconds()
+    scene.remarks.append(f"what came last, after {took_s:.1f} s: {last}")
     return [f"{wait.get_name()}: {end!r}" for wait, end in zip(waits, ended, strict=True) if end is not None]
 
 
