@@ -96,6 +96,10 @@ class Cluster:
         others = self._names(number)
         self._node(number).control("eval", f"[erlang:disconnect_node(N) || N <- {others}].")
 
+    def stands_still(self, number: int) -> bool:
+        """Whether a node takes no connections: as one of the few, after a partition."""
+        return not self._node(number).is_ready()
+
     def join(self, number: int) -> None:
         """Let them see each other again; one that stood still for it goes on by itself."""
         self._let_in(number, self._instance.secret("cookie"))

@@ -114,7 +114,7 @@ class RabbitMQ:
 
     def wait_ready(self) -> None:
         """Wait until the node takes connections. StackError with the log's end."""
-        process.wait_ready("RabbitMQ", self._record, self._log, self._is_ready, READY_TIMEOUT_S)
+        process.wait_ready("RabbitMQ", self._record, self._log, self.is_ready, READY_TIMEOUT_S)
 
     def stop(self, at_once: bool = False) -> None:
         """Stop the node, then its epmd unless others need it.
@@ -241,7 +241,7 @@ cluster_partition_handling = pause_minority
         with direct.open(request, timeout=ANSWER_TIMEOUT_S) as answer:
             return json.load(answer)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Ask whether AMQP is listened for."""
         try:
             self.ask(f"health/checks/port-listener/{self._port('amqp')}")

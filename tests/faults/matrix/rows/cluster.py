@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from faults.matrix import recovery
+from faults.matrix import patience, recovery
 from faults.matrix.fault import SWEPT_S, Fault
 from faults.matrix.scene import Scene
 
@@ -32,11 +32,11 @@ async def part_a_node(scene: Scene) -> None:
     cluster = scene.rabbitmq.cluster
     await asyncio.to_thread(cluster.wait_whole)
     await asyncio.to_thread(cluster.part, 1)
+    await patience.eventually(partial(asyncio.to_thread, cluster.stands_still, 1))
     scene.fault_is_over()
     await recovery.note(scene)
     await asyncio.sleep(CUT_S)
-    gaps = await asyncio.to_thread(cluster.gaps)
-    scene.saw(len(gaps), f"gaps in the cluster while it was parted: {gaps}")
+    scene.hit(await asyncio.to_thread(cluster.stands_still, 1), 1, "nodes took no connections when parted")
     await asyncio.to_thread(cluster.join, 1)
     scene.fault_is_over()
     await asyncio.to_thread(cluster.wait_whole)

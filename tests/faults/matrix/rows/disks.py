@@ -55,7 +55,6 @@ ROWS = (
         f"RabbitMQ's disk is full for {FULL_S} s; then it is restarted, and queues it cannot open are deleted",
         fill_brokers,
         bound_s=SWEPT_S,
-        settings=operators.A_MESSAGE_EACH,
         burst=operators.BURSTS,
         disks={"rabbitmq": BROKER_MIB},
     ),
