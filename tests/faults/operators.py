@@ -8,6 +8,7 @@ from typing import Literal
 import aio_pika
 import httpx
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.connection import make_url
 
 from tocsin_common.settings_forms import rabbitmq_nodes
 from tocsin_local.cluster import Cluster
@@ -108,7 +109,9 @@ class Operator:
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[AbstractChannel]:
         """To do whatever they like."""
-        async with await aio_pika.connect(self._url) as connection:
+        # Not `aio_pika.connect`: what that could not connect is never closed.
+        async with aio_pika.Connection(make_url(self._url)) as connection:
+            await connection.connect(TIMEOUT_S)
             yield await connection.channel()
 
     @asynccontextmanager

@@ -13,6 +13,7 @@ from typing import Self
 import aio_pika
 import httpx
 from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.connection import make_url
 
 from tocsin_common.settings_forms import rabbitmq_nodes
 from tocsin_local.rabbitmq import USER
@@ -82,7 +83,9 @@ class Firehose:
     async def _listen_until_it_ends(self) -> None:
         """At one node; the next time at another one, where there are several."""
         named = {"connection_name": self._name}
-        async with await aio_pika.connect(next(self._nodes), client_properties={**named}) as connection:
+        # Not `aio_pika.connect`: what that could not connect is never closed.
+        async with aio_pika.Connection(make_url(next(self._nodes)), client_properties={**named}) as connection:
+            await connection.connect(TIMEOUT_S)
             ended = asyncio.Event()
             connection.close_callbacks.add(lambda *_: ended.set())
             channel = await connection.channel()

@@ -42,9 +42,15 @@ async def in_time_again(scene: Scene, since: datetime) -> float:
 
 async def note(scene: Scene) -> None:
     """Of a fault that is done again and again: how long it took, this time, until all was in time again."""
+    await patience.eventually(partial(scene.ask, IN_TIME, scene.over_at))
+    note_now(scene)
+
+
+def note_now(scene: Scene) -> None:
+    """The same where it is so by now."""
     if scene.over_at is None:
         raise RuntimeError("the fault has not said when it was over")
-    scene.recoveries_s.append(await in_time_again(scene, scene.over_at))
+    scene.recoveries_s.append((datetime.now(UTC) - scene.over_at).total_seconds())
 
 
 @asynccontextmanager

@@ -114,8 +114,8 @@ async def happen(scene: Scene, fault: Fault) -> float:
     recovery_s = await recover(scene)
     if on_the_way:
         scene.remarks.append(
-            f"in time again after {max(on_the_way):.1f} s, the longest of {len(on_the_way)}; "
-            f"all well {recovery_s:.1f} s after the last"
+            f"recovered after {max(on_the_way):.1f} s, the longest of {len(on_the_way)} on the way; "
+            f"all was well {recovery_s:.1f} s after the last"
         )
     await asyncio.sleep(AFTER_S)
     return max([recovery_s, *on_the_way])

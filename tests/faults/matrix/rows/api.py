@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from faults.matrix import patience, users
+from faults.matrix import patience, recovery, users
 from faults.matrix.fault import SOON_S, Fault
 from faults.matrix.scene import Scene
 
@@ -21,7 +21,10 @@ WHERE NOT granted AND application_name LIKE 'tocsin-api@%:' || $1
 async def kill_in_mid_transaction(scene: Scene) -> None:
     """Each time while it creates tasks, and waits for a lock to do so. Whether they are there, nobody was told."""
     async with users.creating(scene):
-        waiting = [await kill_once(kill % 2 + 1, scene) for kill in range(KILLS)]
+        waiting = []
+        for kill in range(KILLS):
+            waiting.append(await kill_once(kill % 2 + 1, scene))
+            recovery.note_now(scene)
     scene.hit(sum(map(bool, waiting)), KILLS, f"kills cut off transactions, {sum(waiting)} in all")
 
 

@@ -7,7 +7,6 @@ sender, and what an API asks Discord for, whether a webhook is there, it asks of
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
-from datetime import UTC, datetime
 from functools import partial
 
 from faults.matrix import lines, patience, recovery, users
@@ -96,9 +95,8 @@ async def again_and_again(reset_once: Callable[[Scene], Awaitable[int]], what: s
     hit = []
     for _ in range(RESETS):
         hit.append(await reset_once(scene))
-        over_at = datetime.now(UTC)
-        await patience.eventually(partial(scene.ask, HAVE_ENDED, over_at))
-        scene.recoveries_s.append((datetime.now(UTC) - over_at).total_seconds())
+        await patience.eventually(partial(scene.ask, HAVE_ENDED, scene.over_at))
+        recovery.note_now(scene)
     scene.hit(sum(map(bool, hit)), RESETS, f"resets came in time: {sum(hit)} {what}")
 
 
