@@ -39,24 +39,6 @@ async def consumers(channel: AbstractChannel, queue: str) -> int:
     return found.declaration_result.consumer_count or 0
 
 
-async def bodies(channel: AbstractChannel, queue: str) -> list[bytes]:
-    """Of all messages in a queue that nobody consumes; they stay there."""
-    ready, found, all_came = await length(channel, queue), list[bytes](), asyncio.Event()
-
-    async def keep(message: AbstractIncomingMessage) -> None:
-        found.append(message.body)
-        if len(found) >= ready:
-            all_came.set()
-
-    if ready:
-        shown = await channel.get_queue(queue, ensure=False)
-        tag = await shown.consume(keep)
-        async with asyncio.timeout(TIMEOUT_S):
-            await all_came.wait()
-        await shown.cancel(tag)
-    return found
-
-
 class Operator:
     """Somebody who may do everything to this broker."""
 
@@ -105,6 +87,22 @@ class Operator:
             shown = await channel.get_queue(queue, ensure=False)
             deleted = await shown.delete(if_unused=False, if_empty=False)  # which quorum queues do not know
             return deleted.message_count or 0
+
+    async def bodies(self, queue: str) -> list[bytes]:
+        """Of all messages in a queue that nobody consumes; they stay there."""
+        found, all_came = list[bytes](), asyncio.Event()
+        async with self.channel() as channel, asyncio.timeout(TIMEOUT_S):
+            ready = await length(channel, queue)
+
+            async def keep(message: AbstractIncomingMessage) -> None:
+                found.append(message.body)  # not acked: all are ready again when the channel closes
+                if len(found) == ready:
+                    all_came.set()
+
+            if ready:
+                await (await channel.get_queue(queue, ensure=False)).consume(keep)
+                await all_came.wait()
+        return found
 
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[AbstractChannel]:

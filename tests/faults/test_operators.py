@@ -50,7 +50,7 @@ async def test_operators_purge_and_delete_queues_and_let_an_alarm_ring(server: O
         for _ in range(3):
             await channel.default_exchange.publish(aio_pika.Message(b"x"), routing_key=QUEUE)
 
-        assert await operators.bodies(channel, QUEUE) == [b"x"] * 3
+        assert await operator.bodies(QUEUE) == [b"x"] * 3
         assert await operators.consumers(channel, QUEUE) == 0
 
     assert await operator.queues("%2F") == [QUEUE]

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractExchange
+from aio_pika.abc import AbstractExchange
 
-from faults import operators
 from faults.matrix import patience, poison
 from faults.matrix.fault import SOON_S, SWEPT_S, Burst, Fault
 from faults.matrix.poison import Poison
@@ -62,16 +61,12 @@ async def poison_queues(scene: Scene) -> None:
                 await _put(messages, channel.default_exchange, hints)
                 put += messages
                 await asyncio.sleep(PAUSE_S)
-        scene.fault_is_over()
-        malformed = Counter(each.body for each in put if each.end == "dead")
-        seen = await patience.eventually(partial(_are_shown, channel, malformed))
-    scene.saw(
-        seen, f"malformed messages were put, and operators are shown each of them, of {len(put)} strange ones"
-    )
-    of_others = sum(each.end == "parked" for each in put)
-    scene.saw(
-        len(scene.logged("sender", "message.parked")), f"times one of {of_others} was parked for another release"
-    )
+    scene.fault_is_over()
+    malformed = Counter(each.body for each in put if each.end == "dead")
+    await patience.eventually(partial(_are_shown, scene, malformed))
+    scene.saw(malformed.total(), f"malformed messages are shown to operators, all that were put: of {len(put)}")
+    parkings, parked = len(scene.logged("sender", "message.parked")), sum(each.end == "parked" for each in put)
+    scene.saw(parkings, f"times one of {parked} messages of another release was parked")
     scene.problems += [f"stop: {part.name} ended by itself" for part in scene.parts.values() if part.ends]
 
 
@@ -102,12 +97,9 @@ async def _all_are_dropped(scene: Scene, jobs: int) -> bool:
     return _jobs_dropped(scene) >= jobs
 
 
-async def _are_shown(channel: AbstractChannel, malformed: Counter[bytes]) -> int:
-    """How many, once all are there; what was forged of Tocsin's own may be there too."""
-    if await operators.length(channel, DEAD_QUEUE) < malformed.total():
-        return 0
-    shown = Counter(await operators.bodies(channel, DEAD_QUEUE))
-    return malformed.total() if malformed <= shown else 0
+async def _are_shown(scene: Scene, malformed: Counter[bytes]) -> bool:
+    """Whether all are; what was forged of Tocsin's own may be there too."""
+    return malformed <= Counter(await scene.rabbitmq.operator.bodies(DEAD_QUEUE))
 
 
 def _jobs_dropped(scene: Scene) -> int:
