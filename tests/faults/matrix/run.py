@@ -160,9 +160,10 @@ async def _open(scene: Scene) -> str:
 
 
 async def _judge(scene: Scene, fault: Fault, until: datetime) -> verdict.Verdict:
-    one_more = timedelta(microseconds=1)
+    end = until + timedelta(microseconds=1)
     stopped = dict(await scene.database.fetch(STOPPED, scene.load.hostile))
-    tasks = [Ended(task, stopped.get(task.task_id, until + one_more)) for task in scene.load.tasks]
+    # One that is stopped in the pause owes nothing of it.
+    tasks = [Ended(task, min(end, stopped.get(task.task_id, end))) for task in scene.load.tasks]
     account = Account(tasks, until, await scene.database.fetch(ROWS), scene.receiver.posts)
     scheduler, sender = load(SchedulerSettings, scene.environment), load(SenderSettings, scene.environment)
     rules = Rules(
