@@ -83,6 +83,8 @@ async def hit_the_leader(cut: Cut, server: Server, seconds: float, scene: Scene)
     leader = await scene.leader()
     async with recovery.failing_over(scene, leader) if server == "database" else nullcontext():
         await cut(leader.name, server, seconds, scene)
+    whose = "its own" if await scene.leader() is leader else "another one's"
+    scene.remarks.append(f"the leader was cut off from the {server}, and the lease is {whose} afterwards")
 
 
 async def hit_a_sender(cut: Cut, server: Server, seconds: float, scene: Scene) -> None:
