@@ -24,13 +24,16 @@ SELECT watermark > $1 AND watermark > clock_timestamp() - interval '2 s' AND gap
 FROM scheduler_lease
 """
 """Something is owed at each second: whoever leads has emitted nearly all of it, and some since that instant."""
-SETTLED = """
+HAVE_ENDED = """
+SELECT NOT EXISTS (SELECT FROM executions WHERE scheduled_for <= $1 AND state IN ('due', 'waiting', 'running'))
+"""
+NOT_OVERDUE = """
 SELECT NOT EXISTS (
-    SELECT FROM executions WHERE state IN ('due', 'waiting', 'running')
-       AND (scheduled_for <= $1 OR next_at < clock_timestamp() - interval '5 s')
+    SELECT FROM executions
+    WHERE state IN ('due', 'waiting', 'running') AND next_at < clock_timestamp() - interval '5 s'
 )
 """
-"""All that was owed by then has ended, and nothing waits beyond its time."""
+"""A claim that runs out is overdue too."""
 ACTIVE = "SELECT count(*) FROM tasks WHERE status = 'ACTIVE'"
 
 
@@ -100,7 +103,8 @@ async def lacking(scene: Scene, over_at: datetime, within_s: float) -> list[str]
 def _claims(scene: Scene, over_at: datetime) -> dict[str, Coroutine[Any, Any, None]]:
     return {
         "what is owed is emitted in time": _becomes(partial(scene.ask, IN_TIME, over_at)),
-        "what was owed has ended": _becomes(partial(scene.ask, SETTLED, over_at)),
+        "what was owed has ended": _becomes(partial(scene.ask, HAVE_ENDED, over_at)),
+        "nothing is overdue": _becomes(partial(scene.ask, NOT_OVERDUE)),
         "APIs create tasks, of which both schedulers know": _are_created_and_known(scene),
         "each sender consumes": _becomes(partial(_consume, scene)),
         **{f"{part.name} records attempts": _posts(part) for part in scene.of_role("sender")},

@@ -23,9 +23,6 @@ MOST_S = 0.5
 RETRIED_S = 45
 """A bound on the recovery where POSTs fail for that long: what was tried three times waits for up to 10 s, and
 then for an answer that may not come, and a destination that was blocked takes one POST first."""
-HAVE_ENDED = """
-SELECT NOT EXISTS (SELECT FROM executions WHERE scheduled_for <= $1 AND state IN ('due', 'waiting', 'running'))
-"""
 PAIRS: tuple[tuple[Role, Server], ...] = (
     ("api", "database"),
     ("scheduler", "database"),
@@ -97,7 +94,7 @@ async def again_and_again(reset_once: Callable[[Scene], Awaitable[int]], what: s
     hit = []
     for _ in range(RESETS):
         hit.append(await reset_once(scene))
-        await patience.eventually(partial(scene.ask, HAVE_ENDED, scene.over_at))
+        await patience.eventually(partial(scene.ask, recovery.HAVE_ENDED, scene.over_at))
         recovery.note_now(scene)
     scene.hit(sum(map(bool, hit)), RESETS, f"resets came in time: {sum(hit)} {what}")
 
