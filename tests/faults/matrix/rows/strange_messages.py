@@ -21,6 +21,8 @@ TWICE_S = 30
 MOST_LATE_S = 5.0
 POISONINGS = 30
 PAUSE_S = 0.5
+LOOK_S = 1.0
+"""Before a look at a queue: what the last one held must be ready again."""
 HUGE_EACH = 10
 """Of the poisonings."""
 FORGED = 0.1
@@ -99,6 +101,7 @@ async def _all_are_dropped(scene: Scene, jobs: int) -> bool:
 
 async def _are_shown(scene: Scene, malformed: Counter[bytes]) -> bool:
     """Whether all are; what was forged of Tocsin's own may be there too."""
+    await asyncio.sleep(LOOK_S)
     return malformed <= Counter(await scene.rabbitmq.operator.bodies(DEAD_QUEUE))
 
 
