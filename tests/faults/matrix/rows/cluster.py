@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 from faults.matrix import patience, recovery
@@ -32,9 +33,10 @@ async def part_a_node(scene: Scene) -> None:
     cluster = scene.rabbitmq.cluster
     await asyncio.to_thread(cluster.wait_whole)
     await asyncio.to_thread(cluster.part, 1)
-    await patience.eventually(partial(asyncio.to_thread, cluster.stands_still, 1))
     scene.fault_is_over()
-    await recovery.note(scene)
+    await patience.eventually(partial(asyncio.to_thread, cluster.stands_still, 1))
+    await recovery.in_time_again(scene, datetime.now(UTC))
+    recovery.note_now(scene)
     await asyncio.sleep(CUT_S)
     scene.hit(await asyncio.to_thread(cluster.stands_still, 1), 1, "nodes took no connections when parted")
     await asyncio.to_thread(cluster.join, 1)
