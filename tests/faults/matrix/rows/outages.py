@@ -50,7 +50,10 @@ async def _look(scene: Scene, catch_up: str, away: Outage, emitted: Container[tu
     if outage is None or outage.since != away.since:
         scene.problems.append(f"I1: nothing was emitted since {away.since}, and {outage} was made up for")
         return
-    tasks = {task.task_id: caught_up.owed_in(outage, PERIODS_S[task.schedule]) for task in scene.load.tasks}
+    there = [
+        task for task in scene.load.tasks if task.schedule in PERIODS_S
+    ]  # what users create has its own policy
+    tasks = {task.task_id: caught_up.owed_in(outage, PERIODS_S[task.schedule]) for task in there}
     rows = await scene.database.fetch(ROWS_OF, *outage)
     scene.problems += caught_up.problems(tasks, rows, catch_up, outage, RULES, emitted)
     missed = sum(row["missed_count"] or 0 for row in rows)
