@@ -50,9 +50,8 @@ async def _look(scene: Scene, catch_up: str, away: Outage, emitted: Container[tu
     if outage is None or outage.since != away.since:
         scene.problems.append(f"I1: nothing was emitted since {away.since}, and {outage} was made up for")
         return
-    there = [
-        task for task in scene.load.tasks if task.schedule in PERIODS_S
-    ]  # what users create has its own policy
+    # What users create has a policy of its own.
+    there = [task for task in scene.load.tasks if task.schedule in PERIODS_S]
     tasks = {task.task_id: caught_up.owed_in(outage, PERIODS_S[task.schedule]) for task in there}
     rows = await scene.database.fetch(ROWS_OF, *outage)
     scene.problems += caught_up.problems(tasks, rows, catch_up, outage, RULES, emitted)
