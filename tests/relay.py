@@ -19,7 +19,8 @@ AT_ONCE = struct.pack("ii", 1, 0)
 class Relay:
     """Passes bytes and resets on, on a port of its own; `cut` resets every connection and takes no new ones.
 
-    `freeze` keeps the connections and passes nothing on, `mute` nothing that the server says.
+    `freeze` keeps the connections and passes nothing on, `mute` nothing that the server says, `halve` only half of
+    what a client says.
     """
 
     def __init__(self, url: str, hosts: Sequence[str] = ("127.0.0.1",), tls: ssl.SSLContext | None = None) -> None:
@@ -28,12 +29,16 @@ class Relay:
         self.hosts = hosts
         self.tls = tls
         """The certificate that it shows; another one from the next `restore` on."""
+        self.struck = 0
+        """So often it stood in the way: connections that it reset, and words that it held back or cut short."""
         self._pairs: set[asyncio.Task[None]] = set()
         self._port = 0
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._answering = asyncio.Event()
         self._answering.set()
+        self._whole = asyncio.Event()
+        self._whole.set()
         self._last_words = b""
         self._awaited_words = b""
         self._heard = asyncio.Event()
@@ -67,6 +72,7 @@ class Relay:
         """Reset every connection; new ones are refused."""
         for server in self._servers:
             server.close()
+        self.struck += len(self._pairs)
         for pair in self._pairs:
             pair.cancel()
         await asyncio.gather(*self._pairs, return_exceptions=True)
@@ -97,6 +103,14 @@ class Relay:
         """Pass answers on again, with those that were held."""
         self._answering.set()
 
+    def halve(self) -> None:
+        """Pass on half of whatever a client says next, and nothing more of it."""
+        self._whole.clear()
+
+    def make_whole(self) -> None:
+        """Pass on what clients say, with the halves that were held."""
+        self._whole.set()
+
     async def _listen(self, host: str) -> asyncio.Server:
         return await asyncio.start_server(self._accept, host, self._port, backlog=BACKLOG, ssl=self.tls)
 
@@ -117,7 +131,7 @@ class Relay:
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
         pumps = [
-            asyncio.create_task(self._pump(reader, inner_writer)),
+            asyncio.create_task(self._pump(reader, inner_writer, self._whole, keeps=0.5)),
             asyncio.create_task(self._pump(inner_reader, writer, self._answering)),
         ]
         try:
@@ -135,20 +149,28 @@ class Relay:
             await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, may_go: asyncio.Event | None = None
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, may_go: asyncio.Event, keeps: float = 1
     ) -> None:
+        """Where it may not go on, it holds `keeps` of what it has, and passes on the rest."""
         while chunk := await reader.read(65_536):
             if self._last_words and self._last_words in chunk:
                 self._last_words = b""
                 self.freeze()
-            await self._flowing.wait()
-            if may_go is not None:
-                await may_go.wait()
+            await self._pass(self._flowing)
+            if not may_go.is_set():
+                begin = len(chunk) - int(len(chunk) * keeps)
+                writer.write(chunk[:begin])
+                await self._pass(may_go)
+                chunk = chunk[begin:]
             writer.write(chunk)
             if self._awaited_words and self._awaited_words in chunk:
                 self._awaited_words = b""
                 self._heard.set()
             await writer.drain()
+
+    async def _pass(self, gate: asyncio.Event) -> None:
+        self.struck += not gate.is_set()
+        await gate.wait()
 
 
 def _reset_at_close(writer: asyncio.StreamWriter) -> None:

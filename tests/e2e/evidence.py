@@ -74,11 +74,6 @@ class Tap:
         """All that they show."""
         return "".join(self._shown)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it gets messages; it ends with its broker."""
-        return self._connection.connected.is_set()
-
     async def publish(self, body: bytes) -> None:
         """Put a stranger's message into the work queue. Where its body comes again is of no interest."""
         self._strangers.add(body)

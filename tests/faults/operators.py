@@ -8,6 +8,7 @@ from typing import Literal
 import aio_pika
 import httpx
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.connection import make_url
 
 from tocsin_common.settings_forms import rabbitmq_nodes
 from tocsin_local.cluster import Cluster
@@ -30,6 +31,12 @@ async def length(channel: AbstractChannel, queue: str) -> int:
     """How many messages are ready in it."""
     found = await channel.declare_queue(queue, passive=True)
     return found.declaration_result.message_count or 0
+
+
+async def consumers(channel: AbstractChannel, queue: str) -> int:
+    """How many consume from it."""
+    found = await channel.declare_queue(queue, passive=True)
+    return found.declaration_result.consumer_count or 0
 
 
 class Operator:
@@ -74,10 +81,35 @@ class Operator:
             purged = await (await channel.get_queue(queue, ensure=False)).purge()
             return purged.message_count or 0
 
+    async def throw_away(self, queue: str) -> int:
+        """Delete it, and say how much was ready in it."""
+        async with self.channel() as channel:
+            shown = await channel.get_queue(queue, ensure=False)
+            deleted = await shown.delete(if_unused=False, if_empty=False)  # which quorum queues do not know
+            return deleted.message_count or 0
+
+    async def bodies(self, queue: str) -> list[bytes]:
+        """Of all messages in a queue that nobody consumes; they stay there."""
+        found, all_came = list[bytes](), asyncio.Event()
+        async with self.channel() as channel, asyncio.timeout(TIMEOUT_S):
+            ready = await length(channel, queue)
+
+            async def keep(message: AbstractIncomingMessage) -> None:
+                found.append(message.body)  # not acked: all are ready again when the channel closes
+                if len(found) == ready:
+                    all_came.set()
+
+            if ready:
+                await (await channel.get_queue(queue, ensure=False)).consume(keep)
+                await all_came.wait()
+        return found
+
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[AbstractChannel]:
         """To do whatever they like."""
-        async with await aio_pika.connect(self._url) as connection:
+        # Not `aio_pika.connect`: what that could not connect is never closed.
+        async with aio_pika.Connection(make_url(self._url)) as connection:
+            await connection.connect(TIMEOUT_S)
             yield await connection.channel()
 
     @asynccontextmanager

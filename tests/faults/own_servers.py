@@ -44,6 +44,11 @@ class OwnServer:
         return sorted(self._stack.instance.log(self._name).parent.glob(f"{self._name}*.log*"))
 
     @property
+    def log(self) -> str:
+        """What is in them."""
+        return "".join(log.read_text(errors="replace") for log in self.logs)
+
+    @property
     def operator(self) -> Operator:
         """Whoever operates it, where it is RabbitMQ."""
         return Operator(self._stack.broker)

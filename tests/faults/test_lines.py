@@ -96,6 +96,38 @@ async def test_a_muted_line_passes_on_what_is_said_and_no_answer(relay: Relay):
     writer.close()
 
 
+async def test_a_halved_line_passes_on_half_of_what_is_said_and_the_rest_when_it_is_whole_again(relay: Relay):
+    reader, writer = await connect(relay)
+    await echoed(reader, writer)
+
+    relay.halve()
+    writer.write(b"half rest")
+    half = await reader.readexactly(5)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), SILENCE_S)
+    relay.make_whole()
+
+    assert (half, await reader.readexactly(4)) == (b"half ", b"rest")
+    writer.close()
+
+
+async def test_a_line_counts_the_connections_that_it_resets_and_the_words_that_it_holds(relay: Relay):
+    reader, writer = await connect(relay)
+    await echoed(reader, writer)
+    assert relay.struck == 0
+
+    relay.freeze()
+    writer.write(b"words")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), SILENCE_S)
+    assert relay.struck == 1
+
+    await lines.cut([relay])
+    await lines.restore([relay])
+    assert relay.struck == 2
+    writer.close()
+
+
 async def test_a_line_shows_another_certificate_once_it_is_restored(relay: Relay, tmp_path: Path):
     authority = Authority(tmp_path)
 

@@ -73,7 +73,7 @@ async def hit_messages_and_answers(scene: Scene) -> None:
         cuts.silence("sender", "database", CUT_S, scene),
         messages.lose_every_hint(HINTS, scene),
     )
-    await operators.delete_queues(scene)
+    await meets(operators.delete_queues_once, scene)
     await operators.ring("memory", ALARM_S, scene)
 
 
@@ -114,13 +114,15 @@ async def test_a_selection_of_the_faults_breaks_no_invariant():
             recoveries_s = [await run.recover(scene)]
             again = answered_and_posted_again(scene)
 
-            await scene.evidence.tap()
+            scene.begins()
             await hit_lines_senders_and_receivers(scene)
             recoveries_s.append(await run.recover(scene))
 
+            scene.begins()
             await hit_messages_and_answers(scene)
             recoveries_s.append(await run.recover(scene))
 
+            scene.begins()
             await everything.roll(scene)
             recoveries_s.append(await run.recover(scene))
             seen = await run.conclude(scene, SELECTION)

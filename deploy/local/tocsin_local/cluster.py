@@ -87,6 +87,23 @@ class Cluster:
         self._node(number).launch(same_ports=True)
         self._node(number).wait_ready()
 
+    def part(self, number: int) -> None:
+        """Cut one off from the others: none of them takes connections from the other side any more.
+
+        They all use one epmd and loopback, so no line between them can be cut; a wrong cookie has the same effect.
+        """
+        self._let_in(number, "parted")
+        others = self._names(number)
+        self._node(number).control("eval", f"[erlang:disconnect_node(N) || N <- {others}].")
+
+    def stands_still(self, number: int) -> bool:
+        """Whether a node takes no connections: as one of the few, after a partition."""
+        return not self._node(number).is_ready()
+
+    def join(self, number: int) -> None:
+        """Let them see each other again; one that stood still for it goes on by itself."""
+        self._let_in(number, self._instance.secret("cookie"))
+
     def control(self, *command: str) -> str:
         """Return what `rabbitmqctl` says about the first node."""
         return self._nodes[0].control(*command)
@@ -114,6 +131,14 @@ class Cluster:
         # Not from the console, which shows for some seconds what was.
         listed = self.control("list_queues", "--quiet", "--formatter", "json", "name", "type", *STATE)
         return [gap for queue in json.loads(listed) for gap in gaps_of(queue)]
+
+    def _let_in(self, number: int, cookie: str) -> None:
+        setting = f"[erlang:set_cookie(N, '{cookie}') || N <- {self._names(number)}]."
+        self._node(number).control("eval", setting)
+
+    def _names(self, number: int) -> str:
+        """Of the others, as Erlang writes them."""
+        return f"[{', '.join(repr(node.node) for node in self._nodes if node is not self._node(number))}]"
 
     def _node(self, number: int) -> RabbitMQ:
         return self._nodes[number - 1]

@@ -52,6 +52,11 @@ class RabbitMQ:
         self._log = instance.log(self.name)
 
     @property
+    def node(self) -> str:
+        """Its name for Erlang."""
+        return self._node()
+
+    @property
     def url(self) -> str:
         """The AMQP URL of the default virtual host."""
         return f"amqp://{USER}:{self.password}@127.0.0.1:{self._port('amqp')}/"
@@ -60,6 +65,11 @@ class RabbitMQ:
     def management_url(self) -> str:
         """The URL of the management console."""
         return f"http://127.0.0.1:{self._port('management')}"
+
+    @property
+    def management_urls(self) -> list[str]:
+        """Those of all nodes, of which it is the only one."""
+        return [self.management_url]
 
     @property
     def password(self) -> str:
@@ -104,7 +114,7 @@ class RabbitMQ:
 
     def wait_ready(self) -> None:
         """Wait until the node takes connections. StackError with the log's end."""
-        process.wait_ready("RabbitMQ", self._record, self._log, self._is_ready, READY_TIMEOUT_S)
+        process.wait_ready("RabbitMQ", self._record, self._log, self.is_ready, READY_TIMEOUT_S)
 
     def stop(self, at_once: bool = False) -> None:
         """Stop the node, then its epmd unless others need it.
@@ -231,7 +241,7 @@ cluster_partition_handling = pause_minority
         with direct.open(request, timeout=ANSWER_TIMEOUT_S) as answer:
             return json.load(answer)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Ask whether AMQP is listened for."""
         try:
             self.ask(f"health/checks/port-listener/{self._port('amqp')}")

@@ -39,7 +39,7 @@ class Blow(NamedTuple):
     name: str
     needs: frozenset[str]
     inflict: Callable[[Scene], Awaitable[object]]
-    """When it returns the fault is over, as with a `Fault`."""
+    """As a `Fault`'s; some say whether they met the moment that they are about, or how often."""
 
 
 def _blow(name: str, needs: str, inflict: Callable[[Scene], Awaitable[object]]) -> Blow:
@@ -53,12 +53,22 @@ def _cuts() -> Iterator[Blow]:
         yield _blow(f"{role}_and_{server}_silent", needs, partial(cuts.silence, role, server, SECONDS))
 
 
+def _cuts_of_one() -> Iterator[Blow]:
+    for server in cuts.ALONE:
+        yield _blow(
+            f"leader_cut_from_{server}", "scheduler", partial(cuts.hit_the_leader, cuts.reset, server, SECONDS)
+        )
+        yield _blow(
+            f"one_sender_cut_from_{server}", "sender", partial(cuts.hit_a_sender, cuts.reset, server, SECONDS)
+        )
+
+
 async def _restart(role: Role, scene: Scene) -> None:
     await everything.restart(scene.chance.choice(scene.of_role(role)), scene)
 
 
-async def _kill_api(scene: Scene) -> None:
-    await api.kill_once(scene.chance.randint(1, 2), scene)
+async def _kill_api(scene: Scene) -> int:
+    return await api.kill_once(scene.chance.randint(1, 2), scene)
 
 
 BLOWS: tuple[Blow, ...] = (
@@ -66,7 +76,7 @@ BLOWS: tuple[Blow, ...] = (
     _blow("broker_killed_in_mid_publish", f"broker scheduler {RESTART}", broker.kill_once),
     _blow("broker_memory_alarm", "broker", partial(operators.ring, "memory", SECONDS)),
     _blow("work_queue_purged", "broker scheduler", operators.purge_once),
-    _blow("every_queue_deleted", "broker", operators.delete_queues),
+    _blow("every_queue_deleted", "broker scheduler", operators.delete_queues_once),
     _blow("database_restarted", f"database {RESTART}", database.restart),
     _blow("database_killed_in_burst", f"database sender {RESTART}", database.kill_once),
     _blow("database_away", f"database {RESTART}", partial(database.stay_away, SECONDS)),
@@ -79,6 +89,9 @@ BLOWS: tuple[Blow, ...] = (
     _blow("sender_killed", "sender", sender.kill_once),
     *(_blow(f"{role}_restarted", role, partial(_restart, role)) for role in ("api", "scheduler", "sender")),
     *_cuts(),
+    *_cuts_of_one(),
+    _blow("requests_cut_in_half", "sender receiver", cuts.reset_once_in_mid_request),
+    _blow("answers_cut_off", "sender receiver", cuts.reset_once_before_the_answer),
     *(
         _blow(f"receivers_{name}", "receiver", partial(hostility.answer_at_half, status, SECONDS))
         for name, status in hostility.ANSWERS.items()

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from e2e.crew import Crew
-from e2e.evidence import Answers, Console, Tap
+from e2e.evidence import Answers, Console
+from faults.matrix.firehose import Firehose
 from faults.matrix.watch import Watch
 from faults.own_servers import OwnServer
-from tocsin_common.settings_forms import rabbitmq_nodes
 from tocsin_local import ports
-from tocsin_local.urls import StackUrls
+from tocsin_local.stack import Stack
 
 ROOT_VHOST = "%2F"
 CONSUMER = "the fault matrix"
@@ -17,14 +17,14 @@ CONSUMER = "the fault matrix"
 class Evidence:
     """Of one run. Each client keeps what it sees."""
 
-    def __init__(self, servers: StackUrls) -> None:
-        self.console = Console(servers, ROOT_VHOST)
+    def __init__(self, stack: Stack) -> None:
+        self.console = Console(stack.urls, ROOT_VHOST)
         self.answers: list[Answers] = []
         """Of each API, in the order of `add_api`."""
-        self._node = rabbitmq_nodes(servers.rabbitmq_url)[0]
+        self.messages = Firehose(stack.urls, stack.broker.management_urls, CONSUMER)
+        """All of them; it is opened by whoever closes it."""
         self.watch = Watch()
         self._ports: list[int] = []
-        self._taps: list[Tap] = []
         self.queues = ""
         """What has stayed in them."""
         self._server_logs = ""
@@ -40,17 +40,6 @@ class Evidence:
         """Another one; its client is opened by whoever closes it."""
         self.answers.append(Answers(url, {"X-API-KEY": api_key}))
 
-    async def tap(self) -> None:
-        """Keep all messages from now on; a tap ends with its broker."""
-        if self._taps and self._taps[-1].is_open:
-            return
-        self._taps.append(await Tap(self._node, CONSUMER).__aenter__())
-
-    async def close_taps(self) -> None:
-        """What they kept stays."""
-        for tap in self._taps:
-            await tap.__aexit__(None, None, None)
-
     async def look(self) -> None:
         """At RabbitMQ, when all is over."""
         await self.console.look()
@@ -58,7 +47,7 @@ class Evidence:
 
     def keep_logs(self, server: OwnServer) -> None:
         """Its logs so far: its next start begins new ones."""
-        self._server_logs += "".join(log.read_text(errors="replace") for log in server.logs)
+        self._server_logs += server.log
 
     def places(self, crew: Crew) -> Mapping[str, str]:
         """All of it, by where it was seen."""
@@ -66,7 +55,7 @@ class Evidence:
             "output of the api": crew.output("serve"),
             "output of the scheduler": crew.output("schedule"),
             "output of the sender": crew.output("send"),
-            "messages": "".join(tap.text for tap in self._taps),
+            "messages": self.messages.text,
             "messages that stay in queues": self.queues,
             "management console": self.console.text,
             "answers of the API": "".join(answers.text for answers in self.answers),

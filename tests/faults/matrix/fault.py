@@ -21,6 +21,14 @@ class Burst(NamedTuple):
 
 
 STEADY = 100
+SOON_S = 20
+"""A bound on the recovery where nothing has to run out but a lease (5 s): connections are made anew, a process
+starts, and what has waited for 30 s is posted, each within seconds."""
+SWEPT_S = 45
+"""Where work was lost on its way: a claim runs out after 30 s, and what no sender was told of is announced again
+after 30 s. The sweeper looks every 5 s, and what it finds is to be posted."""
+SUCCEEDED = frozenset({"succeeded"})
+OR_MISSED = frozenset({"succeeded", "missed"})
 
 Repeat = Literal["retry", "not received", "not recorded"]
 """Why an execution may be posted again: the POST before was answered with an error or not at all; its answer did
@@ -37,9 +45,10 @@ class Fault(NamedTuple):
     what: str
     """In words, for the table."""
     inflict: Callable[["Scene"], Awaitable[None]]
-    """Does it. When it returns the fault is over: all parts are there, and nothing holds them up."""
+    """Does it, and says when it is over: then nothing holds anything up, and whoever is away is being started."""
     bound_s: float
-    """From then on, until all that was owed by then is accounted for and posted."""
+    """From then on, until all that was owed by then is accounted for and posted, what is owed is emitted in time,
+    and each process does its work. One that is done several times may measure it each time."""
     settings: Mapping[str, str] = {}
     """Of all processes, beside the product's defaults."""
     burst: Burst = Burst(500, 20)
@@ -49,8 +58,8 @@ class Fault(NamedTuple):
     """Of servers (`postgres`, `rabbitmq`) that have a small one of their own: MiB."""
     broker_nodes: int = 1
     """With more than one, RabbitMQ is a cluster."""
-    ends: frozenset[str] = frozenset({"succeeded", "missed"})
-    """The terminal states that an execution may come to; `missed` only what is older than the grace."""
+    ends: frozenset[str] = SUCCEEDED
+    """The terminal states that an execution may come to: `missed` only where a fault outlasts the grace."""
     repeats: frozenset[Repeat] = frozenset()
     """Why executions may be posted again here; none may be for another reason."""
     catch_up: str = "latest"

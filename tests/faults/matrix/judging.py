@@ -26,7 +26,8 @@ async def judge(scene: Scene, fault: Fault, until: datetime) -> Verdict:
     """All that was owed until then; nothing may be open any more."""
     after = until + timedelta(microseconds=1)
     stopped = dict(await scene.database.fetch(STOPPED, scene.load.hostile))
-    tasks = [Ended(task, stopped.get(task.task_id, after)) for task in scene.load.tasks]
+    # One that is stopped in the pause owes nothing of it.
+    tasks = [Ended(task, min(after, stopped.get(task.task_id, after))) for task in scene.load.tasks]
     account = Account(tasks, until, await scene.database.fetch(ROWS), scene.receiver.posts)
     records = Records(await scene.database.fetch(LOGS), await scene.notes.losses())
     found = verdict.judge(account, records, _rules(scene, fault))

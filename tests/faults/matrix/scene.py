@@ -1,8 +1,10 @@
 """SHELL. All that a fault can hit, under load: servers, processes, lines between them; and what is seen of it."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from random import Random
@@ -50,7 +52,8 @@ LEADER = "SELECT holder FROM scheduler_lease WHERE expires_at > clock_timestamp(
 class Scene:
     """One run's.
 
-    A fault itself may find `problems`, each with its invariant, and has `remarks`.
+    A fault itself may find `problems`, each with its invariant, and has `remarks`. It says when it is over, and
+    shows that it struck.
     """
 
     def __init__(
@@ -73,13 +76,21 @@ class Scene:
         self.rabbitmq = OwnServer(stack, "rabbitmq")
         self.load = Load(receiver, lines.receiver_url)
         self.notes = Notes(database)
-        self.evidence = Evidence(stack.urls)
+        self.evidence = Evidence(stack)
         self.problems: list[str] = []
         self.remarks: list[str] = []
+        self.misses: list[str] = []
+        """What a fault was to strike and did not: such a run shows nothing."""
+        self.over_at: datetime | None = None
+        """When the fault that is done now was over: None until then."""
+        self.recoveries_s: list[float] = []
+        """Of a fault's repetitions, and of the failovers that it leads to, each in seconds."""
         self.at_end: list[Callable[[], Awaitable[None]]] = []
         """What a fault itself looks at when all has ended; it may find problems then."""
         self.numbers = count()
         """Of the tasks that users create."""
+        self.turns = count()
+        """Of the users, who come to one API after the other."""
         self.parts: dict[str, Part] = {}
         self.environment: dict[str, str] = {}
         self.folder = stack.instance.folder
@@ -116,8 +127,8 @@ class Scene:
                 port = free_port()
                 changes["PORT"] = str(port)
                 self.evidence.add_api(f"http://127.0.0.1:{port}", self.environment["API_KEY"])
-            changes["METRICS_PORT"] = str(self.evidence.add_process())
-            self.parts[name] = Part(self.crew, role, name, changes)
+            metrics_port = self.evidence.add_process()
+            self.parts[name] = Part(self.crew, role, name, changes, metrics_port, self.problems.append)
             await self.parts[name].start()
         await asyncio.gather(*(part.ready() for part in self.parts.values()))
         await self.leader()
@@ -149,11 +160,37 @@ class Scene:
         self.evidence.keep_logs(server)
         await server.restart()
 
+    def logged(self, role: Role, event: str) -> list[dict[str, Any]]:
+        """The log lines with this event so far, of all processes of a role that ever ran."""
+        return [line for part in self.of_role(role) for line in part.logged(event)]
+
+    def begins(self) -> None:
+        """Another fault is about to be done, or the same once more."""
+        self.over_at = None
+        self.recoveries_s = []
+
+    def fault_is_over(self) -> None:
+        """From this moment on all is to become well; of several times the last one counts."""
+        self.over_at = datetime.now(UTC)
+
     def hit(self, times: int, of: int, what: str) -> None:
-        """So often a fault met the moment that it is about; where it never did, the run shows nothing."""
-        self.remarks.append(f"{times} of {of} {what}")
-        if not times:
-            self.problems.append(f"fault: 0 of {of} {what}")
+        """So often a fault met the moment that it is about, of all times: at least half of them are needed."""
+        self.remarks.append(f"{times:d} of {of} {what}")
+        if times * 2 < of or not of:
+            self.misses.append(f"{times:d} of {of} {what}")
+
+    def saw(self, number: float, what: str) -> None:
+        """So much of what shows that the fault struck, where there is no telling how much there might be."""
+        self.remarks.append(f"{number:,.10g} {what}")
+        if number <= 0:
+            self.misses.append(f"{number:g} {what}")
+
+    def apart(self) -> "Scene":
+        """The same for one of several faults at a time, which is over, and has missed its moment, by itself."""
+        mine = copy.copy(self)
+        mine.misses = []
+        mine.begins()
+        return mine
 
     async def end(self) -> None:
         """Stop all parts; each must end as it should."""
@@ -163,7 +200,6 @@ class Scene:
         [ended] = await asyncio.gather(self._watching, return_exceptions=True)
         if not isinstance(ended, asyncio.CancelledError):
             self.problems.append(f"I4: not all was looked at: {ended!r}")
-        await self.evidence.close_taps()
         try:
             await self.crew.stop()
         except (AssertionError, TimeoutError) as error:
@@ -199,7 +235,7 @@ async def open_scene(stack: Stack, fault: Fault, seed: int) -> AsyncIterator[Sce
             await scene.start()
             for answers in scene.evidence.answers:
                 await opened.enter_async_context(answers)
-            await scene.evidence.tap()
+            await opened.enter_async_context(scene.evidence.messages)
             yield scene
         finally:
             await scene.end()

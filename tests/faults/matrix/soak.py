@@ -17,8 +17,8 @@ from typing import NamedTuple
 from faults.matrix import __main__ as matrix
 from faults.matrix import book, results, run, soak_results, users
 from faults.matrix.blows import Blow, Deck
-from faults.matrix.fault import ANY_REPEAT, Burst, Fault
-from faults.matrix.rows.cuts import MAY_FAIL, WITHOUT_RECEIVERS
+from faults.matrix.fault import ANY_REPEAT, OR_MISSED, Burst, Fault
+from faults.matrix.rows.cuts import WITHOUT_RECEIVERS
 from faults.matrix.scene import Scene, open_scene
 from faults.matrix.soak_results import Soak
 from tocsin_local import interruption as interruptions
@@ -30,7 +30,7 @@ EVERY_S = 20.0
 MOST_S = 300.0
 """Of one blow."""
 BOUND_S = 120.0
-"""Of the recovery when the last one is over."""
+"""Of the recovery from any one while others go on, and when the last one is over."""
 BURSTS = Burst(200, 10)
 EPOCH = "SELECT epoch FROM scheduler_lease"
 STATES = "SELECT state, count(*) FROM executions GROUP BY state ORDER BY state"
@@ -55,6 +55,8 @@ class Storm:
 
     def __init__(self, seconds: float, seed: int) -> None:
         self.dealt: Counter[str] = Counter()
+        self.met: Counter[str] = Counter()
+        """How often those that are about a moment met it."""
         self.ended_at: list[datetime] = []
         self._seconds = seconds
         self._deck = Deck(seed)
@@ -72,17 +74,23 @@ class Storm:
                     self._going_on.append(blow)
                     blows.create_task(self._deal(blow, scene))
             await asyncio.sleep(begin + self._seconds - time.monotonic())
+        scene.fault_is_over()
 
     async def _deal(self, blow: Blow, scene: Scene) -> None:
+        mine = scene.apart()
         try:
             async with asyncio.timeout(MOST_S):
-                await blow.inflict(scene)
-                if "broker" in blow.needs:
-                    await scene.evidence.tap()  # it may have ended with its broker
+                met = await blow.inflict(mine)
+            self.met[blow.name] += bool(met) if isinstance(met, int) else not mine.misses
         except Exception as error:  # whatever it is, the others go on, and the run is broken
             scene.problems.append(f"fault: {blow.name} could not be done: {error!r}")
-        self.ended_at.append(datetime.now(UTC))
+        self.ended_at.append(mine.over_at or datetime.now(UTC))
         self._going_on.remove(blow)
+
+    def tell(self, scene: Scene) -> None:
+        """Say how often blows struck. One may come when another has already taken away what it is to hit."""
+        seldom = [f"{name} {self.met[name]} of {of}" for name, of in self.dealt.items() if self.met[name] < of]
+        scene.hit(self.met.total(), self.dealt.total(), f"blows struck; not always: {', '.join(seldom) or 'none'}")
 
     def _tell(self, blow: Blow, since_s: float) -> None:
         self.dealt[blow.name] += 1
@@ -97,11 +105,14 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
     async with open_scene(stack, fault, seed) as scene:
         epoch = await scene.ask(EPOCH)
         recovery_s = await run.happen(scene, fault)
+        storm.tell(scene)
         await users.check(scene)
         seen = await run.conclude(scene, fault)
         leaders = await scene.ask(EPOCH) - epoch
         states = dict(await scene.database.fetch(STATES))
-        recoveries_s = [await scene.ask(RECOVERY, ended_at) for ended_at in storm.ended_at]
+        worst_s = max([await scene.ask(RECOVERY, ended_at) for ended_at in storm.ended_at], default=0.0)
+        if worst_s > BOUND_S:
+            scene.problems.append(f"late: {worst_s:.1f} s until all was well after a fault, not {BOUND_S:g} s")
     found = await run.sum_up(scene, [recovery_s], seen)
     return Soak(
         seed=seed,
@@ -110,7 +121,7 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
         outcome=results.outcome(fault, found),
         states=states,
         again=dict(found.verdict.again),
-        worst_recovery_s=max(recoveries_s, default=0.0),
+        worst_recovery_s=worst_s,
         leaders=leaders,
         problems=found.problems[: matrix.MOST_PROBLEMS],
     )
@@ -124,7 +135,7 @@ def _as_fault(storm: Storm) -> Fault:
         bound_s=BOUND_S,
         settings=WITHOUT_RECEIVERS,
         burst=BURSTS,
-        ends=MAY_FAIL,
+        ends=OR_MISSED | {"failed"},
         repeats=ANY_REPEAT,
     )
 

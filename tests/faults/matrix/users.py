@@ -1,6 +1,8 @@
 """SHELL. What users do in the middle of a fault: they ask an API, and another one where no answer comes."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,33 +17,40 @@ from tocsin_local.oracle import WatchedTask
 PATIENCE_S = 120.0
 AGAIN_S = 0.1
 EVERY_S = 5
+PAUSE_S = 1.0
+"""From one task that users create to the next."""
 NAMED = "created in the middle of a fault"
-NOT_ONCE = "SELECT count(*) FROM (SELECT FROM tasks WHERE name LIKE $1 GROUP BY name HAVING count(*) > 1) AS twice"
 EFFECTIVE_FROM = "SELECT effective_from FROM task_revisions WHERE task_id = $1 AND revision = 1"
+NOT_ONCE = "SELECT count(*) FROM (SELECT FROM tasks WHERE name LIKE $1 GROUP BY name HAVING count(*) > 1) AS twice"
 
 
-async def ask(scene: Scene, method: str, path: str, *, api: int = 1, **options: Any) -> httpx.Response:
-    """Ask that API, then the other one and so on, until one answers and not with an error of its own."""
+async def ask(
+    scene: Scene, method: str, path: str, *, api: int = 1, falls_over: bool = True, **options: Any
+) -> httpx.Response:
+    """Ask that API, then the other one and so on, until one answers and not with an error of its own.
+
+    One that `falls_over` not is asked again and again.
+    """
     async with asyncio.timeout(PATIENCE_S):
         while (answer := await _answer(scene.api(api), method, path, **options)) is None:
-            api = 3 - api
+            api = 3 - api if falls_over else api
             await asyncio.sleep(AGAIN_S)
     return answer
 
 
-async def create_task(scene: Scene, *, api: int) -> None:
+async def create_task(scene: Scene, *, api: int, falls_over: bool = True) -> None:
     """Create one, at first at that API; however often it is asked for, with the same Idempotency-Key."""
     number = next(scene.numbers)
     name, schedule = f"{NAMED}, {number}", every(EVERY_S)
     wanted = {
         "name": name,
         "schedule": schedule,
-        "webhookUrl": scene.load.urls[number % len(scene.load.urls)],
+        # The last webhooks first: those that are told to misbehave are the first ones.
+        "webhookUrl": scene.load.urls[-1 - number % len(scene.load.urls)],
         "payload": {"content": name},
     }
-    answer = await ask(
-        scene, "POST", "/api/tasks", api=api, json=wanted, headers={"Idempotency-Key": f"task-{number}"}
-    )
+    keyed = {"Idempotency-Key": f"task-{number}"}
+    answer = await ask(scene, "POST", "/api/tasks", api=api, falls_over=falls_over, json=wanted, headers=keyed)
     if answer.status_code != httpx.codes.CREATED:
         scene.problems.append(f"I1: the API refuses a task: {answer.status_code} {answer.text}")
         return
@@ -51,8 +60,27 @@ async def create_task(scene: Scene, *, api: int) -> None:
         scene.problems.append(f"I1: the API says that it created {task_id}, and it is not there")
         return
     scene.load.tasks.append(WatchedTask(task_id, name, schedule, effective_from))
-    webhook = scene.load.webhooks[number % len(scene.load.webhooks)]
+    webhook = scene.load.webhooks[-1 - number % len(scene.load.webhooks)]
     scene.load.addresses[task_id] = Address(webhook.webhook_id, name)
+
+
+@asynccontextmanager
+async def creating(scene: Scene) -> AsyncIterator[None]:
+    """They create a task each second meanwhile, at both APIs in turn; when it ends, all are there."""
+    async with asyncio.TaskGroup() as users:
+
+        async def come() -> None:
+            while True:
+                api = next(scene.turns) % 2 + 1
+                users.create_task(create_task(scene, api=api))
+                await asyncio.sleep(PAUSE_S)
+
+        coming = users.create_task(come())
+        try:
+            yield
+        finally:
+            coming.cancel()
+    await check(scene)
 
 
 async def check(scene: Scene) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 from functools import partial
 
-from faults.matrix import patience, users
-from faults.matrix.fault import Fault
+from faults.matrix import patience, recovery, users
+from faults.matrix.fault import SOON_S, Fault
 from faults.matrix.scene import Scene
 
 KILLS = 20
@@ -20,23 +20,28 @@ WHERE NOT granted AND application_name LIKE 'tocsin-api@%:' || $1
 
 async def kill_in_mid_transaction(scene: Scene) -> None:
     """Each time while it creates tasks, and waits for a lock to do so. Whether they are there, nobody was told."""
-    for kill in range(KILLS):
-        await kill_once(kill % 2 + 1, scene)
-    await users.check(scene)
+    async with users.creating(scene):
+        waiting = []
+        for kill in range(KILLS):
+            waiting.append(await kill_once(kill % 2 + 1, scene))
+            recovery.note_now(scene)
+    scene.hit(sum(map(bool, waiting)), KILLS, f"kills cut off transactions, {sum(waiting)} in all")
 
 
-async def kill_once(number: int, scene: Scene) -> None:
-    """The one with that number."""
+async def kill_once(number: int, scene: Scene) -> int:
+    """The one with that number: how many transactions it had open then."""
     part = scene.parts[f"api-{number}"]
     async with scene.database.acquire() as connection, asyncio.TaskGroup() as users_of_it:
         async with connection.transaction():
             await connection.execute(LOCK)
             for _ in range(TASKS):
                 users_of_it.create_task(users.create_task(scene, api=number))
-            await patience.eventually(partial(scene.ask, WAIT, str(part.pid)))
+            waiting: int = await patience.eventually(partial(scene.ask, WAIT, str(part.pid)))
             await part.kill()
+            scene.fault_is_over()
         await part.start()
     await part.ready()
+    return waiting
 
 
 ROWS = (
@@ -44,6 +49,6 @@ ROWS = (
         "api_killed_in_mid_transaction",
         f"An API is killed while it creates tasks, {KILLS} times; its clients ask again",
         kill_in_mid_transaction,
-        bound_s=30,
+        bound_s=SOON_S,
     ),
 )

@@ -4,16 +4,19 @@ import asyncio
 from datetime import UTC, datetime
 from functools import partial
 
-from faults.matrix.fault import NOT_RECORDED, Fault
+from faults.matrix.fault import NOT_RECORDED, OR_MISSED, SOON_S, SWEPT_S, Fault
 from faults.matrix.scene import Scene
 
-AWAY_S = 60
+AWAY_S = 75  # longer than the grace
+RECORDED_LATER = "outcomes.kept"
+MISSED = "SELECT coalesce(sum(missed_count), 0) FROM executions WHERE state = 'missed'"
 
 
 async def restart(scene: Scene) -> None:
     """As its operator would: a fast shutdown."""
     await scene.postgres.stop()
     await scene.bring_back(scene.postgres)
+    scene.fault_is_over()
 
 
 async def kill(scene: Scene) -> None:
@@ -23,33 +26,42 @@ async def kill(scene: Scene) -> None:
 
 async def kill_once(scene: Scene) -> bool:
     """In a burst, while POSTs are under way: whether senders had to keep what came of them."""
-    before = _kept(scene)
+    before = len(scene.logged("sender", RECORDED_LATER))
     await asyncio.sleep(scene.burst.until_next_s(datetime.now(UTC)))
     await scene.receiver.wait_for_posts(len(scene.receiver.posts) + scene.burst.size // 2)
     await scene.postgres.kill()
     await scene.bring_back(scene.postgres)
-    return _kept(scene) > before
+    scene.fault_is_over()
+    return len(scene.logged("sender", RECORDED_LATER)) > before
 
 
-def _kept(scene: Scene) -> int:
-    return sum(len(part.process.all_logged("outcomes.kept")) for part in scene.of_role("sender"))
+async def go_for_long(scene: Scene) -> None:
+    """For longer than the grace: what is older by then than that is missed, as each task's policy says."""
+    await stay_away(AWAY_S, scene)
+    scene.at_end.append(partial(_were_missed, scene))
 
 
 async def stay_away(seconds: float, scene: Scene) -> None:
-    """What is older than the grace by then is missed."""
+    """And come back."""
     await scene.postgres.stop()
     await asyncio.sleep(seconds)
     await scene.bring_back(scene.postgres)
+    scene.fault_is_over()
+
+
+async def _were_missed(scene: Scene) -> None:
+    scene.saw(int(await scene.ask(MISSED)), "instants were older than the grace, and missed")
 
 
 ROWS = (
-    Fault("database_restarted", "PostgreSQL is restarted", restart, bound_s=60),
-    Fault("database_killed", "PostgreSQL is killed", kill, bound_s=60, repeats=NOT_RECORDED),
+    Fault("database_restarted", "PostgreSQL is restarted", restart, bound_s=SOON_S),
+    Fault("database_killed", "PostgreSQL is killed", kill, bound_s=SWEPT_S, repeats=NOT_RECORDED),
     Fault(
         f"database_away_{AWAY_S}s",
-        f"PostgreSQL is away for {AWAY_S} s",
-        partial(stay_away, AWAY_S),
-        bound_s=60,
+        f"PostgreSQL is away for {AWAY_S} s, longer than the grace",
+        go_for_long,
+        bound_s=SOON_S,
+        ends=OR_MISSED,
         repeats=NOT_RECORDED,
     ),
 )

@@ -1,6 +1,6 @@
 """All parts are hit, one after the other."""
 
-from faults.matrix.fault import Fault
+from faults.matrix.fault import SWEPT_S, Fault
 from faults.matrix.parts import Part
 from faults.matrix.rows import broker, database
 from faults.matrix.scene import Scene
@@ -28,6 +28,6 @@ ROWS = (
         "rolling_restart",
         "Every process is restarted, one after the other, then RabbitMQ and PostgreSQL",
         roll,
-        bound_s=60,
+        bound_s=SWEPT_S,
     ),
 )

@@ -7,7 +7,7 @@ from functools import partial
 from uuid import UUID
 
 from faults.matrix import caught_up
-from faults.matrix.fault import Burst, Fault
+from faults.matrix.fault import OR_MISSED, SOON_S, Burst, Fault
 from faults.matrix.load import EVERY_SECOND, every
 from faults.matrix.scene import Scene
 from faults.outage import Outage, Rules
@@ -40,7 +40,7 @@ async def end_both_schedulers(catch_up: str, scene: Scene) -> None:
     away = Outage(since, datetime.now(UTC))
     for part in schedulers:
         await part.start()
-    await scene.leader()
+    scene.fault_is_over()
     scene.at_end.append(partial(_look, scene, catch_up, away, emitted))
 
 
@@ -50,11 +50,13 @@ async def _look(scene: Scene, catch_up: str, away: Outage, emitted: Container[tu
     if outage is None or outage.since != away.since:
         scene.problems.append(f"I1: nothing was emitted since {away.since}, and {outage} was made up for")
         return
-    tasks = {task.task_id: caught_up.owed_in(outage, PERIODS_S[task.schedule]) for task in scene.load.tasks}
+    # What users create has a policy of its own.
+    there = [task for task in scene.load.tasks if task.schedule in PERIODS_S]
+    tasks = {task.task_id: caught_up.owed_in(outage, PERIODS_S[task.schedule]) for task in there}
     rows = await scene.database.fetch(ROWS_OF, *outage)
     scene.problems += caught_up.problems(tasks, rows, catch_up, outage, RULES, emitted)
     missed = sum(row["missed_count"] or 0 for row in rows)
-    scene.hit(missed, sum(map(len, tasks.values())), "instants of the outage were missed")
+    scene.saw(missed, f"instants were missed, of {sum(map(len, tasks.values()))} of the outage")
 
 
 ROWS = tuple(
@@ -62,12 +64,13 @@ ROWS = tuple(
         f"schedulers_down_{catch_up}",
         f"Both schedulers are down for {AWAY_S} s, twice the grace: {what}",
         partial(end_both_schedulers, catch_up),
-        bound_s=60,
+        bound_s=SOON_S,
         settings={
             "CATCH_UP_GRACE_S": f"{RULES.grace.total_seconds():g}",
             "CATCH_UP_LIMIT": str(RULES.limit),
         },
         burst=BURSTS,
+        ends=OR_MISSED,
         catch_up=catch_up,
     )
     for catch_up, what in (

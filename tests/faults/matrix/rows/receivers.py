@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from uuid import UUID
 
 from faults.matrix import hostility, latenesses, lines, patience
 from faults.matrix.fault import BY_RECEIVER, Fault
+from faults.matrix.rows.cuts import RETRIED_S
 from faults.matrix.scene import Scene
 from tocsin_local.script import DRIP, HUGE, NO_ANSWER, RESET, RESET_AFTER_HEADERS, Script
 
@@ -20,6 +22,14 @@ SELECT count(*) FILTER (WHERE http_status = $2 OR message LIKE $3) AS met, count
 FROM task_logs WHERE task_id = ANY($1) AND execution_time BETWEEN $4 AND $5
 """
 STOPPED = "SELECT count(*) = $2 FROM tasks WHERE id = ANY($1) AND status = 'FAILED'"
+IN_A_ROW = """
+SELECT t.id, count(e.task_id) FILTER (WHERE e.state = 'failed' AND NOT EXISTS (
+    SELECT FROM executions s WHERE s.task_id = t.id AND s.state = 'succeeded' AND s.finished_at > e.finished_at
+)) AS in_a_row
+FROM tasks t LEFT JOIN executions e ON e.task_id = t.id WHERE t.id = ANY($1) GROUP BY t.id
+"""
+IN_A_ROW_STOP = 10
+"""What stops a task where nobody has set `AUTO_DISABLE_AFTER`."""
 NOW = "SELECT clock_timestamp()"
 
 WITHOUT_BREAKER = {"BREAKER_FAILURES": "1000000"}
@@ -30,6 +40,7 @@ async def answer_badly(then: int, status: int, words: str, scene: Scene) -> None
     """For a while they do so. Their attempts have this status, or a message like this."""
     since: datetime = await scene.ask(NOW)
     await hostility.answer(then, HOSTILE_S, scene.load.webhooks[:HOSTILE])
+    scene.fault_is_over()
     await _look_at(scene, since, status, words)
 
 
@@ -39,7 +50,9 @@ async def fail_for_ever(scene: Scene) -> None:
     hostility.follow(Script(then=500), scene.load.webhooks[:HOSTILE])
     steady = [task.task_id for task in scene.load.of_each_second() if task.task_id in scene.load.hostile]
     await patience.eventually(partial(scene.ask, STOPPED, steady, len(steady)))
+    scene.fault_is_over()
     await _look_at(scene, since, 500, "")
+    scene.at_end.append(partial(_ten_failed_in_a_row, scene, steady))
 
 
 async def show_a_bad_certificate(scene: Scene) -> None:
@@ -51,6 +64,7 @@ async def show_a_bad_certificate(scene: Scene) -> None:
         await lines.cut([relay])
         await lines.restore([relay])
         await asyncio.sleep(HOSTILE_S if expired else 0)
+    scene.fault_is_over()
     await _look_at(scene, since, 0, "the host's certificate is not valid")
 
 
@@ -65,7 +79,20 @@ async def _look_at(scene: Scene, since: datetime, status: int, words: str) -> No
 
 async def _was_met(scene: Scene, since: datetime, until: datetime, status: int, words: str) -> None:
     [(met, attempts)] = await scene.database.fetch(ATTEMPTS, scene.load.hostile, status, words, since, until)
-    scene.hit(met, attempts, f"attempts at {HOSTILE} receivers met it")
+    scene.saw(met, f"attempts met it, of {attempts} at {HOSTILE} receivers")
+
+
+async def _ten_failed_in_a_row(scene: Scene, tasks: Sequence[UUID]) -> None:
+    """Of each task, and none of its succeeded in between."""
+    failures = [row["in_a_row"] for row in await scene.database.fetch(IN_A_ROW, tasks)]
+    enough = sum(each >= IN_A_ROW_STOP for each in failures)
+    scene.remarks.append(
+        f"{enough} of {len(tasks)} tasks had failed {min(failures)} to {max(failures)} times in a row"
+    )
+    if enough < len(tasks):
+        scene.problems.append(
+            f"I1: {len(tasks) - enough} tasks were stopped before {IN_A_ROW_STOP} failures in a row"
+        )
 
 
 async def _others_are_in_time(scene: Scene, since: datetime, until: datetime) -> None:
@@ -82,8 +109,7 @@ def _row(name: str, what: str, then: int, *, status: int = 0, words: str = "", m
         f"receiver_{name}",
         f"{HOSTILE} of 50 receivers {what}, for {HOSTILE_S} s",
         partial(answer_badly, then, status, words),
-        bound_s=60,
-        ends=frozenset({"succeeded"}),
+        bound_s=RETRIED_S,
         repeats=BY_RECEIVER,
         hostile=HOSTILE,
         hostile_ends=frozenset({"succeeded", "failed"} if may_fail else {"succeeded"}),
@@ -96,9 +122,8 @@ ROWS: Sequence[Fault] = (
         "receiver_500_for_ever",
         f"{HOSTILE} of 50 receivers answer 500 for ever: ten failures in a row stop a task",
         fail_for_ever,
-        bound_s=60,
+        bound_s=RETRIED_S,
         settings=WITHOUT_BREAKER,
-        ends=frozenset({"succeeded"}),
         repeats=BY_RECEIVER,
         hostile=HOSTILE,
         hostile_ends=frozenset({"succeeded", "failed", "cancelled"}),
@@ -124,8 +149,7 @@ ROWS: Sequence[Fault] = (
         "receiver_bad_tls",
         f"{HOSTILE} of 50 receivers show a certificate that has run out, for {HOSTILE_S} s",
         show_a_bad_certificate,
-        bound_s=60,
-        ends=frozenset({"succeeded"}),
+        bound_s=RETRIED_S,
         repeats=BY_RECEIVER,
         hostile=HOSTILE,
         tls=True,

@@ -4,8 +4,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from faults.matrix import patience
-from faults.matrix.fault import Burst, Fault
+from faults.matrix import patience, recovery
+from faults.matrix.fault import SOON_S, SWEPT_S, Burst, Fault
 from faults.matrix.scene import Scene
 
 KILLS = 10
@@ -20,8 +20,10 @@ IS_UNFINISHED = "SELECT watermark < $1 FROM scheduler_lease"
 
 async def kill_in_bursts(scene: Scene) -> None:
     """Each time when the first rows of a burst are there; the standby takes over, and the killed one stands by."""
-    in_the_middle = sum([await kill_once(scene) for _ in range(KILLS)])
-    await scene.leader()
+    in_the_middle = 0
+    for _ in range(KILLS):
+        in_the_middle += await kill_once(scene)
+        await recovery.note(scene)
     scene.hit(in_the_middle, KILLS, "kills came in the middle of a burst")
 
 
@@ -33,6 +35,7 @@ async def kill_once(scene: Scene) -> bool:
     await patience.eventually(partial(scene.ask, HAS_BEGUN, burst))
     await asyncio.sleep(scene.chance.uniform(0, WHOLE_BURST_S))
     await leader.kill()
+    scene.fault_is_over()
     in_the_middle: bool = await scene.ask(IS_UNFINISHED, burst)
     await leader.start()
     await leader.ready()
@@ -40,11 +43,13 @@ async def kill_once(scene: Scene) -> bool:
 
 
 async def stop_leader(seconds: float, scene: Scene) -> None:
-    """It stands still, and goes on when another one leads."""
+    """It stands still, and when it goes on another one leads."""
     leader = await scene.leader()
-    leader.freeze()
-    await asyncio.sleep(seconds)
+    async with recovery.failing_over(scene, leader):
+        leader.freeze()
+        await asyncio.sleep(seconds)
     leader.thaw()
+    scene.fault_is_over()
 
 
 BURSTS = Burst(BURST, 15)
@@ -53,7 +58,7 @@ ROWS = (
         "scheduler_killed_in_bursts",
         f"The leader is killed in a burst of {BURST:,} executions, {KILLS} times",
         kill_in_bursts,
-        bound_s=60,
+        bound_s=SWEPT_S,
         burst=BURSTS,
     ),
     *(
@@ -61,7 +66,7 @@ ROWS = (
             f"leader_stopped_{seconds}s",
             f"The leader stands still for {seconds} s (SIGSTOP) and goes on",
             partial(stop_leader, seconds),
-            bound_s=60,
+            bound_s=SOON_S,
         )
         for seconds in (SHORT_S, LONG_S)
     ),

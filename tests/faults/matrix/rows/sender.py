@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 
 from faults.matrix import patience
-from faults.matrix.fault import NOT_RECORDED, Burst, Fault
+from faults.matrix.fault import NOT_RECORDED, SWEPT_S, Burst, Fault
 from faults.matrix.scene import Scene
 
 KILLS = 20
@@ -17,7 +17,9 @@ SELECT EXISTS (SELECT FROM executions WHERE state = 'running' AND claimed_by LIK
 
 async def kill(scene: Scene) -> None:
     """One of them after the other, by chance, while they post; each is started again at once."""
-    in_the_middle = sum([await kill_once(scene) for _ in range(KILLS)])
+    in_the_middle = 0
+    for _ in range(KILLS):
+        in_the_middle += await kill_once(scene)
     scene.hit(in_the_middle, KILLS, "kills left claims behind")
 
 
@@ -28,6 +30,7 @@ async def kill_once(scene: Scene) -> bool:
     pid = sender.pid
     await patience.eventually(partial(scene.ask, HAD_CLAIMS, str(pid)))
     await sender.kill()
+    scene.fault_is_over()
     in_the_middle: bool = await scene.ask(HAD_CLAIMS, str(pid))
     await sender.start()
     await sender.ready()
@@ -39,7 +42,7 @@ ROWS = (
         "sender_killed",
         f"A sender is killed while it posts, {KILLS} times",
         kill,
-        bound_s=60,
+        bound_s=SWEPT_S,
         burst=Burst(1000, 5),
         repeats=NOT_RECORDED,
     ),
