@@ -50,7 +50,7 @@ ROWS = (
         "broker_killed_in_mid_publish",
         f"RabbitMQ is killed while jobs are published, {KILLS} times",
         kill_while_publishing,
-        bound_s=60,  # work was lost on its way, and of ten bursts in a row
+        bound_s=SWEPT_S,
         burst=BURSTS,
     ),
 )
