@@ -73,7 +73,7 @@ async def hit_messages_and_answers(scene: Scene) -> None:
         cuts.silence("sender", "database", CUT_S, scene),
         messages.lose_every_hint(HINTS, scene),
     )
-    await meets(operators.delete_queues_once, scene)
+    await operators.delete_queues_once(scene)
     await operators.ring("memory", ALARM_S, scene)
 
 
