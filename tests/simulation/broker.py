@@ -188,6 +188,8 @@ class Channel:
 class Connection:
     """What a process takes for a robust connection."""
 
+    transport = None  # there is nothing to be made anew: a broker that is slow answers all the same
+
     def __init__(self, broker: Broker, client: Client) -> None:
         self._broker = broker
         self._client = client

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from integration.api.owed import add_execution
 from integration.api.serving import serve
 from relay import Relay
+from tocsin_api import hints
 from tocsin_common.messages import Job, decode_jobs, execution_id, iso_utc
 from tocsin_common.settings import ApiSettings
 from tocsin_common.topology import (
@@ -246,6 +247,33 @@ async def test_hint_under_way_when_rabbitmq_falls_silent_is_lost_aloud_and_later
     assert [line["reason"] for line in log if line["event"] == "hint.lost"] == [
         "CallLostError('RabbitMQ fell silent or hung up in the middle of a call')"
     ]
+
+
+async def test_hints_go_on_where_rabbitmq_answers_nothing_on_a_connection_that_stands(
+    settings: ApiSettings,
+    rabbitmq_url: str,
+    messages: Messages,
+    new_task: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hints, "ANSWER_TIMEOUT_S", 0.3)
+    async with Relay(rabbitmq_url) as relay:
+        hasty = msgspec.structs.replace(settings, rabbitmq_url=relay.url, hint_timeout_s=0.3)
+        with capture_logs() as log:
+            async with serve(hasty) as client:
+                await until(client, "connected")
+                relay.freeze()
+                await client.post("/api/tasks", json=new_task)
+                await eventually(lambda: is_logged(log, "broker.renewed"))
+                relay.thaw()
+                await until(client, "connected")
+                after = await client.post("/api/tasks", json=new_task)
+                while json.loads((await get(messages)).body)["taskId"] != after.json()["id"]:
+                    pass  # the one before was held up on its way
+
+
+async def is_logged(log: Iterable[Mapping[str, Any]], event: str) -> bool:
+    return event in {line["event"] for line in log}
 
 
 async def test_pause_and_resume_wake_the_schedulers_however_often_they_are_asked_for(

@@ -192,6 +192,36 @@ async def test_a_connection_that_is_being_made_anew_can_be_closed(rabbitmq_url, 
     await eventually(lambda: value_of(asyncio.all_tasks() <= before))
 
 
+async def test_a_connection_that_is_given_up_by_several_is_made_anew_once(rabbitmq_url: str):
+    with capture_logs() as lines:
+        async with (
+            Relay(rabbitmq_url) as relay,
+            await broker.connect(relay.url, name="x", timeout_s=WAIT_S) as connection,
+        ):
+            channel = await connection.channel()
+            relay.freeze()
+
+            await asyncio.gather(*(broker.ensure_heard(connection, 0.3) for _ in range(3)))
+            relay.thaw()
+
+            async with asyncio.timeout(WAIT_S):
+                await channel.ready()
+                await channel.declare_queue("after", exclusive=True)
+
+    assert [line["event"] for line in lines] == ["broker.renewed"]
+
+
+async def test_a_connection_from_which_rabbitmq_takes_nothing_is_not_made_anew_for_that(
+    connection: AbstractRobustConnection,
+):
+    take_nothing(connection)
+
+    with capture_logs() as lines:
+        await broker.ensure_heard(connection, 0.3)
+
+    assert lines == []
+
+
 def take_nothing(connection: AbstractRobustConnection) -> None:
     """As if RabbitMQ had said that it does, as its alarms do: those are for all that use it."""
     assert connection.transport is not None

@@ -8,10 +8,12 @@ from functools import partial
 from importlib.metadata import version
 from itertools import count, cycle
 from typing import Any, cast
+from weakref import WeakSet
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractConnection, AbstractRobustConnection, TimeoutType
+from aio_pika.abc import AbstractConnection, AbstractRobustConnection, TimeoutType, UnderlayConnection
+from aiormq.abc import AbstractConnection as PlainConnection
 from yarl import URL
 
 from tocsin_common.errors import TocsinError, UnavailableError
@@ -38,6 +40,9 @@ BROKER_ERRORS = (
 )
 """What means that RabbitMQ is away, or did not take a message."""
 
+_given_up: WeakSet[PlainConnection] = WeakSet()
+"""Nobody is to end one of these twice."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -55,7 +60,7 @@ class _Channel(aio_pika.RobustChannel):
                 return await super()._on_close(closing)
         except Exception as error:  # the edge: whatever it was, nobody else would hear of it
             if self.is_closed and not self._close_called:
-                await _renew(self._connection, error)
+                await renew(self._connection, error)
             return error
 
     async def _open(self) -> None:
@@ -126,14 +131,44 @@ def _cancellations() -> int:
     return 0 if task is None else task.cancelling()
 
 
-async def _renew(connection: AbstractConnection, error: BaseException) -> None:
-    """Have a connection that stands made anew, with all its channels; one that is away comes back by itself."""
+async def renew(connection: AbstractConnection, error: BaseException) -> None:
+    """Have a connection that stands made anew, with all its channels; one that is away comes back by itself.
+
+    Nothing happens while RabbitMQ takes nothing from anybody, as its alarms do: that is waited for.
+    """
     transport = connection.transport
-    if transport is not None and not transport.connection.is_closed:
-        _log.warning("broker.renewed", error=repr(error))
-        with suppress(*BROKER_ERRORS):  # whatever it ends with, it is made anew
-            async with call(CLOSE_TIMEOUT_S):  # RabbitMQ does not read it while its alarms ring
-                await transport.connection.close()
+    if transport is None or transport.connection.is_closed or await _is_blocked(transport):
+        return
+    if transport.connection in _given_up:
+        return
+    _given_up.add(transport.connection)
+    _log.warning("broker.renewed", error=repr(error))
+    with suppress(*BROKER_ERRORS):  # whatever it ends with, it is made anew
+        async with call(CLOSE_TIMEOUT_S):  # it may be that RabbitMQ does not read it
+            await transport.connection.close()
+
+
+async def ensure_heard(connection: AbstractConnection, timeout_s: float) -> None:
+    """Have a connection made anew on which RabbitMQ answers nothing, though it stands.
+
+    RabbitMQ stops reading from those that publish faster than it can store. Where the queue is deleted meanwhile,
+    that may be for ever (3.10: the connection stays in the state `flow`); its heartbeats go on.
+    """
+    try:
+        async with call(timeout_s), connection.channel():
+            return
+    except TimeoutError as error:
+        await renew(connection, error)
+    except BROKER_ERRORS:
+        return  # it comes back by itself
+
+
+async def _is_blocked(transport: UnderlayConnection) -> bool:
+    ready = asyncio.ensure_future(transport.ready())
+    await asyncio.sleep(0)
+    is_blocked = not ready.done()
+    ready.cancel()
+    return is_blocked
 
 
 async def connect(

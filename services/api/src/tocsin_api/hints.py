@@ -23,6 +23,7 @@ from tocsin_common.errors import UnavailableError
 from tocsin_common.identity import ANNOUNCES_CHANGES, process_name
 from tocsin_common.messages import Job, JobMessage, ScheduleChange, encode, iso_utc, pack
 
+ANSWER_TIMEOUT_S = 10  # of RabbitMQ, where a hint got none: longer than it takes to be slow
 MAX_PENDING = 1000  # hints under way; beyond that RabbitMQ is stuck and more would only pile up
 CONNECT_RETRY_S = 2  # the schedulers read the feed as often, so nothing is gained by more haste
 
@@ -54,6 +55,7 @@ class Hints:
         self._connection: AbstractRobustConnection | None = None
         self._lines: dict[str, _Line] = {}
         self._pending: set[asyncio.Task[None]] = set()
+        self._checking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._connecting = asyncio.create_task(self._connect())
@@ -62,8 +64,10 @@ class Hints:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connecting.cancel()
-        await asyncio.gather(self._connecting, *self._pending, return_exceptions=True)
+        mine = [task for task in (self._connecting, self._checking) if task is not None]
+        for task in mine:
+            task.cancel()
+        await asyncio.gather(*mine, *self._pending, return_exceptions=True)
         await self._close()
 
     @property
@@ -111,6 +115,13 @@ class Hints:
                 await line.exchange.publish(hint.message, routing_key=hint.routing_key, mandatory=mandatory)
         except broker.BROKER_ERRORS as error:
             _log_loss(hint, repr(error))
+            if isinstance(error, TimeoutError):
+                self._check_soon()
+
+    def _check_soon(self) -> None:
+        """Whether RabbitMQ answers at all on this connection."""
+        if self._connection is not None and (self._checking is None or self._checking.done()):
+            self._checking = asyncio.create_task(broker.ensure_heard(self._connection, ANSWER_TIMEOUT_S))
 
     async def _connect(self) -> None:
         name = ANNOUNCES_CHANGES.name(process_name("api"))

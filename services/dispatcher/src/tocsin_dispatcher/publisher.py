@@ -123,6 +123,8 @@ class Publisher:
         try:
             async with broker.call(self._timeout_s), self._connection.channel() as channel:
                 await topology.declare_jobs(channel)
+        except TimeoutError as error:
+            await broker.renew(self._connection, error)
         except BROKER_ERRORS as error:
             _log.warning("topology.not_declared", error=repr(error))
 
