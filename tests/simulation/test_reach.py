@@ -2,31 +2,43 @@
 
 import gc
 from collections.abc import Iterator
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from simulation.process import Process, virtual
-from simulation.run import Plan, Stage
+from simulation.run import SETTINGS, Plan, Stage
+from simulation.server import Request
 from simulation.world import World
 
 IN_TIME = timedelta(seconds=4)
 SOON_S = 9.0
 LONG_S = 1800.0
 LOOK_S = 0.5
+AWAY_S = 15.0
 
 
-@pytest.fixture(params=range(3))
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """Two schedulers, one of which leads."""
-    world = World(request.param)
+@contextmanager
+def staged(seed: int, plan: Plan) -> Iterator[Stage]:
+    """Schedulers, one of which leads."""
+    world = World(seed)
     with virtual(world):
-        stage = Stage(world, Plan(crews=(2,)))
+        stage = Stage(world, plan)
         stage.begin()
         world.run_until(20.0)
         yield stage
         stage.crew.bury()
     gc.unfreeze()  # a scheduler that loads tasks freezes them
+
+
+@pytest.fixture(params=range(3))
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """Two of them."""
+    with staged(request.param, Plan(crews=(2,))) as stage:
+        yield stage
 
 
 def leader(stage: Stage) -> Process | None:
@@ -89,3 +101,31 @@ def test_one_that_reaches_it_again_leads_although_the_other_one_did_when_it_was_
     assert second not in (None, left)
     assert was_in_time
     assert not stage.world.problems
+
+
+def test_what_was_committed_as_it_went_away_for_all_is_announced_as_soon_as_it_is_back():
+    """Not when the sweeper finds it: who has committed it announces it, whoever leads by then."""
+    plan = Plan(settings=replace(SETTINGS, sweep_patience_s=60.0), crews=(2,))
+    with staged(0, plan) as stage:
+        world, server, committed = stage.world, stage.server, set[tuple[datetime, UUID]]()
+
+        def goes_away_with_rows(_: Request) -> None:
+            committed.update((row.scheduled_for, row.task_id) for row in server.database.added)
+            if committed:
+                stage.broker.stop()
+            else:
+                server.after["EMIT"].append(goes_away_with_rows)
+
+        server.after["EMIT"].append(goes_away_with_rows)
+        while not committed:
+            world.run_until(world.now + LOOK_S)
+        epoch = server.database.lease.epoch
+        world.run_until(world.now + AWAY_S)
+        was_announced = committed <= stage.watch.announced
+        stage.broker.start()
+        world.run_until(world.now + LOOK_S)
+
+    assert server.database.lease.epoch > epoch
+    assert not was_announced
+    assert committed <= stage.watch.announced
+    assert not world.problems

@@ -59,7 +59,9 @@ async def serve(settings: SchedulerSettings, connections: Connections, name: str
     _log.info("scheduler.started", holder=scheduler.lease.holder)
     async with asyncio.TaskGroup() as group:
         turns = group.create_task(scheduler.take_turns(stop), name="taking turns")
-        await until(stop, turns)
+        rest = group.create_task(scheduler.announce_left(), name="announcing what is left")
+        await until(stop, turns, rest)
+        rest.cancel()
         wake.set()
         await asyncio.wait({turns}, timeout=settings.drain_timeout_s)
         turns.cancel()
@@ -100,7 +102,8 @@ async def _build(
     if settings.metrics_port:
         beside["sampling metrics"] = Sampler(pool, interval_s=settings.metrics_sample_s).run
     gauges.show(lease, feed, clock)
-    return Scheduler(lease, feed, leader, beside, wake, connections.publishing.connected, settings)
+    connected = connections.publishing.connected
+    return Scheduler(lease, feed, leader, emitter.announce_left, beside, wake, connected, settings)
 
 
 class Scheduler:
@@ -111,6 +114,7 @@ class Scheduler:
         lease: Lease,
         feed: Feed,
         leader: Leader,
+        announce_left: Loop,
         beside: Mapping[str, Loop],
         wake: asyncio.Event,
         connected: asyncio.Event,
@@ -119,6 +123,7 @@ class Scheduler:
         self.lease = lease
         self._feed = feed
         self._leader = leader
+        self.announce_left = announce_left
         self._beside = beside
         self._wake = wake
         self._connected = connected
