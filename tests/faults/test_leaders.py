@@ -12,6 +12,7 @@ from faults.conftest import StartCast
 from faults.witness import Witness
 from relay import Relay
 
+A_FEW = pytest.mark.parametrize("burst", [200], indirect=True)
 A_THOUSAND = pytest.mark.parametrize("burst", [1000], indirect=True)
 
 RARELY_EXPIRES = {"LEASE_TTL_S": "60", "LEASE_HOLD_S": "50", "DRAIN_TIMEOUT_S": "15"}
@@ -89,6 +90,25 @@ async def test_what_a_leader_sent_before_it_was_cut_off_from_the_database_is_ref
     assert await burst.problems() == []
     assert [stranger.rows for stranger in await witness.strangers()] in ([], [0])
     assert (await witness.rows_by_epoch()).keys() > {1}
+
+
+@A_FEW
+async def test_a_leader_that_is_cut_off_from_rabbitmq_alone_lets_the_standby_lead_and_takes_the_lease_no_more(
+    burst: Burst, witness: Witness, start_cast: StartCast, environment: dict[str, str]
+):
+    async with Relay(environment["RABBITMQ_URL"]) as relay:
+        leader, standby, sender = await start_cast(of_leader={"RABBITMQ_URL": relay.url})
+
+        await relay.cut()
+        await leader.logged("scheduler.stepped_down")
+        await leads_next(standby, burst)
+        await burst.begin()
+        await burst.settled()
+        await relay.restore()
+
+        assert (await leader.stop(), await sender.stop()) == (0, 0)
+    assert await burst.problems() == []
+    assert await witness.rows_by_epoch() == {2: burst.size}
 
 
 async def leads_next(standby: Tocsin, burst: Burst) -> None:

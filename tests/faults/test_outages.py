@@ -5,6 +5,7 @@ What that is, `outage` says by looking at every second.
 
 from collections import Counter
 from datetime import datetime, timedelta
+from functools import partial
 
 import asyncpg
 import pytest
@@ -136,16 +137,19 @@ async def test_an_outage_of_the_broker_alone_means_the_same(
 ):
     await population.create()
     async with Relay(environment["RABBITMQ_URL"]) as relay:
-        leader = await start("tocsin-dispatcher", "schedule", RABBITMQ_URL=relay.url, FEED_POLL_S="60")
+        schedule = partial(start, "tocsin-dispatcher", "schedule", RABBITMQ_URL=relay.url, FEED_POLL_S="60")
+        leader, standby = await schedule(), await schedule()
         await becomes_true(database, HAS_ROWS)
+        await standby.logged("tasks.loaded")
         await relay.cut()
 
-        since = await lasted_too_long(database)
+        since = await lasted_too_long(database)  # so long that who leads lets the other one lead meanwhile
         await relay.restore()
         until = await works_again(database)
 
         assert await leader.stop() == 0
-    assert await population.problems(outages_with(since, leader), until) == []
+        assert await standby.stop() == 0
+    assert await population.problems(outages_with(since, leader, standby), until) == []
 
 
 @pytest.mark.parametrize(

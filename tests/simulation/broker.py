@@ -34,23 +34,54 @@ class Broker:
         self.depth = 0
         self._listeners: dict[tuple[Client, Callable[..., Any]], None] = {}
         self._waiting: list[asyncio.Future[None]] = []
-        self._under_way: dict[asyncio.Future[None], None] = {}
+        self._under_way: dict[asyncio.Future[None], Client] = {}
+        self._cut_off: set[Client] = set()
+        self._last_reached: dict[Client, float] = {}
+        """When each process that was ever connected had a connection last, if it has none."""
 
     def connection(self, client: Client) -> "Connection":
         """What `client` takes for a connection."""
+        self._last_reached[client] = self.world.now
         return Connection(self, client)
 
     def stop(self) -> None:
         """It is away; what was on its way may be stored or not."""
+        self._lose(set(self._last_reached))
         self.is_up = False
-        for future in list(self._under_way):
-            if not future.done():
-                future.set_exception(ChannelInvalidStateError("the channel is closed"))
-        self._under_way.clear()
 
     def start(self) -> None:
-        """It is back."""
+        """It is back, for everybody."""
         self.is_up = True
+        self._cut_off.clear()
+        self._wake()
+
+    def cut_off(self, client: Client) -> None:
+        """It is away for one process alone."""
+        self._lose({client})
+        self._cut_off.add(client)
+
+    def let_back(self, client: Client) -> None:
+        """That is over."""
+        self._cut_off.discard(client)
+        self._wake()
+
+    def reaches(self, client: Client) -> bool:
+        """Whether `client` has a connection."""
+        return self.is_up and client not in self._cut_off
+
+    def last_reached(self, client: Client) -> float:
+        """When `client` had a connection last."""
+        return self.world.now if self.reaches(client) else self._last_reached[client]
+
+    def _lose(self, clients: set[Client]) -> None:
+        self._last_reached |= {client: self.world.now for client in clients if self.reaches(client)}
+        for future, client in list(self._under_way.items()):
+            if client in clients:
+                del self._under_way[future]
+                if not future.done():
+                    future.set_exception(ChannelInvalidStateError("the channel is closed"))
+
+    def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
@@ -66,10 +97,10 @@ class Broker:
 
     def _hint(self) -> None:
         for client, hear in list(self._listeners):
-            if client.is_alive:
-                client.loop.create_task(hear(None))
-            else:
+            if not client.is_alive:
                 del self._listeners[client, hear]
+            elif self.reaches(client):
+                client.loop.create_task(hear(None))
 
     def listen(self, client: Client, hear: Callable[..., Any]) -> None:
         """Call `hear` at each hint."""
@@ -77,7 +108,7 @@ class Broker:
 
     async def ready(self, client: Client) -> None:
         """Returns once it is there."""
-        while not self.is_up or not client.is_alive:
+        while not self.reaches(client) or not client.is_alive:
             future = client.loop.create_future()
             self._waiting.append(future)
             await future
@@ -89,7 +120,7 @@ class Broker:
         if self.world.chance(self.returned):
             raise DeliveryError(None, Basic.Return(312, "NO_ROUTE", topology.JOBS_EXCHANGE, queue))
         confirmed = client.loop.create_future()
-        self._under_way[confirmed] = None
+        self._under_way[confirmed] = client
         travel_s = TRAVEL_S * self.world.random.random() * self.slowness
         self.world.after(travel_s, lambda: self._store(client, confirmed, message, queue))
         try:
@@ -99,7 +130,7 @@ class Broker:
 
     def _store(self, client: Client, confirmed: "asyncio.Future[None]", message: JobMessage, queue: str) -> None:
         is_refused = self.world.chance(self.unconfirmed)
-        if (is_refused or not self.is_up) and self.world.chance(0.5):
+        if (is_refused or not self.reaches(client)) and self.world.chance(0.5):
             pass  # it is gone
         else:
             self.send(message, queue)
@@ -176,13 +207,27 @@ class Channel:
         return _Queue(self._broker, self._client)
 
     async def get_underlay_channel(self) -> "Channel":
-        if not self._broker.is_up:
+        if not self._broker.reaches(self._client):
             raise ChannelInvalidStateError("the channel is closed")
         return self
 
     async def queue_declare(self, *_: Any, **__: Any) -> _Count:
         await self._broker.ready(self._client)
         return _Count(self._broker.depth)
+
+
+class _Connected:
+    """What a process takes for the event that there is a connection."""
+
+    def __init__(self, broker: Broker, client: Client) -> None:
+        self._broker = broker
+        self._client = client
+
+    def is_set(self) -> bool:
+        return self._broker.reaches(self._client)
+
+    async def wait(self) -> None:
+        await self._broker.ready(self._client)
 
 
 class Connection:
@@ -193,6 +238,7 @@ class Connection:
     def __init__(self, broker: Broker, client: Client) -> None:
         self._broker = broker
         self._client = client
+        self.connected = _Connected(broker, client)
 
     def channel(self, **_: Any) -> Channel:
         return Channel(self._broker, self._client)

@@ -25,6 +25,10 @@ class Crew:
         """One of the places."""
         return self._world.random.randrange(len(self._processes))
 
+    def at(self, place: int) -> Process | None:
+        """Who is there."""
+        return self._processes[place]
+
     def start(self, place: int) -> None:
         """A process begins, unless there is one."""
         if self._processes[place] is not None:

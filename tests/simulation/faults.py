@@ -168,6 +168,14 @@ class Faults:
     def _broker_away_at_a_statement(self) -> None:
         self._at(lambda _: self._broker_away())
 
+    def _cut_off_from_the_broker(self) -> None:
+        """One process alone."""
+        client = self._crew.at(self._crew.any())
+        if client is not None:
+            self._broker.cut_off(client)
+            longest_s = self._world.random.choice((8.0, 25.0, 40.0))
+            self._for(longest_s, lambda: self._broker.let_back(client))
+
     def _broker_unwell(self) -> None:
         broker, random = self._broker, self._world.random
         broker.slowness = random.choice((1.0, 300.0, 2500.0))
@@ -242,6 +250,8 @@ KINDS: tuple[Fault, ...] = (
     Faults._statements_refused,
     Faults._broker_away,
     Faults._broker_away_at_a_statement,
+    Faults._cut_off_from_the_broker,
+    Faults._cut_off_from_the_broker,
     Faults._broker_unwell,
     Faults._clock_jumps,
     Faults._transaction_stays_open,

@@ -74,6 +74,8 @@ class Plan:
     troubled_s: float = TROUBLED_S
     kinds: tuple[Fault, ...] = KINDS
     rare: tuple[Fault, ...] = RARE
+    crews: tuple[int, ...] = (1, 2, 2, 3)
+    """How many schedulers there may be."""
     count_limit: int = 13
     """Of instants that are counted one by one: no world has a thousand. UNREAD has fewer."""
 
@@ -119,9 +121,10 @@ class Stage:
         self.watch.begin()
         self.server.applied = self.watch.applied
         self.broker.stored = self.watch.stored
+        self.watch.last_reached = self.broker.last_reached
         self.sender = Sender(world, self._database, self.broker.send)
         self.broker.deliver = self.sender.deliver
-        self.crew = Crew(world, random.choice((1, 2, 2, 3)), self._start)
+        self.crew = Crew(world, random.choice(plan.crews), self._start)
         self.faults = Faults(
             world, self.server, self.broker, self.crew, self.users, self._restore, self.watch.expect_holes
         )

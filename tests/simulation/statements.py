@@ -85,9 +85,12 @@ def _lease(database: Database, seen: Table) -> list[Row]:
     return [Row(_LEASE, (*values, database.database_id))]
 
 
-def _take_lease(database: Database, _: Table, holder: str, ttl: timedelta, reboot_after: timedelta) -> list[Row]:
+def _take_lease(  # noqa: PLR0913, RUF100 - as many as the statement has
+    database: Database, _: Table, holder: str, ttl: timedelta, reboot_after: timedelta, free_for: timedelta
+) -> list[Row]:
     lease, now = database.lease, database.clock()
-    if lease.expires_at > now and lease.holder != holder:
+    may_begin_anew = lease.holder == holder and not free_for
+    if lease.expires_at > now - free_for and not may_begin_anew:
         return []
     database.write()
     if lease.expires_at == BEGINNING or lease.expires_at < now - reboot_after:

@@ -75,6 +75,13 @@ class Schedulers(RuleBasedStateMachine):
     def freeze(self, place: int, seconds: float, is_suspended: bool) -> None:
         self.stage.crew.freeze(place % len(self.stage.crew.places()), seconds, is_suspended=is_suspended)
 
+    @rule(place=PLACES, seconds=SECONDS)
+    def cut_off_from_the_broker(self, place: int, seconds: float) -> None:
+        client = self.stage.crew.at(place % len(self.stage.crew.places()))
+        if client is not None:
+            self.stage.broker.cut_off(client)
+            self.world.after(seconds, lambda: self.stage.broker.let_back(client))
+
     @rule()
     def break_connections(self) -> None:
         self.stage.server.break_connections()

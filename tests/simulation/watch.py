@@ -1,6 +1,6 @@
 """Looks at every statement as it takes effect: nothing early, nothing not owed, no second writer, no hole."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,6 +17,8 @@ STALE_S = 20.0
 """No leader may write on what it was told longer ago: it reads every 2 s, but may wait for the broker for 10 s."""
 SMALLEST_TIER = timedelta(seconds=1)
 WRITES = frozenset({"EMIT", "RECORD_MISSED", "FREEZE_GAP", "CLOSE_GAP", "ADOPT_POSITION", "RENEW_LEASE"})
+YIELDS_WITHIN_S = 15.0
+"""A leader that has lost RabbitMQ leads no more by then, even if it was frozen for a while."""
 SLOW = timedelta(seconds=8)
 """What was recent enough when it was decided on may be older by this when its row is written."""
 
@@ -38,7 +40,10 @@ class Watch:
         """Another database answers; on another server, what was decided on is decided on again."""
         self.checked_by: Client | None = None
         """Who last compared what it knows with the tables."""
+        self.last_reached: Callable[[Client], float] = lambda _: world.now
+        """When a process had RabbitMQ last."""
         self._holders: dict[int, str] = {}
+        self._term_began_at = world.now
         self._led_until: datetime | None = None
         self._durable = (self.begins_at, 0)
         self._gap_until: datetime | None = None
@@ -146,6 +151,7 @@ class Watch:
                 self.reboots.pop()  # it had not been emitted: both starts are one
             self.reboots.append(row["reboot_at"])
         self._led_until = now + ttl
+        self._term_began_at = self._world.now
 
     def _check_leader(self, request: Request, name: str) -> None:
         now, (holder, epoch, *_) = self.database.clock(), request.arguments
@@ -155,6 +161,13 @@ class Watch:
             self._problem(f"{request.client.name} wrote although its lease had expired")
         elif name == "RENEW_LEASE":
             self._led_until = now + timedelta(seconds=self._settings.lease_ttl_s)
+            self._check_reach(request.client)
+
+    def _check_reach(self, client: Client) -> None:
+        last_reached = self.last_reached(client)
+        # Who took the lease without RabbitMQ did so since nobody who reached it wanted the lease.
+        if last_reached > self._term_began_at and self._world.now - last_reached > YIELDS_WITHIN_S:
+            self._problem(f"{client.name} has led without RabbitMQ since {last_reached:.3f}")
 
     def _check_gap(self, until: datetime) -> None:
         """What becomes of a gap is decided once, and as of now."""

@@ -90,6 +90,19 @@ async def test_the_holder_may_begin_a_new_term_before_its_old_one_expired(new_le
     assert second.epoch == first.epoch + 1
 
 
+async def test_who_lets_others_come_first_takes_only_what_has_been_free_for_so_long(
+    new_lease: NewLease, pool: asyncpg.Pool
+):
+    first, patient = new_lease("first"), new_lease("patient")
+    await first.take()
+    await first.release()
+
+    assert await patient.take(free_for_s=60) is None
+    await pool.execute("UPDATE scheduler_lease SET expires_at = clock_timestamp() - interval '61 s'")
+    assert await patient.take(free_for_s=60) is not None
+    assert await patient.take(free_for_s=60) is None  # not even its own
+
+
 async def test_renewing_keeps_the_lease_from_others(new_lease: NewLease, pool: asyncpg.Pool):
     lease, other = new_lease("holder", ttl_s=0.5, hold_s=0.4), new_lease("other")
     await lease.take()

@@ -159,9 +159,8 @@ def _rows(pair: Pair, most: int) -> list[tuple[datetime, UUID]]:
 
 async def take(pair: Pair) -> None:
     ttl = pair.random.choice((HOUR, HOUR, -HOUR))
-    await pair.ask(
-        lease_sql.TAKE_LEASE, pair.random.choice(HOLDERS), ttl, pair.random.choice((HOUR / 2, 2 * HOUR))
-    )
+    reboot_after, free_for = pair.random.choice((HOUR / 2, 2 * HOUR)), pair.random.choice((0 * HOUR, HOUR / 2))
+    await pair.ask(lease_sql.TAKE_LEASE, pair.random.choice(HOLDERS), ttl, reboot_after, free_for)
 
 
 async def renew(pair: Pair) -> None:

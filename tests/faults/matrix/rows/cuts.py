@@ -81,9 +81,10 @@ async def hit_all(role: Role, cut: Cut, server: Server, seconds: float, scene: S
 
 
 async def hit_the_leader(cut: Cut, server: Server, seconds: float, scene: Scene) -> None:
-    """Alone: without the database it leads no more; without RabbitMQ it does, and all waits for RabbitMQ."""
+    """Alone: then the other one leads. That RabbitMQ is silent the leader does not know so soon, and all waits."""
     leader = await scene.leader()
-    async with recovery.failing_over(scene, leader) if server == "database" else nullcontext():
+    is_noticed = server == "database" or cut is reset
+    async with recovery.failing_over(scene, leader) if is_noticed else nullcontext():
         await cut(leader.name, server, seconds, scene)
     whose = "its own" if await scene.leader() is leader else "another one's"
     scene.remarks.append(f"the leader was cut off from the {server}, and the lease is {whose} afterwards")

@@ -19,12 +19,13 @@ from tocsin_dispatcher.connections import Connections, connect, unless_stopped
 from tocsin_dispatcher.health import Health
 from tocsin_dispatcher.loops import until
 from tocsin_dispatcher.publisher import Publisher
-from tocsin_dispatcher.scheduler import gauges, hints
+from tocsin_dispatcher.scheduler import gauges, hints, reach
 from tocsin_dispatcher.scheduler.emitter import BrokenOffError, Emitter
 from tocsin_dispatcher.scheduler.feed import DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
 from tocsin_dispatcher.scheduler.partitions import OutsidePartitionsError, Partitions, Retention
+from tocsin_dispatcher.scheduler.reach import CutOffError
 from tocsin_dispatcher.scheduler.remover import Remover
 from tocsin_dispatcher.scheduler.sampler import Sampler
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
@@ -58,7 +59,9 @@ async def serve(settings: SchedulerSettings, connections: Connections, name: str
     _log.info("scheduler.started", holder=scheduler.lease.holder)
     async with asyncio.TaskGroup() as group:
         turns = group.create_task(scheduler.take_turns(stop), name="taking turns")
-        await until(stop, turns)
+        rest = group.create_task(scheduler.announce_left(), name="announcing what is left")
+        await until(stop, turns, rest)
+        rest.cancel()
         wake.set()
         await asyncio.wait({turns}, timeout=settings.drain_timeout_s)
         turns.cancel()
@@ -91,6 +94,7 @@ async def _build(
     keep_ahead = partial(partitions.keep_ahead, clock, settings.partition_days_ahead)
     beside: dict[str, Loop] = {
         "renewing the lease": lease.keep,
+        "looking for RabbitMQ": partial(reach.yield_when_cut_off, connections.publishing.connected),
         "sweeping": sweeper.run,
         "making partitions": keep_ahead,
         "removing deleted tasks": Remover(pool).run,
@@ -98,7 +102,8 @@ async def _build(
     if settings.metrics_port:
         beside["sampling metrics"] = Sampler(pool, interval_s=settings.metrics_sample_s).run
     gauges.show(lease, feed, clock)
-    return Scheduler(lease, feed, leader, beside, wake, settings)
+    connected = connections.publishing.connected
+    return Scheduler(lease, feed, leader, emitter.announce_left, beside, wake, connected, settings)
 
 
 class Scheduler:
@@ -109,15 +114,19 @@ class Scheduler:
         lease: Lease,
         feed: Feed,
         leader: Leader,
+        announce_left: Loop,
         beside: Mapping[str, Loop],
         wake: asyncio.Event,
+        connected: asyncio.Event,
         settings: SchedulerSettings,
     ) -> None:
         self.lease = lease
         self._feed = feed
         self._leader = leader
+        self.announce_left = announce_left
         self._beside = beside
         self._wake = wake
+        self._connected = connected
         self._settings = settings
         self._read_next = 0.0
         self._is_cut_off = False
@@ -135,7 +144,8 @@ class Scheduler:
     async def _try_for_the_lease(self, stop: asyncio.Event) -> Standing | None:
         try:
             await self._stand_by(stop)
-            standing = None if stop.is_set() else await self.lease.take()
+            free_for_s = reach.free_for_s(self._connected, self._settings)
+            standing = None if stop.is_set() else await self.lease.take(free_for_s=free_for_s)
         except (*CONNECTION_ERRORS, DatabaseChangedError) as error:
             if not self._is_cut_off:
                 _log.warning("database.unavailable", error=repr(error))
@@ -163,7 +173,13 @@ class Scheduler:
                 await asyncio.wait({leading})  # which finishes its instant
                 for task in others:
                     task.cancel()
-        except* (LeaseLostError, DatabaseChangedError, BrokenOffError, OutsidePartitionsError) as group:
+        except* (
+            LeaseLostError,
+            DatabaseChangedError,
+            BrokenOffError,
+            CutOffError,
+            OutsidePartitionsError,
+        ) as group:
             _step_down(str(group.exceptions[0]))
         except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
             _step_down(repr(group.exceptions[0]))

@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 
 from tocsin_common import failpoints, topology
+from tocsin_common.broker import BROKER_ERRORS
 from tocsin_common.errors import TocsinError
 from tocsin_common.messages import Job, pack
 from tocsin_common.settings import SchedulerSettings
@@ -56,6 +57,10 @@ class Emitter:
         self._partitions = partitions
         self._publisher = publisher
         self._settings = settings
+        self._unannounced: list[list[Owed]] = []
+        """What this emission has committed, chunk by chunk: two of them at most."""
+        self._left: asyncio.Queue[list[Owed]] = asyncio.Queue()
+        """What emissions that were broken off have committed and not announced."""
 
     def begin_term(self) -> None:
         """Rely on nothing that was found in earlier terms: the database may have been restored since."""
@@ -92,10 +97,23 @@ class Emitter:
         finally:
             if announcing is not None:
                 announcing.cancel()
+            self._leave()
         if total:
             failpoints.reach("scheduler.rows_announced")
             _log.info("executions.emitted", executions=total, watermark=watermark and watermark.isoformat())
         return True
+
+    async def announce_left(self) -> None:
+        """Announce for ever what emissions of this process that were broken off have committed.
+
+        This needs no lease: the rows are there. The sweeper, whoever leads by now, would come to it later.
+        """
+        while True:
+            chunk = await self._left.get()
+            try:
+                await self._publish(chunk)
+            except BROKER_ERRORS as error:
+                _log.warning("jobs.left_to_the_sweeper", executions=len(chunk), error=repr(error))
 
     async def emit_spans(
         self, spans: Iterable[Span], *, decided_at: datetime, position: Position = NOWHERE
@@ -176,14 +194,23 @@ class Emitter:
         if not chunk:
             return
         failpoints.reach("scheduler.rows_committed")
+        await self._publish(chunk)
+        self._unannounced.remove(chunk)
+        if not is_last:
+            failpoints.reach("scheduler.chunk_announced")
+
+    async def _publish(self, chunk: list[Owed]) -> None:
         by_queue: dict[str, list[Job]] = defaultdict(list)
         now = self._clock.now()
         for owed in chunk:
             by_queue[_queue(owed, now)].append(owed.job)
         for queue, jobs in by_queue.items():
             await self._publisher.insist(pack(jobs, self._settings.jobs_per_message), queue)
-        if not is_last:
-            failpoints.reach("scheduler.chunk_announced")
+
+    def _leave(self) -> None:
+        for chunk in self._unannounced:
+            self._left.put_nowait(chunk)
+        self._unannounced = []
 
     async def _commit(self, chunk: list[Owed], watermark: datetime | None, position: Position) -> bool:
         """Returns whether it was done: not while all schedules are paused."""
@@ -212,6 +239,8 @@ class Emitter:
             raise LeaseLostError("another scheduler took the lease")
         metrics.EXECUTIONS_EMITTED.inc(row["emitted"])
         _count_lateness(chunk, row["emitted"], row["now"])
+        if chunk and not row["is_paused"]:
+            self._unannounced.append(chunk)
         return not row["is_paused"]
 
 

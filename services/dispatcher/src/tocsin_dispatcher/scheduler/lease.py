@@ -72,10 +72,13 @@ class Lease:
         self._holding: tuple[int, int, datetime | None] = (0, 0, None)
         self._held_until = 0.0
 
-    async def take(self) -> Standing | None:
-        """Lead if nobody does: a compare-and-set, epoch + 1. None where another scheduler leads."""
-        sent = boottime()
-        row = await self._pool.fetchrow(lease_sql.TAKE_LEASE, self.holder, self._ttl, self._reboot_after)
+    async def take(self, *, free_for_s: float = 0.0) -> Standing | None:
+        """Lead if nobody does: a compare-and-set, epoch + 1. None where another scheduler leads.
+
+        `free_for_s`: others come first, and nobody has wanted the lease for so long.
+        """
+        sent, free_for = boottime(), timedelta(seconds=free_for_s)
+        row = await self._pool.fetchrow(lease_sql.TAKE_LEASE, self.holder, self._ttl, self._reboot_after, free_for)
         if row is None:
             return None
         self._clock.sample(row["now"], sent_at=sent)

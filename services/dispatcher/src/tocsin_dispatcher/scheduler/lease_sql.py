@@ -14,7 +14,7 @@ TAKE_LEASE = f"""
 UPDATE scheduler_lease
 SET holder = $1, epoch = epoch + 1, expires_at = clock_timestamp() + $2::interval,
     reboot_at = CASE WHEN expires_at < clock_timestamp() - $3::interval THEN clock_timestamp() ELSE reboot_at END
-WHERE expires_at <= clock_timestamp() OR holder = $1
+WHERE expires_at <= clock_timestamp() - $4::interval OR (holder = $1 AND $4::interval = '0')
 RETURNING epoch, watermark, feed_xid, feed_snapshot, database_id, gap_until, gap_snapshot, reboot_at,
           clock_timestamp() AS now, {DATABASE_ID} AS current_database_id
 """  # noqa: S608 - built from a constant above
