@@ -87,8 +87,8 @@ HEADERS = (
     Failure(
         "bad chunk",
         "retryable",
-        "",
-        sends("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n<token>\r\n<url>\r\n"),
+        "HTTP 500, answer cut off",
+        sends("HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n<token>\r\n<url>\r\n"),
     ),
 )
 CONNECTIONS = (

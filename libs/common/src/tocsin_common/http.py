@@ -5,6 +5,7 @@ gets around it.
 """
 
 import asyncio
+import functools
 import ipaddress
 import re
 import socket
@@ -20,6 +21,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
+from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 from aiohttp.tracing import Trace
 
@@ -36,6 +38,7 @@ RECEIVE_BUFFER_BYTES = 16_384
 IDLE_S = 4.0
 IDLE_AT_DISCORD_S = MOST_IDLE_S = 90.0
 IDLE_MARGIN_S = 1.0
+HEAD_END = b"\r\n\r\n"
 _TIMEOUT = re.compile(r"(?:^|[\s,])timeout=(\d{1,6})(?:$|[\s,])", re.ASCII | re.IGNORECASE)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _6TO4 = ipaddress.ip_network("2002::/16")
@@ -75,6 +78,51 @@ class _Reuse:
 _reuses: WeakKeyDictionary[ResponseHandler, _Reuse] = WeakKeyDictionary()
 
 
+class HeadFirst(ResponseHandler):
+    """Reads an answer up to the end of its headers, and then what came behind them.
+
+    Where all came together, and what is behind is no HTTP, as a body of a 204 or one that is longer than its
+    `Content-Length`, aiohttp forgets that there was a status, and the same message would be posted again.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._has_status = False
+        self._last = b""
+        """The end of the headers may come in two parts."""
+
+    def set_response_params(self, **params: Any) -> None:
+        self._has_status, self._last = False, b""
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        while not self._has_status:
+            head, data = self._split(data)
+            super().data_received(head)
+            if not data or self.exception() is not None:
+                return
+        super().data_received(data)
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        self._has_status = not 100 <= data[0].code < 200  # another answer follows these
+        super().feed_data(data, size)
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        super().set_exception(exc, *cause)
+        if self._payload is not None and not self._payload.is_eof():  # nobody need wait for more
+            self._payload.set_exception(aiohttp.ClientPayloadError("the answer is broken"))
+
+    def _split(self, data: bytes) -> tuple[bytes, bytes]:
+        known = self._last + data
+        found = known.find(HEAD_END)
+        if found < 0:
+            self._last = known[1 - len(HEAD_END) :]
+            return data, b""
+        end = found + len(HEAD_END) - len(self._last)
+        self._last = b""
+        return data[:end], data[end:]
+
+
 class _Response(aiohttp.ClientResponse):
     """Notes how long its server lets an idle connection stand, where it says so."""
 
@@ -96,6 +144,7 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, *, clock: Callable[[], float], **options: Any) -> None:
         super().__init__(**options)
         self._clock = clock
+        self._factory: functools.partial[Any] = functools.partial(HeadFirst, loop=self._loop)
 
     async def connect(
         self,

@@ -23,6 +23,7 @@ DRIP_S = 0.02  # between two bytes
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SAVED = OK + b'Content-Length: 11\r\n\r\n{"id":"42"}'
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 URL = f"http://127.0.0.1{PATH}".encode()
@@ -151,9 +152,6 @@ async def test_an_odd_answer_counts_by_its_status(answer: bytes, outcome: str, m
         pytest.param(OK + b"Content-Length: -1\r\n\r\n", id="a negative length"),
         pytest.param(OK + b"Content-Length: " + URL + b"\r\n\r\n", id="a length that is no number"),
         pytest.param(OK + b"Content-Length: 99999999999999999999999\r\n\r\n", id="a length that is too large"),
-        pytest.param(CHUNKED + b"-1\r\nxx\r\n", id="a chunk of a negative size"),
-        pytest.param(CHUNKED + b"fffffffffffffffff\r\nxx\r\n", id="a chunk that is too large"),
-        pytest.param(CHUNKED + URL + b"\r\n", id="a chunk without a size"),
     ],
 )
 async def test_what_is_not_http_is_no_answer(answer: bytes):
@@ -162,6 +160,31 @@ async def test_what_is_not_http_is_no_answer(answer: bytes):
         await receiver.left()
 
     assert attempt.verdict == Verdict("retryable", "the answer was not HTTP", ambiguous=True)
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        pytest.param(NO_CONTENT + b"\r\nOK", "HTTP 204", id="a body of a 204"),
+        pytest.param(
+            NO_CONTENT + b"Content-Length: 2\r\n\r\nOK", "HTTP 204", id="a body of a 204, and its length"
+        ),
+        pytest.param(CONTINUE + NO_CONTENT + b"\r\nOK", "HTTP 204", id="a body of a 204 after a 100"),
+        pytest.param(OK + b"Content-Length: 2\r\n\r\nOK\n", "HTTP 200", id="a body that is longer than it says"),
+        pytest.param(SAVED + b"\r\n\r\nBye", "HTTP 200, message 42", id="a farewell"),
+        pytest.param(CHUNKED + b"-1\r\nxx\r\n", "HTTP 200, answer cut off", id="a chunk of a negative size"),
+        pytest.param(
+            CHUNKED + b"f" * 17 + b"\r\nxx\r\n", "HTTP 200, answer cut off", id="a chunk that is too large"
+        ),
+        pytest.param(CHUNKED + URL + b"\r\n", "HTTP 200, answer cut off", id="a chunk without a size"),
+    ],
+)
+async def test_nonsense_that_comes_with_the_status_takes_nothing_of_it_back(answer: bytes, message: str):
+    async with RawReceiver(falling_silent(answer)) as receiver, posting() as post:
+        attempt = await post(local(receiver))
+
+    assert attempt.verdict == Verdict("succeeded", message, int(message[5:8]))
     assert len(receiver.requests) == 1
 
 
