@@ -358,7 +358,9 @@ def _give_up(database: Database, _: Table, holder: str, epoch: int, most_lost: i
     ]
 
 
-def _overdue(database: Database, _: Table, holder: str, epoch: int, patience: timedelta, limit: int) -> list[Row]:
+def _overdue(
+    database: Database, _: Table, holder: str, epoch: int, patience: timedelta, limit: int, claims_only: bool
+) -> list[Row]:
     if not holds(database, holder, epoch):
         return []
     now = database.clock()
@@ -366,6 +368,7 @@ def _overdue(database: Database, _: Table, holder: str, epoch: int, patience: ti
         row
         for row in database.executions.values()
         if row.state in OPEN and row.next_at <= now and row.next_at + _patience(row, patience) <= now
+        if not claims_only or (row.state == "running" and row.sweeps == 0)
     ]
     found = sorted(found, key=lambda row: row.next_at)[:limit]
     for row in found:

@@ -242,9 +242,8 @@ async def finish(pair: Pair) -> None:
 
 
 async def overdue(pair: Pair) -> None:
-    await pair.ask(
-        sweep_sql.OVERDUE, *_leader(pair), pair.random.choice((HOUR / 4, HOUR)), pair.random.choice((2, 100))
-    )
+    patience, limit = pair.random.choice((HOUR / 4, HOUR)), pair.random.choice((2, 100))
+    await pair.ask(sweep_sql.OVERDUE, *_leader(pair), patience, limit, pair.random.choice((True, False)))
 
 
 async def write(pair: Pair) -> None:

@@ -112,20 +112,23 @@ async def test_nothing_is_swept_by_a_scheduler_that_does_not_lead(new_sweeper, a
     assert await sweeper.give_up() == 0
 
 
-async def test_the_sweeper_is_quiet_while_the_work_queue_is_deep(
+async def test_while_the_work_queue_is_deep_only_expired_claims_are_announced_and_once(
     new_sweeper, add_execution, add_task, publisher: Publisher, connection: AbstractRobustConnection
 ):
-    job = await add_execution(await add_task(), next_in_s=-3600)
+    task_id = await add_task()
+    job = await add_execution(task_id, next_in_s=-3600)
     await publisher.publish_all(JobMessage(jobs=[job]) for _ in range(3))
     sweeper = await new_sweeper(sweep_quiet_depth=2)
 
-    while_deep = await sweeper.announce_again()
+    while_deep = [await sweeper.announce_again()]
+    await add_execution(task_id, DAY + timedelta(seconds=1), state="running", next_in_s=-1, seq=1)
+    while_deep += [await sweeper.announce_again(), await sweeper.announce_again()]
     channel = await connection.channel()
     _, queue = await topology.declare_jobs(channel)
     await queue.purge()
     afterwards = await sweeper.announce_again()
 
-    assert (while_deep, afterwards) == (0, 1)
+    assert (while_deep, afterwards) == ([0, 1, 0], 1)
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,14 @@ FROM hopeless h WHERE e.scheduled_for = h.scheduled_for AND e.task_id = h.task_i
 RETURNING e.scheduled_for, e.task_id, e.destination, e.reason, e.failures
 """
 
+# $5: only claims that have expired and were not announced since. Their messages are acked, so none is on its way.
 OVERDUE = """
 WITH overdue AS (
     SELECT scheduled_for, task_id, state FROM executions
     WHERE state IN ('due', 'waiting', 'running') AND next_at <= clock_timestamp()
       AND next_at + CASE WHEN state = 'running' AND sweeps = 0 THEN interval '0'
                          ELSE $3::interval * 2 ^ sweeps END <= clock_timestamp()
+      AND (NOT $5::boolean OR (state = 'running' AND sweeps = 0))
       AND EXISTS (SELECT FROM scheduler_lease WHERE holder = $1 AND epoch = $2 AND expires_at > clock_timestamp())
     ORDER BY next_at LIMIT $4
     FOR UPDATE SKIP LOCKED

@@ -83,15 +83,18 @@ class Sweeper:
         return len(rows)
 
     async def announce_again(self) -> int:
-        """Announce what is overdue; returns how many executions. Quiet while senders have enough to do."""
-        if await self._publisher.depth(topology.WORK_QUEUE) > self._settings.sweep_quiet_depth:
-            return 0
+        """Announce what is overdue; returns how many executions.
+
+        While senders have enough to do, only what no message tells of: the claims that a sender has left behind.
+        """
+        is_deep = await self._publisher.depth(topology.WORK_QUEUE) > self._settings.sweep_quiet_depth
         rows = await self._pool.fetch(
             sweep_sql.OVERDUE,
             self._lease.holder,
             self._lease.epoch,
             timedelta(seconds=self._settings.sweep_patience_s),
             self._settings.sweep_batch,
+            is_deep,
         )
         if rows:
             failpoints.reach("scheduler.swept")
