@@ -37,6 +37,7 @@ DAY_S = 86400
         ("0 0 1,31 * *", DAY_S),
         ("0 0 29,1 2,3 *", DAY_S),
         ("0 0 29 2 *", 4 * 366 * DAY_S - 3 * DAY_S),
+        ("21 7 */5,3 */5,2 0#1", 28 * DAY_S),  # not within five years
     ],
 )
 def test_the_shortest_interval_of_a_schedule(expression, shortest_s):

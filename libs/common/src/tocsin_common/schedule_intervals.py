@@ -11,7 +11,10 @@ from tocsin_common.schedule_fields import Fields, parse
 
 DAY_S, HOUR_S, MINUTE_S = 86400, 3600, 60
 _START = datetime(2024, 1, 1)  # noqa: DTZ001 - what a clock shows; a leap year
-_END = datetime(2029, 1, 1)  # noqa: DTZ001 - as above; days that can follow each other have done so by then
+_YEARS = 5
+"""Days of months, or of weeks, that can follow each other have done so by then."""
+_YEARS_OF_BOTH = 28 + _YEARS
+"""Where both are given: after 28 years the same dates fall on the same days of the week again."""
 
 
 def check_interval(expression: str, *, at_least_s: int) -> None:
@@ -53,8 +56,10 @@ def _length_s(fields: Fields) -> int:
 @lru_cache(maxsize=1024)
 def _fewest_days(days: str) -> int:
     """Between two days that follow each other."""
-    every = takewhile(lambda day: day < _END, local_times(f"0 0 {days}", start=_START))
-    fewest = (_END - _START).days
+    of_month, _, of_week = days.split()
+    end = _START.replace(year=_START.year + (_YEARS if "*" in (of_month, of_week) else _YEARS_OF_BOTH))
+    every = takewhile(lambda day: day < end, local_times(f"0 0 {days}", start=_START))
+    fewest = (end - _START).days
     for before, after in pairwise(every):
         fewest = min(fewest, (after - before) // timedelta(days=1))
         if fewest == 1:
