@@ -49,7 +49,11 @@ TASKS_DRIFTED = Counter(
     "Tasks that the leader held otherwise than the database had them",
     registry=SCHEDULER,
 )
-STEP_DOWNS = Counter("tocsin_step_downs_total", "Terms that ended before their scheduler did", registry=SCHEDULER)
+STEP_DOWNS = Counter(
+    "tocsin_step_downs_total",
+    "Terms that ended before their scheduler did, but for those without RabbitMQ from their beginning",
+    registry=SCHEDULER,
+)
 HINTS_HEARD = Counter(
     "tocsin_hints_heard_total", "Hints of changed tasks that a scheduler heard", registry=SCHEDULER
 )

@@ -6,7 +6,7 @@ import pytest
 
 from tocsin_common.settings import SchedulerSettings
 from tocsin_dispatcher.scheduler import reach
-from tocsin_dispatcher.scheduler.reach import CutOffError, free_for_s, yield_when_cut_off
+from tocsin_dispatcher.scheduler.reach import CutOffError, NeverReachedError, free_for_s, yield_when_cut_off
 
 
 @pytest.fixture
@@ -46,8 +46,18 @@ async def test_one_that_began_without_a_connection_yields_once_it_has_had_one(co
     await asyncio.sleep(0)
     connected.clear()
 
-    with pytest.raises(CutOffError):
+    with pytest.raises(CutOffError) as raised:
         await asyncio.wait_for(watching, 5)
+    assert not isinstance(raised.value, NeverReachedError)
+
+
+async def test_one_that_never_has_a_connection_lets_others_try_now_and_then(
+    connected: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reach, "YIELD_AGAIN_S", 0.05)
+
+    with pytest.raises(NeverReachedError, match="RabbitMQ has been away"):
+        await asyncio.wait_for(yield_when_cut_off(connected), 5)
 
 
 @pytest.mark.parametrize(

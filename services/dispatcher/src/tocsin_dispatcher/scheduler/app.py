@@ -25,7 +25,7 @@ from tocsin_dispatcher.scheduler.feed import DatabaseChangedError, Feed
 from tocsin_dispatcher.scheduler.leader import Leader
 from tocsin_dispatcher.scheduler.lease import Lease, LeaseLostError, Standing
 from tocsin_dispatcher.scheduler.partitions import OutsidePartitionsError, Partitions, Retention
-from tocsin_dispatcher.scheduler.reach import CutOffError
+from tocsin_dispatcher.scheduler.reach import CutOffError, NeverReachedError
 from tocsin_dispatcher.scheduler.remover import Remover
 from tocsin_dispatcher.scheduler.sampler import Sampler
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
@@ -173,6 +173,8 @@ class Scheduler:
                 await asyncio.wait({leading})  # which finishes its instant
                 for task in others:
                     task.cancel()
+        except* NeverReachedError as group:  # nothing was emitted: it is no step that others need to know of
+            _step_down(str(group.exceptions[0]), is_counted=False)
         except* (
             LeaseLostError,
             DatabaseChangedError,
@@ -187,8 +189,8 @@ class Scheduler:
             await _release(self.lease)
 
 
-def _step_down(reason: str) -> None:
-    metrics.STEP_DOWNS.inc()
+def _step_down(reason: str, *, is_counted: bool = True) -> None:
+    metrics.STEP_DOWNS.inc(int(is_counted))
     _log.warning("scheduler.stepped_down", reason=reason)
 
 
