@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from faults.matrix import hostility, run, users
+from faults.matrix import editors, hostility, run, users
 from faults.matrix.fault import ANY_REPEAT, Burst, Fault
 from faults.matrix.rows import (
     api,
@@ -110,12 +110,14 @@ SELECTION = Fault(
 async def test_a_selection_of_the_faults_breaks_no_invariant():
     with own_stack() as stack:
         async with open_scene(stack, SELECTION, SEED) as scene:
-            await hit_all_but_senders(scene)
+            async with editors.editing(scene):
+                await hit_all_but_senders(scene)
             recoveries_s = [await run.recover(scene)]
             again = answered_and_posted_again(scene)
 
             scene.begins()
-            await hit_lines_senders_and_receivers(scene)
+            async with editors.editing(scene):
+                await hit_lines_senders_and_receivers(scene)
             recoveries_s.append(await run.recover(scene))
 
             scene.begins()

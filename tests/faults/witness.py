@@ -1,6 +1,7 @@
 """ADAPTER. Who wrote executions, and who was leading then: kept by the database, at each statement's end.
 
-A statement holds the lease's row until it ends, so what is noted then is what was true while it wrote.
+A statement holds the lease's row until it ends, so what is noted then is what was true while it wrote. Runs by hand are
+the API's to write, and not counted.
 """
 
 from typing import NamedTuple
@@ -14,7 +15,7 @@ CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $
 BEGIN
     INSERT INTO witnessed
     SELECT current_setting('application_name'), left(split_part(holder, '/', 1), 63), epoch,
-           (SELECT count(*) FROM written)
+           (SELECT count(*) FROM written WHERE kind <> 'manual')
     FROM scheduler_lease;
     RETURN NULL;
 END $$;

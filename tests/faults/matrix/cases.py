@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -36,16 +37,16 @@ class Rules(NamedTuple):
     """For so long nobody else has an execution."""
     addresses: Mapping[UUID, Address]
     """Of all tasks."""
-    ends: Container[str]
+    ends: AbstractSet[str]
     """The terminal states that this run may come to."""
     repeats: Container[str] = frozenset()
     """Why executions may be posted again."""
     hostile: Container[UUID] = frozenset()
     """Tasks whose receivers misbehave."""
-    hostile_ends: Container[str] = frozenset()
+    hostile_ends: AbstractSet[str] = frozenset()
     """The terminal states that those may come to."""
 
-    def ends_of(self, task_id: UUID) -> Container[str]:
+    def ends_of(self, task_id: UUID) -> AbstractSet[str]:
         """Those that a task's executions may come to."""
         return self.hostile_ends if task_id in self.hostile else self.ends
 

@@ -5,11 +5,12 @@ from datetime import datetime
 from uuid import UUID
 
 from faults.matrix.cases import Address
+from faults.matrix.edits import Edited
 from faults.matrix.fault import Fault
 from faults.matrix.lines import RECEIVER_HOSTS
 from faults.owing import Database, OwingTask, write_tasks
 from tocsin_common.sealing import Sealer
-from tocsin_local.oracle import WatchedTask
+from tocsin_local.oracle import Owed, WatchedTask
 from tocsin_local.receiver import Receiver
 
 EVERY_SECOND = "* * * * * *"
@@ -31,6 +32,11 @@ class Load:
             through(host, webhook.url) for host, webhook in zip(RECEIVER_HOSTS, self.webhooks, strict=True)
         ]
         self.tasks: list[WatchedTask] = []
+        """Those that stay as they are."""
+        self.edited: list[Edited] = []
+        """Those that users change."""
+        self.single: list[Owed] = []
+        """What is owed besides: runs by hand, and those of tasks that run once."""
         self.addresses: dict[UUID, Address] = {}
         """Of all tasks."""
         self.hostile: set[UUID] = set()
@@ -55,3 +61,7 @@ class Load:
     def of_each_second(self) -> list[WatchedTask]:
         """The tasks of the steady load."""
         return [task for task in self.tasks if task.schedule == EVERY_SECOND]
+
+    def changes(self) -> int:
+        """How often users have changed tasks."""
+        return sum(len(each.wishes) - 1 for each in self.edited)

@@ -18,17 +18,22 @@ MINUTE_S = 60
 
 def until_ended(tasks: Iterable[Ended]) -> dict[UUID, Owed]:
     """All that they owe before the instants at which they end, by the executions' ids."""
-    return _by_number(Owed(task, at) for task, end in tasks for at in _instants(task, task.effective_from, end))
+    return by_number(Owed(task, at) for task, end in tasks for at in _instants(task, task.effective_from, end))
 
 
 def between(tasks: Iterable[WatchedTask], *, since: datetime, until: datetime) -> dict[UUID, Owed]:
     """What they owe after `since` and until `until`, itself included."""
     one_more = timedelta(microseconds=1)
-    return _by_number(
+    return by_number(
         Owed(task, at)
         for task in tasks
         for at in _instants(task, max(task.effective_from, since + one_more), until + one_more)
     )
+
+
+def by_number(owed: Iterable[Owed]) -> dict[UUID, Owed]:
+    """By the executions' ids."""
+    return {uuid5(each.task.task_id, f"{each.scheduled_for:%Y-%m-%dT%H:%M:%S.%f}Z"): each for each in owed}
 
 
 def period_s(schedule: str) -> int:
@@ -48,7 +53,3 @@ def _instants(task: WatchedTask, start: datetime, end: datetime) -> Iterator[dat
         if at >= start:
             yield at
         second += period
-
-
-def _by_number(owed: Iterable[Owed]) -> dict[UUID, Owed]:
-    return {uuid5(each.task.task_id, f"{each.scheduled_for:%Y-%m-%dT%H:%M:%S.%f}Z"): each for each in owed}

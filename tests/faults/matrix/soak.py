@@ -15,7 +15,7 @@ from math import ceil
 from typing import NamedTuple
 
 from faults.matrix import __main__ as matrix
-from faults.matrix import book, results, run, soak_results, users
+from faults.matrix import book, editors, results, run, soak_results, users
 from faults.matrix.blows import Blow, Deck
 from faults.matrix.fault import ANY_REPEAT, OR_MISSED, Burst, Fault
 from faults.matrix.rows.cuts import WITHOUT_RECEIVERS
@@ -63,9 +63,9 @@ class Storm:
         self._going_on: list[Blow] = []
 
     async def rage(self, scene: Scene) -> None:
-        """Returns when its time is up and the last blow is over."""
+        """Returns when its time is up and the last blow is over; users change tasks meanwhile."""
         begin = time.monotonic()
-        async with asyncio.TaskGroup() as blows:
+        async with editors.editing(scene), asyncio.TaskGroup() as blows:
             for turn in range(ceil(self._seconds / EVERY_S)):
                 await asyncio.sleep(begin + turn * EVERY_S - time.monotonic())
                 blow = self._deck.draw({need for each in self._going_on for need in each.needs})
@@ -109,6 +109,7 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
         await users.check(scene)
         seen = await run.conclude(scene, fault)
         leaders = await scene.ask(EPOCH) - epoch
+        changes, single = scene.load.changes(), len(scene.load.single)
         states = dict(await scene.database.fetch(STATES))
         worst_s = max([await scene.ask(RECOVERY, ended_at) for ended_at in storm.ended_at], default=0.0)
         if worst_s > BOUND_S:
@@ -123,6 +124,8 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
         again=dict(found.verdict.again),
         worst_recovery_s=worst_s,
         leaders=leaders,
+        changes=changes,
+        single=single,
         problems=found.problems[: matrix.MOST_PROBLEMS],
     )
 

@@ -37,6 +37,10 @@ class Soak(msgspec.Struct, frozen=True, kw_only=True):
     """Changes of leadership."""
     problems: list[str]
     """The first ones."""
+    changes: int = 0
+    """Of tasks, by users; 0 in older files."""
+    single: int = 0
+    """Runs by hand, and tasks that run once."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +66,7 @@ def for_people(soak: Soak) -> list[str]:
     return [
         *table.for_people([soak.outcome]),
         f"  {sum(soak.faults.values())} faults of {len(soak.faults)} kinds; {soak.leaders} changes of leadership",
+        f"  {soak.changes:,} changes of tasks, {soak.single:,} runs by hand or once",
         f"  rows: {table.counted(soak.states)}",
         f"  recovery after any fault, while others went on: {soak.worst_recovery_s:.1f} s at the most",
         *(f"  {number:,} POSTs again: {AGAIN[kind]}" for kind, number in soak.again.items()),
@@ -83,6 +88,8 @@ def markdown(kept: Kept) -> list[str]:
         ("owed", f"{outcome.owed:,}"),
         ("rows of executions", table.counted(soak.states)),
         ("changes of leadership", f"{soak.leaders:,}"),
+        ("changes of tasks by users", f"{soak.changes:,}"),
+        ("runs by hand, and tasks that run once", f"{soak.single:,}"),
         ("processes that ended by themselves", f"{outcome.ends:,}"),
         ("POSTs", f"{outcome.posts:,}"),
         *((f"POSTs again: {words}", f"{soak.again.get(kind, 0):,}") for kind, words in AGAIN.items()),

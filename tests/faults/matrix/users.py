@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -39,29 +39,42 @@ async def ask(
 
 
 async def create_task(scene: Scene, *, api: int, falls_over: bool = True) -> None:
-    """Create one, at first at that API; however often it is asked for, with the same Idempotency-Key."""
+    """Create one that stays as it is, at first at that API."""
+    created = await create(scene, api=api, falls_over=falls_over, schedule=every(EVERY_S))
+    if created is not None:
+        scene.load.tasks.append(created[0])
+
+
+async def create(
+    scene: Scene, *, api: int, falls_over: bool = True, schedule: str = "", run_at: datetime | None = None
+) -> tuple[WatchedTask, httpx.Response] | None:
+    """Create a task, however often it is asked for: with the same Idempotency-Key.
+
+    None where the API refuses, as it must where `run_at` has passed before anybody could answer.
+    """
     number = next(scene.numbers)
-    name, schedule = f"{NAMED}, {number}", every(EVERY_S)
+    name = f"{NAMED}, {number}"
     wanted = {
         "name": name,
-        "schedule": schedule,
         # The last webhooks first: those that are told to misbehave are the first ones.
         "webhookUrl": scene.load.urls[-1 - number % len(scene.load.urls)],
         "payload": {"content": name},
+        **({"schedule": schedule} if run_at is None else {"runAt": run_at.isoformat()}),
     }
     keyed = {"Idempotency-Key": f"task-{number}"}
     answer = await ask(scene, "POST", "/api/tasks", api=api, falls_over=falls_over, json=wanted, headers=keyed)
     if answer.status_code != httpx.codes.CREATED:
-        scene.problems.append(f"I1: the API refuses a task: {answer.status_code} {answer.text}")
-        return
+        if run_at is None or datetime.now(UTC) < run_at:
+            scene.problems.append(f"I1: the API refuses a task: {answer.status_code} {answer.text}")
+        return None
     task_id = UUID(answer.json()["id"])
     effective_from: datetime | None = await scene.ask(EFFECTIVE_FROM, task_id)
     if effective_from is None:
         scene.problems.append(f"I1: the API says that it created {task_id}, and it is not there")
-        return
-    scene.load.tasks.append(WatchedTask(task_id, name, schedule, effective_from))
+        return None
     webhook = scene.load.webhooks[-1 - number % len(scene.load.webhooks)]
     scene.load.addresses[task_id] = Address(webhook.webhook_id, name)
+    return WatchedTask(task_id, name, schedule, effective_from), answer
 
 
 @asynccontextmanager

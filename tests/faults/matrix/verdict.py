@@ -16,9 +16,11 @@ from e2e.oracle import Account
 from faults.matrix import attempts, cases, owed
 from faults.matrix.attempts import Log, Loss
 from faults.matrix.cases import Case, Rules
+from faults.matrix.edits import NO_EDITS, Edits
 from tocsin_local.oracle import Owed, fates, lateness_ms
 from tocsin_local.post import Post
 
+CANCELLED = frozenset({"cancelled"})
 Key = tuple[UUID, datetime]
 """Of an execution: its task and its instant."""
 
@@ -59,10 +61,11 @@ class Verdict(NamedTuple):
     """From its instant to its first POST, of the execution for which that took longest."""
 
 
-def judge(account: Account, records: Records, rules: Rules) -> Verdict:
-    """Nothing may be open or under way any more."""
-    due = owed.until_ended(account.tasks)
-    found = [f"I1: {text}" for text in (*account.unowed_rows(due), *account.miscounted(due))]
+def judge(account: Account, records: Records, rules: Rules, edits: Edits = NO_EDITS) -> Verdict:
+    """Nothing may be open or under way any more. `edits`: what is owed beside the tasks that stay as they are."""
+    due = _due(account, edits)
+    found = [*edits.problems]
+    found += [f"I1: {text}" for text in (*account.unowed_rows(due), *account.miscounted(due))]
     found += [f"I1: {text}" for text in cases.missed_too_soon(account.rows, rules.grace)]
     found += [f"I2: {text}" for text in account.unowed_posts(due)]
     counted, again, states = Counter[str](), Counter[str](), Counter[str]()
@@ -70,7 +73,10 @@ def judge(account: Account, records: Records, rules: Rules) -> Verdict:
     for case in _cases(account, due, records):
         matched = attempts.match(case.fate.posts, case.logs, case.losses, rules.claim_ttl)
         kinds = list(matched.repeats())
-        lost, early = cases.why_lost(case, rules.ends_of(case.fate.owed.task.task_id)), list(cases.early(case))
+        ends = rules.ends_of(case.fate.owed.task.task_id) | (
+            CANCELLED if edits.may_have_cancelled(case.row) else set()
+        )
+        lost, early = cases.why_lost(case, ends), list(cases.early(case))
         wrong = [lost] if lost else []
         wrong += [*(cases.badly_recorded(case, case.row) if case.row else ()), *cases.misaddressed(case, rules)]
         found += [f"I1: {case} {text}" for text in wrong]
@@ -97,6 +103,14 @@ def judge(account: Account, records: Records, rules: Rules) -> Verdict:
 def came_late(posts: Sequence[Post], judged: Counts) -> list[str]:
     """Those that came after all was judged, while processes ended: nothing may be posted any more."""
     return [f"I2: {post.execution_id} was posted when all had ended" for post in posts[judged.posts :]]
+
+
+def _due(account: Account, edits: Edits) -> dict[UUID, Owed]:
+    """All that is owed, and what is there of that which nobody could know not to be owed any more."""
+    due = owed.until_ended([*account.tasks, *edits.owed]) | owed.by_number(edits.single)
+    there = {(row["task_id"], row["scheduled_for"]) for row in account.rows}
+    unseen = owed.until_ended(edits.unseen)
+    return {n: each for n, each in unseen.items() if (each.task.task_id, each.scheduled_for) in there} | due
 
 
 def _cases(account: Account, due: Mapping[UUID, Owed], records: Records) -> Iterator[Case]:

@@ -4,6 +4,7 @@ from faults.matrix.fault import Fault
 from faults.matrix.rows import (
     api,
     broker,
+    changes,
     clocks,
     cluster,
     cuts,
@@ -34,5 +35,6 @@ ROWS: tuple[Fault, ...] = (
     *sender.ROWS,
     *cuts.ROWS,
     *receivers.ROWS,
+    *changes.ROWS,
     *everything.ROWS,
 )
