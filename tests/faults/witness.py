@@ -1,7 +1,7 @@
 """ADAPTER. Who wrote executions, and who was leading then: kept by the database, at each statement's end.
 
-A statement holds the lease's row until it ends, so what is noted then is what was true while it wrote. Runs by hand
-are the API's to write, and not counted.
+A statement holds the lease's row until it ends, so what is noted then is what was true while it wrote. What is
+run by hand is the API's to write, and not counted.
 """
 
 from typing import NamedTuple
