@@ -98,9 +98,11 @@ class _Connection(aio_pika.RobustConnection):
         try:
             await super().connect(timeout)
         except BaseException:
-            # An attempt that is cancelled would go on in the background for ever. Nobody waits for its end,
-            # which takes up to the pause between two attempts.
-            self._closing = asyncio.create_task(self.close())
+            # An attempt that is cancelled would go on in the background for ever. Its end is waited for: where the
+            # event loop ends in the middle of it, the library waits for ever, and the process with it.
+            with suppress(Exception):  # whatever it ends with
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self.close()
             raise
 
 
