@@ -21,10 +21,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 from aiohttp.tracing import Trace
 
+from tocsin_common.head_first import HeadFirst
 from tocsin_common.resolver import Resolver
 from tocsin_common.webhook import DISCORD_HOSTS
 
@@ -38,7 +38,6 @@ RECEIVE_BUFFER_BYTES = 16_384
 IDLE_S = 4.0
 IDLE_AT_DISCORD_S = MOST_IDLE_S = 90.0
 IDLE_MARGIN_S = 1.0
-HEAD_END = b"\r\n\r\n"
 _TIMEOUT = re.compile(r"(?:^|[\s,])timeout=(\d{1,6})(?:$|[\s,])", re.ASCII | re.IGNORECASE)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _6TO4 = ipaddress.ip_network("2002::/16")
@@ -76,51 +75,6 @@ class _Reuse:
 
 
 _reuses: WeakKeyDictionary[ResponseHandler, _Reuse] = WeakKeyDictionary()
-
-
-class HeadFirst(ResponseHandler):
-    """Reads an answer up to the end of its headers, and then what came behind them.
-
-    Where all came together, and what is behind is no HTTP, as a body of a 204 or one that is longer than its
-    `Content-Length`, aiohttp forgets that there was a status, and the same message would be posted again.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self._has_status = False
-        self._last = b""
-        """The end of the headers may come in two parts."""
-
-    def set_response_params(self, **params: Any) -> None:
-        self._has_status, self._last = False, b""
-        super().set_response_params(**params)
-
-    def data_received(self, data: bytes) -> None:
-        while not self._has_status:
-            head, data = self._split(data)
-            super().data_received(head)
-            if not data or self.exception() is not None:
-                return
-        super().data_received(data)
-
-    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
-        self._has_status = not 100 <= data[0].code < 200  # another answer follows these
-        super().feed_data(data, size)
-
-    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        super().set_exception(exc, *cause)
-        if self._payload is not None and not self._payload.is_eof():  # nobody need wait for more
-            self._payload.set_exception(aiohttp.ClientPayloadError("the answer is broken"))
-
-    def _split(self, data: bytes) -> tuple[bytes, bytes]:
-        known = self._last + data
-        found = known.find(HEAD_END)
-        if found < 0:
-            self._last = known[1 - len(HEAD_END) :]
-            return data, b""
-        end = found + len(HEAD_END) - len(self._last)
-        self._last = b""
-        return data[:end], data[end:]
 
 
 class _Response(aiohttp.ClientResponse):
@@ -251,7 +205,7 @@ async def read_body(content: StreamReader, end: float | None = None) -> Body:
     """
     chunks: list[bytes] = []
     missing = MAX_ANSWER_BYTES
-    with suppress(aiohttp.ClientError, OSError):
+    with suppress(aiohttp.ClientError, OSError, RuntimeError):  # the last: aiohttp's, of a connection that is gone
         async with asyncio.timeout_at(end):
             while missing > 0 and (chunk := await content.read(missing)):
                 chunks.append(chunk)

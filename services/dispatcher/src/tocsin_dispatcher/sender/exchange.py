@@ -17,12 +17,12 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 from tocsin_common.errors import TocsinError
+from tocsin_common.head_first import SWITCHING_PROTOCOLS
 from tocsin_common.http import Body, heed_keep_alive, read_body
 from tocsin_dispatcher.sender.outcome import Answer
 
 ORIGINS = 1000  # whose places are kept, 3 KB each
 UNTIMED = aiohttp.ClientTimeout(total=None)  # the time of a POST is the caller's
-SWITCHING_PROTOCOLS = 101  # the one answer below 200 that no other one follows
 NO_BODY = Body(b"", is_cut=False)
 UNUSABLE = "none that can be posted to"
 
