@@ -301,7 +301,10 @@ async def test_an_attempt_that_is_broken_off_does_not_go_on_in_the_background():
 
         with pytest.raises(asyncio.CancelledError):
             await connecting
+        # Who still closed the connection when the event loop ends would wait for ever, and the process with it.
+        at_work = [repr(task.get_coro()) for task in asyncio.all_tasks() - before]
         await left.wait()
+    assert not [each for each in at_work if "RobustConnection" in each]
     await eventually(lambda: value_of(asyncio.all_tasks() <= before))
 
 
@@ -412,24 +415,3 @@ async def test_a_schedule_change_reaches_every_scheduler(connection):
 async def receive_one(queue: AbstractQueue) -> AbstractIncomingMessage:
     async with asyncio.timeout(WAIT_S), queue.iterator(no_ack=True) as messages:
         return await anext(messages)
-
-
-@pytest.mark.parametrize("steps", range(0, 60, 3))
-async def test_when_an_attempt_that_is_cancelled_has_ended_nobody_is_closing_its_connection(
-    rabbitmq_url: str, steps: int
-):
-    """Who still did so when the event loop ends would wait for ever, and the process with it."""
-    connecting = asyncio.create_task(broker.connect(rabbitmq_url, name="a test", timeout_s=WAIT_S))
-    for _ in range(steps):
-        await asyncio.wait({connecting}, timeout=0.0005)
-    connecting.cancel()
-
-    async with asyncio.timeout(WAIT_S):
-        [ended] = await asyncio.gather(connecting, return_exceptions=True)
-    at_work = [repr(task.get_coro()) for task in asyncio.all_tasks()]
-    if isinstance(ended, AbstractRobustConnection):  # it was there before
-        await ended.close()
-
-    assert isinstance(ended, AbstractRobustConnection) or not [
-        each for each in at_work if "RobustConnection" in each
-    ]

@@ -101,7 +101,7 @@ class _Connection(aio_pika.RobustConnection):
             # An attempt that is cancelled would go on in the background for ever. Its end is waited for: where the
             # event loop ends in the middle of it, the library waits for ever, and the process with it.
             with suppress(Exception):  # whatever it ends with
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                async with call(CLOSE_TIMEOUT_S):
                     await self.close()
             raise
 
