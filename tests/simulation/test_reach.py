@@ -13,6 +13,7 @@ from simulation.process import Process, virtual
 from simulation.run import SETTINGS, Plan, Stage
 from simulation.server import Request
 from simulation.world import World
+from tocsin_dispatcher import metrics
 
 IN_TIME = timedelta(seconds=4)
 SOON_S = 9.0
@@ -51,6 +52,10 @@ def leader(stage: Stage) -> Process | None:
     return next(process for process in schedulers if (lease.holder or "").startswith(f"{process.name}/"))
 
 
+def step_downs() -> float:
+    return metrics.SCHEDULER.get_sample_value("tocsin_step_downs_total") or 0.0
+
+
 def is_in_time(stage: Stage) -> bool:
     return stage.server.database.lease.watermark > stage.world.database_now() - IN_TIME
 
@@ -72,6 +77,7 @@ def test_a_leader_that_alone_is_cut_off_lets_the_other_one_lead(stage: Stage):
 def test_where_it_is_away_for_all_one_leads_nearly_all_along(stage: Stage):
     lease, reboots = stage.server.database.lease, list(stage.watch.reboots)
     epoch, unled_s, until = lease.epoch, 0.0, stage.world.now + LONG_S
+    counted = step_downs()
     stage.broker.stop()
 
     while stage.world.now < until and not stage.world.problems:
@@ -80,6 +86,7 @@ def test_where_it_is_away_for_all_one_leads_nearly_all_along(stage: Stage):
     terms = lease.epoch - epoch
     stage.judge()
 
+    assert step_downs() == counted + 1  # the one that led until then
     assert 50 < terms < 60  # the first after some seconds, and the others half a minute one after another
     assert unled_s < LONG_S / 6  # when nothing could be emitted anyway, and who reaches it again leads at once
     assert stage.watch.reboots == reboots

@@ -189,7 +189,7 @@ class SchedulerSettings(DispatcherSettings, frozen=True, kw_only=True):
     sweep_batch: Count = 1000
     """Rows that it announces again at a time."""
     sweep_quiet_depth: Count = 1000
-    """With more messages than this in the work queue nothing is announced again but claims that have expired."""
+    """With more messages than this in the work queue only claims that have expired are announced again, once."""
     give_up_after_s: Seconds = 86400
     """An execution that is so old fails."""
     max_lost_claims: Count = 5

@@ -173,8 +173,8 @@ class Scheduler:
                 await asyncio.wait({leading})  # which finishes its instant
                 for task in others:
                     task.cancel()
-        except* NeverReachedError as group:  # nothing was emitted: it is no step that others need to know of
-            _step_down(str(group.exceptions[0]), is_counted=False)
+        except* NeverReachedError as group:  # not counted: nothing was emitted, and it comes every half minute
+            _log_end(str(group.exceptions[0]))
         except* (
             LeaseLostError,
             DatabaseChangedError,
@@ -182,15 +182,16 @@ class Scheduler:
             CutOffError,
             OutsidePartitionsError,
         ) as group:
-            _step_down(str(group.exceptions[0]))
+            metrics.STEP_DOWNS.inc()
+            _log_end(str(group.exceptions[0]))
         except* (*CONNECTION_ERRORS, *BROKER_ERRORS) as group:
-            _step_down(repr(group.exceptions[0]))
+            metrics.STEP_DOWNS.inc()
+            _log_end(repr(group.exceptions[0]))
         finally:
             await _release(self.lease)
 
 
-def _step_down(reason: str, *, is_counted: bool = True) -> None:
-    metrics.STEP_DOWNS.inc(int(is_counted))
+def _log_end(reason: str) -> None:
     _log.warning("scheduler.stepped_down", reason=reason)
 
 

@@ -9,7 +9,7 @@ YIELD_AFTER_S = 5.0
 """A RabbitMQ that is started again, or another node of its cluster, may be there before."""
 YIELD_AGAIN_S = 30.0
 """For who took the lease without RabbitMQ, as nobody who reached it wanted the lease. By then somebody may, one
-that was being started, say; and what is owed meanwhile is still within the grace."""
+that was being started, say; and what is owed meanwhile is still within the grace of 60 s."""
 LOOK_S = 0.5
 LEFT_FOR_OTHERS = 10
 """So often may a scheduler that reaches RabbitMQ ask for a free lease before one that does not may take it."""

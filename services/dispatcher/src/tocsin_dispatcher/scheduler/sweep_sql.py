@@ -21,7 +21,8 @@ FROM hopeless h WHERE e.scheduled_for = h.scheduled_for AND e.task_id = h.task_i
 RETURNING e.scheduled_for, e.task_id, e.destination, e.reason, e.failures
 """
 
-# $5: only claims that have expired and were not announced since. Their messages are acked, so none is on its way.
+# $5: only claims that have expired and were not announced since. Their messages are acked, so none is on its way,
+# but where the sender died before that; then it comes twice, which the claims see.
 OVERDUE = """
 WITH overdue AS (
     SELECT scheduled_for, task_id, state FROM executions
