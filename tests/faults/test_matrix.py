@@ -127,6 +127,8 @@ async def test_a_selection_of_the_faults_breaks_no_invariant():
             scene.begins()
             await everything.roll(scene)
             recoveries_s.append(await run.recover(scene))
+            editors.show(scene)
+            await users.check(scene)
             seen = await run.conclude(scene, SELECTION)
         found = await run.sum_up(scene, recoveries_s, seen)
 

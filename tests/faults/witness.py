@@ -1,7 +1,7 @@
 """ADAPTER. Who wrote executions, and who was leading then: kept by the database, at each statement's end.
 
 A statement holds the lease's row until it ends, so what is noted then is what was true while it wrote. What is
-run by hand is the API's to write, and not counted.
+run by hand is the API's to write, and not noted.
 """
 
 from typing import NamedTuple
@@ -13,9 +13,12 @@ INSTALL = """
 CREATE TABLE witnessed (writer text, holder text, epoch bigint, rows bigint);
 CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
+    IF EXISTS (SELECT FROM written) AND NOT EXISTS (SELECT FROM written WHERE kind <> 'manual') THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO witnessed
     SELECT current_setting('application_name'), left(split_part(holder, '/', 1), 63), epoch,
-           (SELECT count(*) FROM written WHERE kind <> 'manual')
+           (SELECT count(*) FROM written)
     FROM scheduler_lease;
     RETURN NULL;
 END $$;

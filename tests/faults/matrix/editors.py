@@ -13,7 +13,7 @@ from random import Random
 import httpx
 
 from faults.matrix import users
-from faults.matrix.edits import ACTIVE, Edited, Wish
+from faults.matrix.edits import ACTIVE, Edited, Granted, Wish
 from faults.matrix.load import every
 from faults.matrix.scene import Scene
 from tocsin_local.oracle import Owed
@@ -43,12 +43,12 @@ class Editor:
             self._scene.problems.append(f"I1: a user got no answer for {users.PATIENCE_S:g} s")
 
     async def _go_on(self, done: asyncio.Event) -> None:
-        wish = Wish(ACTIVE, every(self._chance.choice(PERIODS_S)))
+        wish, asked_at = Wish(ACTIVE, every(self._chance.choice(PERIODS_S))), datetime.now(UTC)
         created = await users.create(self._scene, api=self._api(), schedule=wish.schedule)
         if created is None:
             return
         task, answer = created
-        mine = Edited(task, [wish])
+        mine = Edited(task, [Granted(wish, asked_at, datetime.now(UTC))])
         self._scene.load.edited.append(mine)
         self._etag = answer.headers["ETag"]
         while not done.is_set():
@@ -58,8 +58,8 @@ class Editor:
                     await done.wait()
 
     async def _change(self, mine: Edited) -> None:
-        """Stop it or start it, have it come at other times, or both."""
-        before = mine.wishes[-1]
+        """Stop it, start it, or have it come at other times."""
+        before, asked_at = mine.granted[-1].wish, datetime.now(UTC)
         status = self._chance.choice((ACTIVE, STOPPED))
         others = [every(period) for period in PERIODS_S if every(period) != before.schedule]
         schedule = self._chance.choice(others) if status == before.status else before.schedule
@@ -71,7 +71,7 @@ class Editor:
         if not answer.is_success or Wish(answer.json()["status"], answer.json()["schedule"]) != wish:
             self._scene.problems.append(f"I1: the API does not make it {wish}: {answer.status_code} {answer.text}")
             return
-        mine.wishes.append(wish)
+        mine.granted.append(Granted(wish, asked_at, datetime.now(UTC)))
         self._etag = answer.headers["ETag"]
 
     async def _run(self, mine: Edited) -> None:
@@ -110,3 +110,9 @@ async def editing(scene: Scene) -> AsyncIterator[None]:
             yield
         finally:
             done.set()
+
+
+def show(scene: Scene) -> None:
+    """That they got something done."""
+    scene.saw(scene.load.changes(), "changes of tasks by users")
+    scene.saw(len(scene.load.single), "runs by hand, and tasks that run once")

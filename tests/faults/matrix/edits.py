@@ -1,23 +1,28 @@
 """PURE. What tasks owe that their users change, stop, start and run by hand in the middle of a run.
 
-Since when each change holds is the database's word; that each was asked for, and no other, is the users'.
+Since when each change holds is the database's word, within the time that the user waited for the answer; that each
+was asked for, and no other, is the users'.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 
 from e2e.oracle import Ended, Row
+from faults.matrix.attempts import Log
 from tocsin_local.oracle import Owed, WatchedTask
+from tocsin_local.post import Post
 
 ACTIVE = "ACTIVE"
+BY_SCHEDULE = "schedule"
 UNSEEN = timedelta(seconds=5)
 """So long after a change a leader may still emit what its task owed before: it reads the changes every 2 s, or
 sooner, and emits nothing by what it read 4 s ago."""
 CLAIMING = timedelta(seconds=5)
 """From what a claim sees of a task to the end that it gives to an execution, at the most."""
+SEEN_BY_CLAIMS = timedelta(seconds=1)
+"""What is due so long after a stop is claimed by a statement that sees the stop."""
 
 
 class Wish(NamedTuple):
@@ -27,8 +32,16 @@ class Wish(NamedTuple):
     schedule: str
 
 
+class Granted(NamedTuple):
+    """A wish that the API has said yes to."""
+
+    wish: Wish
+    asked_at: datetime
+    answered_at: datetime
+
+
 class Revision(NamedTuple):
-    """How it became, by the database."""
+    """How a task became, by the database."""
 
     effective_from: datetime
     wish: Wish
@@ -38,8 +51,8 @@ class Edited(NamedTuple):
     """A task that its user changes."""
 
     task: WatchedTask
-    wishes: list[Wish]
-    """What the API has said yes to, in this order, as it was created first."""
+    granted: list[Granted]
+    """In this order, as it was created first."""
 
 
 class Edits(NamedTuple):
@@ -56,11 +69,24 @@ class Edits(NamedTuple):
     problems: Sequence[str] = ()
 
     def may_have_cancelled(self, row: Row | None) -> bool:
-        """Whether its task was stopped when this execution ended."""
-        if row is None or row["state"] != "cancelled":
+        """Whether its task was stopped when this execution ended. A run by hand goes on all the same."""
+        if row is None or row["state"] != "cancelled" or row["kind"] != BY_SCHEDULE:
             return False
         stops = self.stops.get(row["task_id"], ())
         return any(since <= row["finished_at"] <= until + CLAIMING for since, until in stops)
+
+    def posted_while_stopped(
+        self, row: Row | None, posts: Sequence[Post], logs: Sequence[Log], claim_ttl: timedelta
+    ) -> Iterator[str]:
+        """What its claim should have refused."""
+        if row is None or row["task_id"] not in self.stops or row["kind"] != BY_SCHEDULE:
+            return
+        for since, until in self.stops[row["task_id"]]:
+            is_of_the_stop = since + SEEN_BY_CLAIMS <= row["scheduled_for"] < until
+            if is_of_the_stop and any(post.arrived_at < until for post in posts):
+                yield "is of a time in which its task was stopped, and was posted then"
+            if any(since + claim_ttl < log["execution_time"] < until for log in logs):
+                yield "has an attempt that began when its task had been stopped for longer than a claim holds"
 
 
 NO_EDITS = Edits()
@@ -74,10 +100,9 @@ def follow(
     unseen: list[Ended] = []
     stops: dict[UUID, list[tuple[datetime, datetime]]] = {}
     problems: list[str] = []
-    for task, wishes in edited:
+    for task, granted in edited:
         became = revisions.get(task.task_id, ())
-        if [each.wish for each in became] != wishes:
-            problems.append(f"I1: {task.task_id} was to become {_words(wishes)}, and became {_words(became)}")
+        problems += [f"I1: {task.task_id} {wrong}" for wrong in _differences(granted, became)]
         ends = [*(each.effective_from for each in became[1:]), end]
         for (since, wish), until in zip(became, ends, strict=False):  # nothing where it became nothing
             if wish.status == ACTIVE:
@@ -86,14 +111,18 @@ def follow(
                 unseen.append(Ended(then._replace(effective_from=until), min(until + UNSEEN, end)))
             else:
                 stops.setdefault(task.task_id, []).append((since, until))
-        problems += [
-            f"I1: a change of {task.task_id} holds since {after.effective_from}, before the one before it"
-            for before, after in pairwise(became)
-            if after.effective_from <= before.effective_from
-        ]
     return Edits(owed, unseen, [each for each in single if each.scheduled_for < end], stops, problems)
 
 
-def _words(steps: Iterable[Wish | Revision]) -> str:
-    wishes = [step.wish if isinstance(step, Revision) else step for step in steps]
+def _differences(granted: Sequence[Granted], became: Sequence[Revision]) -> Iterator[str]:
+    if [each.wish for each in became] != [each.wish for each in granted]:
+        wishes, found = _words(each.wish for each in granted), _words(each.wish for each in became)
+        yield f"was to become {wishes}, and became {found}"
+        return
+    for (_, asked_at, answered_at), (since, wish) in zip(granted, became, strict=True):
+        if not asked_at <= since <= answered_at:
+            yield f"is {_words([wish])} since {since}; that was asked for at {asked_at}, answered at {answered_at}"
+
+
+def _words(wishes: Iterable[Wish]) -> str:
     return ", ".join(f"{wish.status} {wish.schedule}" for wish in wishes) or "nothing"

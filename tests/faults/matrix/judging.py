@@ -15,7 +15,7 @@ from tocsin_common.settings import SchedulerSettings, SenderSettings
 from tocsin_common.settings_reader import load
 
 ROWS = """
-SELECT task_id, scheduled_for, state, seq, jitter_ms, missed_from, missed_count, created_at, finished_at
+SELECT task_id, scheduled_for, kind, state, seq, jitter_ms, missed_from, missed_count, created_at, finished_at
 FROM executions
 """
 LOGS = """

@@ -64,4 +64,4 @@ class Load:
 
     def changes(self) -> int:
         """How often users have changed tasks."""
-        return sum(len(each.wishes) - 1 for each in self.edited)
+        return sum(len(each.granted) - 1 for each in self.edited)

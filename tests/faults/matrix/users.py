@@ -64,7 +64,8 @@ async def create(
     keyed = {"Idempotency-Key": f"task-{number}"}
     answer = await ask(scene, "POST", "/api/tasks", api=api, falls_over=falls_over, json=wanted, headers=keyed)
     if answer.status_code != httpx.codes.CREATED:
-        if run_at is None or datetime.now(UTC) < run_at:
+        has_passed = run_at is not None and run_at <= datetime.now(UTC)
+        if not has_passed or answer.status_code != httpx.codes.BAD_REQUEST:
             scene.problems.append(f"I1: the API refuses a task: {answer.status_code} {answer.text}")
         return None
     task_id = UUID(answer.json()["id"])

@@ -78,6 +78,7 @@ def judge(account: Account, records: Records, rules: Rules, edits: Edits = NO_ED
         )
         lost, early = cases.why_lost(case, ends), list(cases.early(case))
         wrong = [lost] if lost else []
+        wrong += edits.posted_while_stopped(case.row, case.fate.posts, case.logs, rules.claim_ttl)
         wrong += [*(cases.badly_recorded(case, case.row) if case.row else ()), *cases.misaddressed(case, rules)]
         found += [f"I1: {case} {text}" for text in wrong]
         found += [f"I2: {case} {text}" for text in (*matched.problems(), *cases.repeated(case, kinds, rules))]

@@ -11,7 +11,7 @@ from e2e.oracle import Account, Row
 from faults.matrix import edits, owed, verdict
 from faults.matrix.attempts import Log
 from faults.matrix.cases import Address, Rules
-from faults.matrix.edits import ACTIVE, Edited, Edits, Revision, Wish
+from faults.matrix.edits import ACTIVE, Edited, Edits, Granted, Revision, Wish
 from faults.matrix.verdict import Records, Verdict
 from tocsin_common.messages import execution_id
 from tocsin_local.oracle import Owed, WatchedTask
@@ -43,16 +43,17 @@ OWED = (0, 1, 2, BY_HAND, 4, 14)
 
 def row(second: float, state: str = "succeeded", *, ended_s: float = 0.2) -> Row:
     instant = after(second)
-    key = {"task_id": TASK.task_id, "scheduled_for": instant, "created_at": instant}
+    kind = "manual" if second == BY_HAND else "schedule"
+    key = {"task_id": TASK.task_id, "scheduled_for": instant, "created_at": instant, "kind": kind}
     return {**key, "state": state, "seq": 1, "jitter_ms": 0, "finished_at": after(second + ended_s)}
 
 
-def post(second: float) -> Post:
+def post(second: float, late_s: float = 0.1) -> Post:
     number = execution_id(TASK.task_id, after(second))
-    return Post("1", number, 1, after(second + 0.1), b'{"content": "hello"}', {}, {}, 200)
+    return Post("1", number, 1, after(second + late_s), b'{"content": "hello"}', {}, {}, 200)
 
 
-def log(second: float) -> Log:
+def log(second: float, late_s: float = 0.09) -> Log:
     return {
         "task_id": TASK.task_id,
         "scheduled_for": after(second),
@@ -60,17 +61,24 @@ def log(second: float) -> Log:
         "outcome": "succeeded",
         "http_status": 200,
         "ambiguous": False,
-        "execution_time": after(second + 0.09),
+        "execution_time": after(second + late_s),
         "duration_ms": 20,
-        "created_at": after(second + 0.12),
+        "created_at": after(second + late_s + 0.03),
     }
 
 
+def granted(revisions: Sequence[Revision] = REVISIONS, *, late_s: float = 0) -> list[Granted]:
+    """Each asked for right before and answered right after, or so much later."""
+    moment, late = timedelta(milliseconds=10), timedelta(seconds=late_s)
+    return [
+        Granted(each.wish, each.effective_from - moment + late, each.effective_from + moment + late)
+        for each in revisions
+    ]
+
+
 def followed(revisions: Sequence[Revision] = REVISIONS) -> Edits:
-    mine = Edited(TASK, [each.wish for each in REVISIONS])
-    return edits.follow(
-        [mine], {TASK.task_id: revisions}, [Owed(TASK, after(BY_HAND)), Owed(TASK, after(16))], after(15)
-    )
+    single = [Owed(TASK, after(BY_HAND)), Owed(TASK, after(16))]
+    return edits.follow([Edited(TASK, granted())], {TASK.task_id: revisions}, single, after(15))
 
 
 def judged(posted: Sequence[float], *others: Row) -> Verdict:
@@ -110,9 +118,23 @@ def test_it_finds_what_is_not_there(second: float):
     assert found.counts.lost == 1
 
 
-@pytest.mark.parametrize("second", [3, 5, 7])
-def test_what_a_leader_could_not_know_yet_may_be_there(second: float):
-    assert judged([*OWED, second]).problems == []
+def test_what_a_leader_could_not_know_yet_may_be_there():
+    assert judged([*OWED, 3]).problems == []  # it came each second until 2.5
+    assert judged(OWED, row(6, "cancelled"), row(8, "cancelled")).problems == []  # it was stopped at 4.5
+
+
+@pytest.mark.parametrize("second", [6, 7, 8])
+def test_it_finds_what_was_posted_although_its_task_was_stopped(second: float):
+    assert invariants(judged([*OWED, second])) == {"I1"}
+
+
+@pytest.mark.parametrize(("late_s", "is_well"), [(0.2, True), (29, True), (31, False)])
+def test_it_finds_an_attempt_that_began_long_after_its_task_was_stopped(late_s: float, is_well: bool):
+    stopped = Edits(stops={TASK.task_id: [(NOON, after(60))]})
+
+    found = list(stopped.posted_while_stopped(row(-1), [], [log(0, late_s)], RULES.claim_ttl))
+
+    assert (found == []) is is_well
 
 
 @pytest.mark.parametrize("second", [9, 10, 12, 13])
@@ -129,6 +151,7 @@ def test_it_finds_what_is_not_owed_any_more_or_not_yet(second: float):
         (4, 20, False),  # it goes on long since
         (14, 0.2, True),  # by a claim that saw the task before it was started
         (1, 0.2, False),
+        (BY_HAND, 2, False),  # by hand, whether it is stopped or not
     ],
 )
 def test_only_what_ends_while_its_task_is_stopped_may_be_cancelled(second: float, ended_s: float, is_well: bool):
@@ -153,7 +176,10 @@ def test_it_finds_a_change_that_was_lost_or_done_twice(became: list[Revision]):
     assert any(text.startswith("I1") for text in followed(became).problems)
 
 
-def test_it_finds_a_change_that_holds_before_the_one_before_it():
-    became = [*REVISIONS[:3], REVISIONS[3]._replace(effective_from=after(4))]
+@pytest.mark.parametrize("late_s", [-1, 1])
+def test_it_finds_a_change_that_does_not_hold_from_when_it_was_made(late_s: float):
+    mine = Edited(TASK, granted(late_s=late_s))
 
-    assert any(text.startswith("I1") for text in followed(became).problems)
+    found = edits.follow([mine], {TASK.task_id: REVISIONS}, [], after(15))
+
+    assert [text[:2] for text in found.problems] == ["I1"] * len(REVISIONS)

@@ -1,6 +1,6 @@
 """Everything is hit in turn while users change tasks."""
 
-from faults.matrix import editors
+from faults.matrix import editors, users
 from faults.matrix.fault import NOT_RECORDED, SWEPT_S, Burst, Fault
 from faults.matrix.rows import api, broker, database, scheduler, sender
 from faults.matrix.scene import Scene
@@ -17,11 +17,8 @@ async def kill_in_turn(scene: Scene) -> None:
             await sender.kill_once(scene)
             await broker.kill_once(scene)
             await database.kill_once(scene)
-    for what, times in (
-        ("changes of tasks", scene.load.changes()),
-        ("runs by hand, and tasks that run once", len(scene.load.single)),
-    ):
-        scene.saw(times, what)
+    editors.show(scene)
+    await users.check(scene)
 
 
 ROWS = (
