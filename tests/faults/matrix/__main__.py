@@ -71,7 +71,7 @@ def _measure(fault: Fault, asked: Asked, interruption: Interruption) -> Kept:
         described = interruption.run(machine.describe(stack.urls))
         found = interruption.run(run(stack, fault, times=asked.runs, seed=asked.seed))
     _tell(found)
-    kept = Kept(commit=asked.commit, machine=described, outcome=results.outcome(fault, found))
+    kept = Kept(commit=asked.commit, machine=described, outcome=results.outcome(fault, found, asked.seed))
     if asked.keep:
         book.keep([kept], ROWS)
     return kept

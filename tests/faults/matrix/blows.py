@@ -29,6 +29,7 @@ SECONDS = 25
 STANDS_STILL_S = 10
 WRONG_CLOCK_S = 8
 TASKS = 10
+TRIES = 5
 RESTART = "restart"
 """Whoever starts a server starts each that is down."""
 
@@ -67,22 +68,34 @@ async def _restart(role: Role, scene: Scene) -> None:
     await everything.restart(scene.chance.choice(scene.of_role(role)), scene)
 
 
+def _meeting(inflict: Callable[[Scene], Awaitable[object]]) -> Callable[[Scene], Awaitable[object]]:
+    """Again, where it did not meet the moment that it is about."""
+
+    async def until_met(scene: Scene) -> object:
+        for _ in range(TRIES):
+            if met := await inflict(scene):
+                return met
+        return False
+
+    return until_met
+
+
 async def _kill_api(scene: Scene) -> int:
     return await api.kill_once(scene.chance.randint(1, 2), scene)
 
 
 BLOWS: tuple[Blow, ...] = (
     _blow("broker_restarted", f"broker {RESTART}", broker.restart),
-    _blow("broker_killed_in_mid_publish", f"broker scheduler {RESTART}", broker.kill_once),
+    _blow("broker_killed_in_mid_publish", f"broker scheduler {RESTART}", _meeting(broker.kill_once)),
     _blow("broker_memory_alarm", "broker", partial(operators.ring, "memory", SECONDS)),
-    _blow("work_queue_purged", "broker scheduler", operators.purge_once),
-    _blow("every_queue_deleted", "broker scheduler", operators.delete_queues_once),
+    _blow("work_queue_purged", "broker scheduler", _meeting(operators.purge_once)),
+    _blow("every_queue_deleted", "broker scheduler", _meeting(operators.delete_queues_once)),
     _blow("database_restarted", f"database {RESTART}", database.restart),
-    _blow("database_killed_in_burst", f"database sender {RESTART}", database.kill_once),
+    _blow("database_killed_in_burst", f"database sender {RESTART}", _meeting(database.kill_once)),
     _blow("database_away", f"database {RESTART}", partial(database.stay_away, SECONDS)),
     _blow("api_killed_in_mid_transaction", "api database", _kill_api),
     _blow("every_hint_lost", "api database", partial(messages.lose_every_hint, TASKS)),
-    _blow("leader_killed_in_burst", "scheduler", scheduler.kill_once),
+    _blow("leader_killed_in_burst", "scheduler", _meeting(scheduler.kill_once)),
     _blow("leader_stopped", "scheduler", partial(scheduler.stop_leader, STANDS_STILL_S)),
     _blow("leader_clock_ahead", "scheduler", partial(clocks.set_leaders, clocks.HOUR_S, WRONG_CLOCK_S)),
     _blow("leader_clock_behind", "scheduler", partial(clocks.set_leaders, -clocks.HOUR_S, WRONG_CLOCK_S)),

@@ -44,6 +44,8 @@ class Outcome(Row, frozen=True, kw_only=True, omit_defaults=True):
     """From its instant to its first POST, of the execution for which that took longest."""
     settings: Mapping[str, str] | None = None
     """Those that are not the product's defaults."""
+    seed: int | None = None
+    """That leads to the same choices again."""
     remarks: Sequence[str] | None = None
     """How often the fault met the moment that it is about, and the like."""
 
@@ -56,7 +58,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-def outcome(fault: Fault, run: "Run") -> Outcome:
+def outcome(fault: Fault, run: "Run", seed: int) -> Outcome:
     """What became of a fault; it is ok where all invariants were kept, and the bound each time."""
     recovery = row(fault.name, run.recoveries_s, "s", at_most(fault.bound_s))
     facts = msgspec.structs.asdict(recovery)
@@ -72,6 +74,7 @@ def outcome(fault: Fault, run: "Run") -> Outcome:
         states=run.verdict.states,
         latest_s=round(run.verdict.latest_s, DIGITS),
         settings=fault.settings,
+        seed=seed,
         remarks=run.remarks,
     )
 

@@ -31,7 +31,7 @@ MOST_S = 300.0
 """Of one blow."""
 BOUND_S = 120.0
 """Of the recovery from any one while others go on, and when the last one is over."""
-BURSTS = Burst(200, 10)
+BURSTS = Burst(2000, 20)
 EPOCH = "SELECT epoch FROM scheduler_lease"
 STATES = "SELECT state, count(*) FROM executions GROUP BY state ORDER BY state"
 RECOVERY = """
@@ -91,6 +91,9 @@ class Storm:
         """Say how often blows struck. One may come when another has already taken away what it is to hit."""
         seldom = [f"{name} {self.met[name]} of {of}" for name, of in self.dealt.items() if self.met[name] < of]
         scene.hit(self.met.total(), self.dealt.total(), f"blows struck; not always: {', '.join(seldom) or 'none'}")
+        scene.misses.extend(
+            f"{name} never struck, of {of} times" for name, of in self.dealt.items() if not self.met[name]
+        )
 
     def _tell(self, blow: Blow, since_s: float) -> None:
         self.dealt[blow.name] += 1
@@ -106,6 +109,7 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
         epoch = await scene.ask(EPOCH)
         recovery_s = await run.happen(scene, fault)
         storm.tell(scene)
+        editors.show(scene)
         await users.check(scene)
         seen = await run.conclude(scene, fault)
         leaders = await scene.ask(EPOCH) - epoch
@@ -119,7 +123,8 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
         seed=seed,
         minutes=minutes,
         faults=dict(sorted(storm.dealt.items())),
-        outcome=results.outcome(fault, found),
+        struck={name: storm.met[name] for name in sorted(storm.dealt)},
+        outcome=results.outcome(fault, found, seed),
         states=states,
         again=dict(found.verdict.again),
         worst_recovery_s=worst_s,

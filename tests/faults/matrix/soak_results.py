@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from faults.matrix import table
-from faults.matrix.results import Outcome
+from faults.matrix.results import INVARIANTS, Outcome
 from tocsin_local.report import Machine
 
 BEGIN = "<!-- The newest `make soak`: begin. `make reliability` writes it. -->"
@@ -37,9 +37,11 @@ class Soak(msgspec.Struct, frozen=True, kw_only=True):
     """Changes of leadership."""
     problems: list[str]
     """The first ones."""
-    changes: int = 0
-    """Of tasks, by users; 0 in older files."""
-    single: int = 0
+    struck: Mapping[str, int] = {}
+    """How often each met what it is about; one may come when another has already taken that away."""
+    changes: int | None = None
+    """Of tasks, by users. What is None was not kept of older ones."""
+    single: int | None = None
     """Runs by hand, and tasks that run once."""
 
 
@@ -66,7 +68,7 @@ def for_people(soak: Soak) -> list[str]:
     return [
         *table.for_people([soak.outcome]),
         f"  {sum(soak.faults.values())} faults of {len(soak.faults)} kinds; {soak.leaders} changes of leadership",
-        f"  {soak.changes:,} changes of tasks, {soak.single:,} runs by hand or once",
+        f"  {_number(soak.changes)} changes of tasks, {_number(soak.single)} runs by hand or once",
         f"  rows: {table.counted(soak.states)}",
         f"  recovery after any fault, while others went on: {soak.worst_recovery_s:.1f} s at the most",
         *(f"  {number:,} POSTs again: {AGAIN[kind]}" for kind, number in soak.again.items()),
@@ -84,18 +86,24 @@ def markdown(kept: Kept) -> list[str]:
     soak, outcome = kept.soak, kept.soak.outcome
     facts = [
         ("seed", str(soak.seed)),
-        ("faults", f"{sum(soak.faults.values())}: {table.counted(soak.faults, code=True)}"),
+        (
+            "faults, and how many struck",
+            f"{sum(soak.faults.values())}, {sum(soak.struck.values())}: {_faults(soak)}",
+        ),
         ("owed", f"{outcome.owed:,}"),
         ("rows of executions", table.counted(soak.states)),
         ("changes of leadership", f"{soak.leaders:,}"),
-        ("changes of tasks by users", f"{soak.changes:,}"),
-        ("runs by hand, and tasks that run once", f"{soak.single:,}"),
+        ("changes of tasks by users", _number(soak.changes)),
+        ("runs by hand, and tasks that run once", _number(soak.single)),
         ("processes that ended by themselves", f"{outcome.ends:,}"),
         ("POSTs", f"{outcome.posts:,}"),
         *((f"POSTs again: {words}", f"{soak.again.get(kind, 0):,}") for kind, words in AGAIN.items()),
         ("lost", f"{outcome.lost:,}"),
         ("early", f"{outcome.early:,}"),
-        ("recovery after any fault, while others went on", f"{soak.worst_recovery_s:.1f} s at the most"),
+        (
+            "recovery after any fault, while others went on",
+            f"{soak.worst_recovery_s:.1f} s at the most; bound {outcome.bound.replace('<=', '≤')} s",
+        ),
         ("recovery after the last one", f"{outcome.max:.1f} s; bound {outcome.bound.replace('<=', '≤')} s"),
         ("latest first POST, after its instant", table.seconds(outcome.latest_s)),
         ("settings", table.settings(outcome.settings)),
@@ -108,5 +116,19 @@ def markdown(kept: Kept) -> list[str]:
         "",
         f"Measured on {table.place(kept.machine)}",
         *([""] if soak.problems else []),
-        *(f"- **broken** {problem}" for problem in soak.problems),
+        *(
+            f"- **{'broken' if problem.startswith(INVARIANTS) else 'amiss'}** {problem}"
+            for problem in soak.problems
+        ),
     ]
+
+
+def _number(value: int | None) -> str:
+    return table.UNKNOWN if value is None else f"{value:,}"
+
+
+def _faults(soak: Soak) -> str:
+    return ", ".join(
+        f"`{name}` {of}" + ("" if soak.struck.get(name, of) == of else f" ({soak.struck[name]})")
+        for name, of in soak.faults.items()
+    )

@@ -1,5 +1,6 @@
 """PURE. Outcomes as tables: on the screen, and in the document about reliability."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from faults.matrix.fault import Fault
@@ -60,6 +61,8 @@ def markdown(kept: Iterable[Kept], faults: Iterable[Fault]) -> list[str]:
     noticed = [(words[each.outcome.name], _noticed(each.outcome)) for each in kept]
     remarks = [f"- {what}: {'; '.join(found)}." for what, found in noticed if found]
     return [
+        *_summary([each.outcome for each in kept]),
+        "",
         f"| {' | '.join(HEADINGS)} |",
         f"|{'---|' * len(HEADINGS)}",
         *(_cells(each, words[each.outcome.name]) for each in kept),
@@ -67,6 +70,21 @@ def markdown(kept: Iterable[Kept], faults: Iterable[Fault]) -> list[str]:
         *(["What was noticed on the way:", "", *remarks, ""] if remarks else []),
         "Measured on:",
         *places,
+    ]
+
+
+def _summary(outcomes: Sequence[Outcome]) -> list[str]:
+    """What most readers want to know."""
+    states = Counter[str]()
+    for outcome in outcomes:
+        states.update(outcome.states or {})
+    again = sum(sum((outcome.again or {}).values()) for outcome in outcomes)
+    return [
+        f"{len(outcomes)} faults, {sum(outcome.owed for outcome in outcomes):,} executions owed: "
+        f"{counted(_by_number(states))}; lost {sum(outcome.lost for outcome in outcomes):,}, "
+        f"early {sum(outcome.early for outcome in outcomes):,}, posted again without a reason "
+        f"{sum(outcome.extra_unexplained for outcome in outcomes):,}, with one {again:,}; "
+        f"rows with anything broken, amiss or too slow: {sum(not outcome.ok for outcome in outcomes)}.",
     ]
 
 
@@ -117,7 +135,8 @@ def settings(changed: Mapping[str, str] | None) -> str:
 
 def _noticed(outcome: Outcome) -> list[str]:
     ends = [f"{outcome.ends:,} times a process ended by itself and was started again"] if outcome.ends else []
-    return [*(outcome.remarks or ()), *ends]
+    seed = [] if outcome.seed is None else [f"`SEED={outcome.seed}`"]
+    return [*(outcome.remarks or ()), *ends, *seed]
 
 
 def _broken(outcome: Outcome) -> str:

@@ -24,7 +24,8 @@ def kept(*problems: str) -> Kept:
         seed=7,
         minutes=30,
         faults={"broker_restarted": 2, "sender_killed": 1},
-        outcome=results.outcome(Fault("soak", "All", nothing, bound_s=120), run),
+        outcome=results.outcome(Fault("soak", "All", nothing, bound_s=120), run, 7),
+        struck={"broker_restarted": 2, "sender_killed": 0},
         states={"succeeded": 1100},
         again={"retry": 1, "not recorded": 2},
         worst_recovery_s=31.25,
@@ -47,7 +48,7 @@ def test_the_document_tells_seed_faults_figures_and_machine_between_its_markers(
     for line in (
         "| 30 minutes, commit abc | |",
         "| seed | 7 |",
-        "| faults | 3: `broker_restarted` 2, `sender_killed` 1 |",
+        "| faults, and how many struck | 3, 2: `broker_restarted` 2, `sender_killed` 1 (0) |",
         "| owed | 1,100 |",
         f"| POSTs again: {AGAIN['not recorded']} | 2 |",
         f"| POSTs again: {AGAIN['unexplained']} | 0 |",

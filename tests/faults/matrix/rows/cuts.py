@@ -151,7 +151,10 @@ async def _hitting(who: str, server: Server, scene: Scene) -> AsyncIterator[list
     async with users.creating(scene) if who.startswith("api") else nullcontext():
         yield between
     struck = [relay.struck - earlier for relay, earlier in zip(between, before, strict=True)]
-    scene.hit(sum(map(bool, struck)), len(between), f"lines were hit: {struck} connections reset or words held")
+    words = ", ".join(map(str, struck))
+    scene.hit(
+        sum(map(bool, struck)), len(between), f"lines were hit; connections reset, or sendings held up: {words}"
+    )
 
 
 def _rows(

@@ -27,9 +27,10 @@ async def fill_brokers(scene: Scene) -> None:
     await scene.bring_back(scene.rabbitmq)
     scene.fault_is_over()
     operator = scene.rabbitmq.operator
-    for queue in await operator.broken_queues(ROOT_VHOST):
+    broken = await operator.broken_queues(ROOT_VHOST)
+    for queue in broken:
         await operator.delete(ROOT_VHOST, queue)
-        scene.remarks.append(f"RabbitMQ could not open {queue} any more; it was deleted")
+    scene.remarks.append(f"{len(broken)} queues that RabbitMQ could not open any more were deleted")
 
 
 async def fill_databases(scene: Scene) -> None:

@@ -86,7 +86,7 @@ ROWS = (
     ),
     Fault(
         "every_queue_deleted",
-        "An operator deletes every queue while jobs are published",
+        "An operator deletes every queue that others may delete, while jobs are published",
         delete_queues,
         bound_s=SWEPT_S,
         settings=A_MESSAGE_EACH,

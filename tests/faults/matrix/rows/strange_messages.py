@@ -67,9 +67,10 @@ async def poison_queues(scene: Scene) -> None:
     scene.fault_is_over()
     malformed = Counter(_meaning(each.body) for each in put if each.end == "dead")
     await patience.eventually(partial(_are_shown, scene, malformed))
-    scene.saw(malformed.total(), f"malformed messages are shown to operators, all that were put: of {len(put)}")
+    scene.saw(malformed.total(), "malformed messages were put, and all of them are shown to operators")
     parkings, parked = len(scene.logged("sender", "message.parked")), sum(each.end == "parked" for each in put)
     scene.saw(parkings, f"times one of {parked} messages of another release was parked")
+    scene.saw(len(put) - malformed.total() - parked, "messages were put that announce nothing there is, or are no hint")
     scene.problems += [f"stop: {part.name} ended by itself" for part in scene.parts.values() if part.ends]
 
 
