@@ -70,7 +70,9 @@ async def poison_queues(scene: Scene) -> None:
     scene.saw(malformed.total(), "malformed messages were put, and all of them are shown to operators")
     parkings, parked = len(scene.logged("sender", "message.parked")), sum(each.end == "parked" for each in put)
     scene.saw(parkings, f"times one of {parked} messages of another release was parked")
-    scene.saw(len(put) - malformed.total() - parked, "messages were put that announce nothing there is, or are no hint")
+    scene.saw(
+        len(put) - malformed.total() - parked, "messages were put that announce nothing there is, or are no hint"
+    )
     scene.problems += [f"stop: {part.name} ended by itself" for part in scene.parts.values() if part.ends]
 
 
