@@ -77,10 +77,8 @@ class Editor:
     async def _run(self, mine: Edited) -> None:
         """By hand, whether it is stopped or not."""
         self._deeds += 1
-        path, keyed = (
-            f"/api/tasks/{mine.task.task_id}/run",
-            {"Idempotency-Key": f"{mine.task.task_id}-{self._deeds}"},
-        )
+        keyed = {"Idempotency-Key": f"{mine.task.task_id}-{self._deeds}"}
+        path = f"/api/tasks/{mine.task.task_id}/run"
         answer = await users.ask(self._scene, "POST", path, api=self._api(), headers=keyed)
         if not answer.is_success:
             self._scene.problems.append(f"I1: the API does not run a task: {answer.status_code} {answer.text}")

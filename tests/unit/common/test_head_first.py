@@ -80,3 +80,11 @@ async def test_whoever_sends_heads_without_end_is_read_in_few_parts(flood: bytes
 
     assert b"".join(fed) == flood * 1000
     assert len(fed) <= head_first.MOST_HEADS + 1
+
+
+async def test_after_many_interim_answers_the_next_packet_is_read_like_any_other():
+    protocol = HeadFirst(asyncio.get_running_loop())
+
+    answers(protocol, [INTERIM * 20, HEADS[204][0] + b"OK"])
+
+    assert [(await protocol.read())[0].code for _ in range(21)] == [100] * 20 + [204]

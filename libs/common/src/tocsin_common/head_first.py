@@ -54,16 +54,17 @@ class HeadFirst(ResponseHandler):
 
     def _parts(self, data: bytes) -> Iterator[bytes]:
         """Heads one by one, while no status has come, and the rest."""
-        begin, known, before = 0, self._last + data, len(self._last)
         for _ in range(MOST_HEADS):
-            found = _HEAD_END.search(known, begin + before if begin else 0)
+            found = _HEAD_END.search(self._last + data)
             if found is None or self._has_status:
                 break
-            yield data[begin : found.end() - before]
-            begin = found.end() - before
-        if begin < len(data):
-            self._last = known[-_MOST_OF_END:]
-            yield data[begin:]
+            end = found.end() - len(self._last)
+            head, data, self._last = data[:end], data[end:], b""
+            yield head
+        if data:
+            last = (self._last + data)[-_MOST_OF_END:]
+            self._last = b"" if _HEAD_END.search(last) else last  # one that is over ends nothing more
+            yield data
 
 
 def _break_off(payload: StreamReader) -> None:
