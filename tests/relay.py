@@ -31,6 +31,8 @@ class Relay:
         """The certificate that it shows; another one from the next `restore` on."""
         self.struck = 0
         """So often it stood in the way: connections that it reset, and words that it held back or cut short."""
+        self.ended = 0
+        """Connections that were there and are not any more, whoever ended them."""
         self._pairs: set[asyncio.Task[None]] = set()
         self._port = 0
         self._flowing = asyncio.Event()
@@ -143,6 +145,7 @@ class Relay:
             _reset_at_close(inner_writer)
             raise
         finally:
+            self.ended += 1
             inner_writer.transport.abort()  # before anything that the test may cut short
             for pump in pumps:
                 pump.cancel()

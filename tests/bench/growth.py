@@ -16,7 +16,7 @@ QUICK: dict[str, Part[SinkStage]] = {
 }
 """Each takes a minute or two."""
 SLOW: dict[str, Part[SinkStage]] = {f"logs_{many_logs.LARGEST}": partial(many_logs.measure, many_logs.LARGEST)}
-"""It takes some ten minutes to fill the tables: SLOW=1."""
+"""It takes some four minutes to fill the tables: SLOW=1."""
 
 
 async def measure(stack: Stack, env: Mapping[str, str]) -> list[Row]:

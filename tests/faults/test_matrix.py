@@ -5,13 +5,12 @@ These are the rows' own faults, once instead of many times and with less load; `
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from uuid import UUID
 
 import pytest
 
-from faults.matrix import editors, hostility, run, users
+from faults.matrix import editors, hostility, moments, run, users
 from faults.matrix.fault import ANY_REPEAT, Burst, Fault
 from faults.matrix.rows import (
     api,
@@ -30,7 +29,6 @@ from faults.own_servers import own_stack
 from tocsin_local.post import Post
 
 SEED = 1
-TRIES = 5
 CUT_S = 6  # longer than a leader holds its lease without the database
 HOSTILE_S = 4
 STANDS_STILL_S = 8  # longer than its lease
@@ -77,12 +75,8 @@ async def hit_messages_and_answers(scene: Scene) -> None:
     await operators.ring("memory", ALARM_S, scene)
 
 
-async def meets(fault: Callable[[Scene], Awaitable[bool]], scene: Scene) -> None:
-    """Let it happen until it comes in the middle of what it is about."""
-    for _ in range(TRIES):
-        if await fault(scene):
-            return
-    raise AssertionError(f"{fault.__module__} did not meet its moment in {TRIES} tries")
+async def meets(blow: moments.Blow, scene: Scene) -> None:
+    assert await moments.meet(blow, scene), f"{blow} did not meet its moment"
 
 
 def answered_and_posted_again(scene: Scene) -> list[UUID | None]:
@@ -135,4 +129,3 @@ async def test_a_selection_of_the_faults_breaks_no_invariant():
     assert again == []  # whoever had an answer lived on and recorded it
     assert found.problems == []
     assert found.counts.lost == 0
-    assert found.ends == 0

@@ -13,7 +13,7 @@ from faults.matrix.watch import Watch
 from waiting import eventually
 
 STATEMENT, ARGUMENT, LABEL = "statement-6xQ2vB", "argument-9kR4mZ", "label-7wT1nC"
-PLANTED = {"statements": STATEMENT, "command lines": ARGUMENT, "metrics": LABEL}
+PLANTED = {"statements": STATEMENT, "command lines": ARGUMENT, "metrics of sender-1": LABEL}
 METRICS = f'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nposts_total{{url="{LABEL}"}} 7\n'
 SLEEP = "import sys; sys.stdin.read()"
 
@@ -59,8 +59,8 @@ async def test_statements_command_lines_and_metrics_are_seen(
         process_with_an_argument(),
         asyncpg.create_pool(database_url, min_size=1) as pool,
     ):
-        watched.add_process(port)
-        watched.add_process(1)  # nobody serves there
+        watched.add_process("sender-1", port)
+        watched.add_process("sender-2", 1)  # nobody serves there
         watching = asyncio.create_task(watched.go_on(pool))
         await eventually(seen)
         watching.cancel()

@@ -10,7 +10,7 @@ from faults.owing import Database
 
 # PostgreSQL cuts a name of 63 bytes off, and a holder is its process's name with something behind it.
 INSTALL = """
-CREATE TABLE witnessed (writer text, holder text, epoch bigint, rows bigint);
+CREATE TABLE witnessed (writer text, holder text, epoch bigint, held boolean, rows bigint);
 CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF EXISTS (SELECT FROM written) AND NOT EXISTS (SELECT FROM written WHERE kind <> 'manual') THEN
@@ -18,6 +18,7 @@ BEGIN
     END IF;
     INSERT INTO witnessed
     SELECT current_setting('application_name'), left(split_part(holder, '/', 1), 63), epoch,
+           expires_at > statement_timestamp(),
            (SELECT count(*) FROM written)
     FROM scheduler_lease;
     RETURN NULL;
@@ -27,11 +28,13 @@ CREATE TRIGGER witness AFTER INSERT ON executions
 """
 
 BY_EPOCH = "SELECT epoch, sum(rows)::bigint AS rows FROM witnessed WHERE rows > 0 GROUP BY epoch"
-BY_STRANGERS = "SELECT writer, epoch, rows FROM witnessed WHERE writer IS DISTINCT FROM holder"
+BY_STRANGERS = (
+    "SELECT writer, epoch, rows FROM witnessed WHERE writer IS DISTINCT FROM holder OR (rows > 0 AND NOT held)"
+)
 
 
 class Stranger(NamedTuple):
-    """A statement of a process that did not hold the lease."""
+    """A statement of a process that did not hold the lease, or no more when the statement came."""
 
     writer: str
     epoch: int

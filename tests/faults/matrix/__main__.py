@@ -7,12 +7,14 @@ import secrets
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import structlog
 import uvloop
 
-from faults import small_disk
+from faults import small_disk, wrong_clock
 from faults.matrix import book, results, table
 from faults.matrix.fault import Fault
 from faults.matrix.results import Kept
@@ -56,12 +58,36 @@ def prepare() -> None:
 
 
 def _measure_all(asked: Asked, interruption: Interruption) -> bool:
-    kept = [_measure(fault, asked, interruption) for fault in asked.faults]
+    measured = [_measured(fault, asked, interruption) for fault in asked.faults]
+    kept = [each for each in measured if each is not None]
+    if not kept:
+        return False
     outcomes = [each.outcome for each in kept]
     print("\n".join(["", *table.for_people(outcomes), ""]))
     last = kept[-1]
     print(report.line("faults", commit=last.commit, machine=last.machine, rows=outcomes), flush=True)
-    return all(outcome.ok for outcome in outcomes)
+    return len(kept) == len(measured) and all(outcome.ok for outcome in outcomes)
+
+
+def _measured(fault: Fault, asked: Asked, interruption: Interruption) -> Kept | None:
+    """None where it could not be done or judged: that is told, and the others go on."""
+    if not _is_possible(fault):
+        return None
+    try:
+        return _measure(fault, asked, interruption)
+    except Exception as error:
+        print(f"  BROKEN {fault.name} broke off: {error!r}", flush=True)
+        return None
+
+
+def _is_possible(fault: Fault) -> bool:
+    """Whether this machine and this user have what it takes; else that is told."""
+    needs = [wrong_clock.NEEDED] if fault.wrong_clock and not wrong_clock.LIBRARIES else []
+    with TemporaryDirectory() as folder:
+        needs += [small_disk.NEEDED] if fault.disks and not small_disk.may_mount(Path(folder)) else []
+    if needs:
+        print(f"{fault.name}: left out. {' '.join(needs)}", flush=True)
+    return not needs
 
 
 def _measure(fault: Fault, asked: Asked, interruption: Interruption) -> Kept:

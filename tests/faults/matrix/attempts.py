@@ -3,9 +3,9 @@
 Attempts are known by their log rows, and by claims that were lost to another sender before anything was recorded.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any, Literal, NamedTuple
 
 from faults.matrix.fault import Repeat
@@ -21,6 +21,13 @@ LAG = timedelta(seconds=5)
 
 RECORDING = timedelta(seconds=1)
 """From a log row's clock until all see the row."""
+
+
+class Span(NamedTuple):
+    """Of time, by the clock of this machine."""
+
+    since: datetime
+    until: datetime
 
 
 class Loss(NamedTuple):
@@ -53,6 +60,10 @@ class Attempt(NamedTuple):
     def may_have_posted(self) -> bool:
         """Nobody says that the request did not leave."""
         return self.log is None or self.was_answered or self.log["ambiguous"]
+
+    def overlaps(self, span: Span) -> bool:
+        """Whether it was under way at any moment of it."""
+        return self.begun_at <= span.until and span.since <= self.ended_at
 
     def took(self, post: Post) -> bool:
         """Whether that POST came while it was under way, and had the answer that is recorded, if one is."""
@@ -94,21 +105,38 @@ class Matched(NamedTuple):
         )
 
 
-def match(posts: Sequence[Post], logs: Sequence[Log], losses: Sequence[Loss], claim_ttl: timedelta) -> Matched:
+def match(
+    posts: Sequence[Post],
+    logs: Sequence[Log],
+    losses: Sequence[Loss],
+    claim_ttl: timedelta,
+    *,
+    silences: Sequence[Span] = (),
+) -> Matched:
     """Give each POST, in order of arrival, to one attempt.
 
-    First to those whose answer is recorded, then to those that were under way. A line that stood still may bring
-    the request of one that has ended long since.
+    First to those whose answer is recorded, then to those that were under way, and only before the next one began.
+    A line that stood still brings the request of one that has ended long since: when it goes on, and not later.
     """
     attempts, left = _known(logs, losses, claim_ttl), list(posts)
     found: dict[int, Post] = {}
     for attempt in (each for each in attempts if each.was_answered):
         _take(attempt, [post for post in left if attempt.took(post)], left, found)
-    for attempt in (each for each in attempts if each.may_have_posted and not each.was_answered):
-        _take(attempt, [post for post in left if attempt.took(post)], left, found)
-    for attempt in (each for each in attempts if each.may_have_posted and not each.was_answered):
+    unanswered = [
+        (attempt, next_one.begun_at if next_one else None)
+        for attempt, next_one in zip_longest(attempts, attempts[1:])
+        if attempt.may_have_posted and not attempt.was_answered
+    ]
+    for attempt, until in unanswered:
+        in_turn = [post for post in left if until is None or post.arrived_at < until]
+        _take(attempt, [post for post in in_turn if attempt.took(post)], left, found)
+    for attempt, _ in unanswered:
         if attempt.seq not in found:
-            _take(attempt, [post for post in left if post.arrived_at >= attempt.begun_at], left, found)
+            held = [silence for silence in silences if attempt.overlaps(silence)]
+            late = [
+                post for post in left if any(each.since <= post.arrived_at <= each.until + LAG for each in held)
+            ]
+            _take(attempt, late, left, found)
     return Matched([each._replace(post=found.get(each.seq)) for each in attempts], left)
 
 
@@ -122,6 +150,23 @@ def why_again(before: Attempt) -> Kind:
     if log["http_status"] is None:
         return "not received" if post.succeeded else "retry"
     return "unexplained" if 200 <= log["http_status"] < 300 else "retry"
+
+
+def bystanders(
+    lost: Iterable[tuple[str, datetime]], hit: Mapping[int, Sequence[Span]], claim_ttl: timedelta
+) -> set[str]:
+    """Senders (`tocsin-sender@host:4711`) that lost a claim, with its end, although no span of `hit` was in it.
+
+    `hit`: by pid, when each did not see PostgreSQL, or was killed.
+    """
+    return {
+        sender
+        for sender, until in lost
+        if not any(
+            span.since <= until and until - claim_ttl <= span.until
+            for span in hit.get(int(sender.rpartition(":")[2]), ())
+        )
+    }
 
 
 def _known(logs: Sequence[Log], losses: Sequence[Loss], claim_ttl: timedelta) -> list[Attempt]:

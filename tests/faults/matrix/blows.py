@@ -8,7 +8,7 @@ from functools import partial
 from random import Random
 from typing import NamedTuple
 
-from faults.matrix import hostility
+from faults.matrix import hostility, moments
 from faults.matrix.parts import Role
 from faults.matrix.rows import (
     api,
@@ -29,7 +29,6 @@ SECONDS = 25
 STANDS_STILL_S = 10
 WRONG_CLOCK_S = 8
 TASKS = 10
-TRIES = 5
 RESTART = "restart"
 """Whoever starts a server starts each that is down."""
 
@@ -68,16 +67,8 @@ async def _restart(role: Role, scene: Scene) -> None:
     await everything.restart(scene.chance.choice(scene.of_role(role)), scene)
 
 
-def _meeting(inflict: Callable[[Scene], Awaitable[object]]) -> Callable[[Scene], Awaitable[object]]:
-    """Again, where it did not meet the moment that it is about."""
-
-    async def until_met(scene: Scene) -> object:
-        for _ in range(TRIES):
-            if met := await inflict(scene):
-                return met
-        return False
-
-    return until_met
+def _meeting(blow: moments.Blow) -> moments.Blow:
+    return partial(moments.meet, blow)
 
 
 async def _kill_api(scene: Scene) -> int:

@@ -8,12 +8,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 from e2e.oracle import TERMINAL, Row
-from faults.matrix.attempts import Kind, Log, Loss
+from faults.matrix.attempts import Kind, Log, Loss, Span
 from tocsin_local.oracle import Fate
 from tocsin_local.post import Post
 
+CANCELLED = "cancelled"
 ATTEMPTS = 4
-"""Of an execution, that may fail: 1 + `maxRetry` of all tasks of a run."""
+"""Of an execution, of which the last one may succeed: 1 + `maxRetry` of all tasks of a run."""
+COUNTED = frozenset({"retryable", "succeeded", "permanent", "gone"})
+"""The outcomes that use up an attempt."""
 
 
 class Address(NamedTuple):
@@ -41,14 +44,22 @@ class Rules(NamedTuple):
     """The terminal states that this run may come to."""
     repeats: Container[str] = frozenset()
     """Why executions may be posted again."""
+    silences: Sequence[Span] = ()
+    """When the line to the receivers stood still: requests come late then, of attempts that have ended."""
     hostile: Container[UUID] = frozenset()
     """Tasks whose receivers misbehave."""
+    failed_since: Mapping[UUID, datetime] = {}
+    """Of those that were stopped for their failures; only what ends later may be cancelled."""
     hostile_ends: AbstractSet[str] = frozenset()
     """The terminal states that those may come to."""
 
-    def ends_of(self, task_id: UUID) -> AbstractSet[str]:
-        """Those that a task's executions may come to."""
-        return self.hostile_ends if task_id in self.hostile else self.ends
+    def ends_of(self, task_id: UUID, row: Row | None) -> AbstractSet[str]:
+        """Those that this execution of a task's may come to."""
+        ends = self.hostile_ends if task_id in self.hostile else self.ends
+        if CANCELLED not in ends or row is None or row["state"] != CANCELLED:
+            return ends
+        since = self.failed_since.get(task_id)
+        return ends if since is not None and row["finished_at"] >= since else ends - {CANCELLED}
 
 
 class Case(NamedTuple):
@@ -122,8 +133,10 @@ def repeated(case: Case, kinds: Sequence[Kind], rules: Rules) -> Iterator[str]:
             yield "was posted again without a reason"
         elif kind not in rules.repeats:
             yield f"was posted again ({kind}), which this fault is no reason for"
-    if _spent(case) > ATTEMPTS:
-        yield f"has had {_spent(case)} of {ATTEMPTS} attempts"
+    lost = {loss.seq for loss in case.losses}
+    had = sum(log["outcome"] in COUNTED and log["seq"] not in lost for log in case.logs)
+    if had > ATTEMPTS:
+        yield f"has had {had} of {ATTEMPTS} attempts"
 
 
 def early(case: Case) -> Iterator[str]:

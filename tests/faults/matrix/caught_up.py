@@ -9,9 +9,20 @@ from e2e.oracle import Row
 from faults.outage import Left, Missed, Outage, Rules, left, seconds
 
 
-def owed_in(outage: Outage, period_s: int) -> list[datetime]:
+def owed_in(outage: Outage, period_s: int, effective_from: datetime) -> list[datetime]:
     """What a task owes in it that comes whenever the second of the minute is a multiple of `period_s`."""
-    return [at for at in seconds(*outage) if at > outage.since and at.second % period_s == 0]
+    return [
+        at for at in seconds(*outage) if at > outage.since and at >= effective_from and at.second % period_s == 0
+    ]
+
+
+def outside(missed: Iterable[Row], outages: Sequence[Outage]) -> list[str]:
+    """Of missed rows those that belong to no outage."""
+    return [
+        f"I1: {row['task_id']}: {row['scheduled_for']:%H:%M:%S} is missed, and belongs to no outage"
+        for row in missed
+        if not any(since < row["scheduled_for"] <= until for since, until in outages)
+    ]
 
 
 def problems(

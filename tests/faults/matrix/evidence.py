@@ -29,11 +29,11 @@ class Evidence:
         """What has stayed in them."""
         self._server_logs = ""
 
-    def add_process(self) -> int:
+    def add_process(self, name: str) -> int:
         """Another one that serves its metrics; at which port."""
         port = ports.choose(self._ports)
         self._ports.append(port)
-        self.watch.add_process(port)
+        self.watch.add_process(name, port)
         return port
 
     def add_api(self, url: str, api_key: str) -> None:
@@ -50,15 +50,18 @@ class Evidence:
         self._server_logs += server.log
 
     def places(self, crew: Crew) -> Mapping[str, str]:
-        """All of it, by where it was seen."""
+        """All that there must be something of, by where it was seen."""
         return {
             "output of the api": crew.output("serve"),
             "output of the scheduler": crew.output("schedule"),
             "output of the sender": crew.output("send"),
             "messages": self.messages.text,
-            "messages that stay in queues": self.queues,
             "management console": self.console.text,
-            "answers of the API": "".join(answers.text for answers in self.answers),
+            **{f"answers of API {number}": answers.text for number, answers in enumerate(self.answers, 1)},
             "logs of the servers": self._server_logs,
             **self.watch.places(),
         }
+
+    def rest(self) -> Mapping[str, str]:
+        """Where there may be nothing."""
+        return {"messages that stay in queues": self.queues}

@@ -56,6 +56,8 @@ class Fault(NamedTuple):
     """Executions a second, each of a task of its own."""
     disks: Mapping[str, int] = {}
     """Of servers (`postgres`, `rabbitmq`) that have a small one of their own: MiB."""
+    wrong_clock: bool = False
+    """A process gets a clock of its own, for which a library has to be there."""
     broker_nodes: int = 1
     """With more than one, RabbitMQ is a cluster."""
     ends: frozenset[str] = SUCCEEDED

@@ -69,11 +69,6 @@ class Firehose:
         """All that it has shown."""
         return "".join(self._shown)
 
-    @property
-    def messages(self) -> int:
-        """How many it has shown."""
-        return len(self._shown)
-
     async def _listen(self) -> None:
         while True:
             with suppress(OSError, TimeoutError, aio_pika.exceptions.AMQPError):

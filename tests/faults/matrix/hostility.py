@@ -17,10 +17,14 @@ async def answer(then: int, seconds: float, webhooks: Collection[LocalWebhook]) 
     follow(Script(), webhooks)
 
 
-async def answer_at_half(then: int, seconds: float, scene: Scene) -> None:
-    """Half of all do, by chance."""
-    webhooks = scene.load.webhooks
-    await answer(then, seconds, scene.chance.sample(webhooks, len(webhooks) // 2))
+async def answer_at_half(then: int, seconds: float, scene: Scene) -> int:
+    """Half of all do, by chance: how many POSTs met it."""
+    webhooks = scene.chance.sample(scene.load.webhooks, len(scene.load.webhooks) // 2)
+    start = len(scene.receiver.posts)
+    await answer(then, seconds, webhooks)
+    theirs = {webhook.webhook_id for webhook in webhooks}
+    status = then if then > 0 else None
+    return sum(post.webhook_id in theirs and post.status == status for post in scene.receiver.posts[start:])
 
 
 def follow(script: Script, webhooks: Collection[LocalWebhook]) -> None:

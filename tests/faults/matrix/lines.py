@@ -61,6 +61,10 @@ class Lines:
             for relay in relays
         ]
 
+    def ended(self, server: Server) -> int:
+        """So many connections to a server have ended so far."""
+        return sum(relay.ended for (_, to), relays in self._relays.items() if to == server for relay in relays)
+
 
 @asynccontextmanager
 async def open_lines(

@@ -14,6 +14,7 @@ from tocsin_local.oracle import Owed, WatchedTask
 from tocsin_local.receiver import Receiver
 
 EVERY_SECOND = "* * * * * *"
+NAME = "a task"
 
 
 def every(seconds: int) -> str:
@@ -51,8 +52,7 @@ class Load:
             tasks = [OwingTask(each, fault.catch_up) for each in mine]
             ids = await write_tasks(database, sealer, url, tasks, since)
             self.tasks += [
-                WatchedTask(task_id, "a task", schedule, since)
-                for task_id, schedule in zip(ids, mine, strict=True)
+                WatchedTask(task_id, NAME, schedule, since) for task_id, schedule in zip(ids, mine, strict=True)
             ]
             webhook_id = self.webhooks[n].webhook_id
             self.addresses |= {task_id: Address(webhook_id, str(task_id)) for task_id in ids}
@@ -61,6 +61,10 @@ class Load:
     def of_each_second(self) -> list[WatchedTask]:
         """The tasks of the steady load."""
         return [task for task in self.tasks if task.schedule == EVERY_SECOND]
+
+    def written(self) -> list[WatchedTask]:
+        """Those that were there from the start: none that users create."""
+        return [task for task in self.tasks if task.name == NAME]
 
     def changes(self) -> int:
         """How often users have changed tasks."""

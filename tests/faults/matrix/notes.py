@@ -4,6 +4,9 @@ I1: what ended twice. I2: a claim that was taken over while it held. I5: what fe
 the lease that came or went. Triggers see each change, however soon another one follows.
 """
 
+from datetime import datetime
+from typing import NamedTuple
+
 from faults.matrix.attempts import Loss
 from faults.matrix.verdict import Key
 from faults.outage import Outage
@@ -37,7 +40,7 @@ CREATE TRIGGER note_second_end AFTER UPDATE ON executions FOR EACH ROW
     WHEN (OLD.state NOT IN ('due', 'waiting', 'running')
           AND NEW.state <> OLD.state AND NEW.state <> 'succeeded') EXECUTE FUNCTION note_second_end();
 CREATE TABLE losses (
-    task_id uuid, scheduled_for timestamptz, seq integer, held_until timestamptz, was_recorded boolean
+    task_id uuid, scheduled_for timestamptz, seq integer, held_until timestamptz, was_recorded boolean, holder text
 );
 CREATE FUNCTION note_loss() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
@@ -48,16 +51,16 @@ BEGIN
     INSERT INTO losses VALUES (OLD.task_id, OLD.scheduled_for, OLD.seq, OLD.next_at, EXISTS (
         SELECT FROM task_logs
         WHERE scheduled_for = OLD.scheduled_for AND task_id = OLD.task_id AND seq = OLD.seq
-    ));
+    ), OLD.claimed_by);
     RETURN NULL;
 END $$;
 CREATE TRIGGER note_loss AFTER UPDATE ON executions FOR EACH ROW
     WHEN (OLD.state = 'running' AND (NEW.seq > OLD.seq OR NEW.lost_claims > OLD.lost_claims))
     EXECUTE FUNCTION note_loss();
-CREATE TABLE gaps (since timestamptz, until timestamptz);
+CREATE TABLE gaps (since timestamptz, until timestamptz, decided_at timestamptz);
 CREATE FUNCTION note_gap() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    INSERT INTO gaps VALUES (NEW.watermark, NEW.gap_until);
+    INSERT INTO gaps VALUES (NEW.watermark, NEW.gap_until, clock_timestamp());
     RETURN NULL;
 END $$;
 CREATE TRIGGER note_gap AFTER UPDATE ON scheduler_lease FOR EACH ROW
@@ -67,6 +70,15 @@ CREATE TRIGGER note_gap AFTER UPDATE ON scheduler_lease FOR EACH ROW
 
 NOTED = "SELECT invariant, what FROM noted"
 LOSSES = "SELECT task_id, scheduled_for, seq, held_until, was_recorded FROM losses"
+HOLDERS = "SELECT holder, held_until FROM losses"
+GAPS = "SELECT since, until, decided_at FROM gaps ORDER BY until"
+
+
+class Gap(NamedTuple):
+    """An outage that a leader decided on, as it says itself, and when it did."""
+
+    outage: Outage
+    decided_at: datetime
 
 
 class Notes:
@@ -81,14 +93,19 @@ class Notes:
         await self._database.execute(INSTALL)
         await self._witness.install()
 
-    async def gaps(self) -> list[Outage]:
-        """The outages that a leader decided on, as it says itself."""
-        return [Outage(*row) for row in await self._database.fetch("SELECT since, until FROM gaps ORDER BY until")]
+    async def gaps(self) -> list[Gap]:
+        """In their order."""
+        rows = await self._database.fetch(GAPS)
+        return [Gap(Outage(since, until), decided_at) for since, until, decided_at in rows]
 
     async def losses(self) -> list[tuple[Key, Loss]]:
         """The claims that ran out and were taken over."""
         rows = await self._database.fetch(LOSSES)
         return [((task_id, instant), Loss(*facts)) for task_id, instant, *facts in rows]
+
+    async def losers(self) -> list[tuple[str, datetime]]:
+        """The senders whose claims those were, and until when each held."""
+        return [(holder, held_until) for holder, held_until in await self._database.fetch(HOLDERS)]
 
     async def problems(self) -> list[str]:
         """What was noted that must not be."""

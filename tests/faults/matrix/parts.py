@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import httpx
@@ -42,6 +43,8 @@ class Part:
         self.name = name
         self.ends = 0
         """So often it has ended although nobody told it to."""
+        self.killed: dict[int, datetime] = {}
+        """The pids of those that were killed in its place, and when."""
         self._crew = crew
         self._changes = {**changes, "METRICS_PORT": str(metrics_port)}
         self._tell = tell
@@ -90,6 +93,7 @@ class Part:
     async def kill(self) -> None:
         """End it by SIGKILL; it stays away until `start`."""
         self.forget()
+        self.killed[self.pid] = datetime.now(UTC)
         if self.process.process.returncode is None:
             await self.process.kill()
 

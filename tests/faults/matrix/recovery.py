@@ -1,22 +1,24 @@
 """SHELL. Whether all of Tocsin works again: what is owed is in time, and each of its processes does its part."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import aio_pika
 import httpx
 
 from faults import operators
 from faults.matrix import patience, users
 from faults.matrix.parts import Part
 from faults.matrix.scene import Scene
+from tocsin_common.broker import call
 from tocsin_common.topology import WORK_QUEUE
 
 POLL_S = 0.1
+LOOK_S = 5.0
+"""A look that takes longer has not found that all is well."""
 
 IN_TIME = """
 SELECT watermark > $1 AND watermark > clock_timestamp() - interval '2 s' AND gap_until IS NULL
@@ -81,41 +83,65 @@ async def _led_by_another(scene: Scene, before: Part, since: datetime) -> float:
 
 
 async def lacking(scene: Scene, over_at: datetime, within_s: float) -> list[str]:
-    """Returns as soon as all is well again since `over_at`, or the time is up: what is not as it must be then."""
-    last = ""
+    """Returns as soon as all is well again since `over_at`, or the time is up: what is not as it must be then.
 
-    async def come_true(what: str, wait: Coroutine[Any, Any, None]) -> None:
-        nonlocal last
-        await wait
-        last = what
-
-    claims = _claims(scene, over_at)
-    waits = [asyncio.create_task(come_true(*claim), name=claim[0]) for claim in claims.items()]
-    _, pending = await asyncio.wait(waits, timeout=within_s)
-    for wait in pending:
-        wait.cancel()
-    ended = await asyncio.gather(*waits, return_exceptions=True)
+    What must be so, must be so at one time; what must be done, must have been done once.
+    """
+    proofs = {name: asyncio.create_task(work) for name, work in _work(scene).items()}
+    last, not_well = list[str](), ["all could be looked at"]
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not_well := await _not_so(scene, over_at) + _unfinished(proofs):
+                    last = not_well
+                    await asyncio.sleep(POLL_S)
+    finally:
+        for proof in proofs.values():
+            proof.cancel()
+        ended = await asyncio.gather(*proofs.values(), return_exceptions=True)
     took_s = (datetime.now(UTC) - over_at).total_seconds()
-    scene.remarks.append(f"what came last, after {took_s:.1f} s: {last}")
-    return [f"{wait.get_name()}: {end!r}" for wait, end in zip(waits, ended, strict=True) if end is not None]
+    scene.remarks.append(f"what came last, after {took_s:.1f} s: {'; '.join(last) or 'nothing was amiss'}")
+    failed = [f"{name}: {end!r}" for name, end in zip(proofs, ended, strict=True) if end is not None]
+    return [*not_well, *failed]
 
 
-def _claims(scene: Scene, over_at: datetime) -> dict[str, Coroutine[Any, Any, None]]:
+def _unfinished(proofs: Mapping[str, asyncio.Task[None]]) -> list[str]:
+    return [name for name, proof in proofs.items() if not proof.done()]
+
+
+async def _not_so(scene: Scene, over_at: datetime) -> list[str]:
+    """What is not so, in one look after another."""
+    states: dict[str, Callable[[], Awaitable[bool]]] = {
+        "what is owed is emitted in time": partial(scene.ask, IN_TIME, over_at),
+        "what was owed has ended": partial(scene.ask, HAVE_ENDED, over_at),
+        "nothing is overdue": partial(scene.ask, NOT_OVERDUE),
+        "each sender consumes": partial(_consume, scene),
+        "both schedulers know all tasks, and one leads": partial(_know_all_tasks, scene),
+        **{f"API {number} is ready": partial(_is_ready, api) for number, api in enumerate(scene.apis(), 1)},
+    }
+    return [name for name, is_so in states.items() if not await _is_so(is_so)]
+
+
+async def _is_so(look: Callable[[], Awaitable[bool]]) -> bool:
+    """Whatever fails, or takes long, is not so yet."""
+    try:
+        async with asyncio.timeout(LOOK_S):
+            return await look()
+    except Exception:
+        return False
+
+
+def _work(scene: Scene) -> dict[str, Coroutine[Any, Any, None]]:
     return {
-        "what is owed is emitted in time": _becomes(partial(scene.ask, IN_TIME, over_at)),
-        "what was owed has ended": _becomes(partial(scene.ask, HAVE_ENDED, over_at)),
-        "nothing is overdue": _becomes(partial(scene.ask, NOT_OVERDUE)),
-        "APIs create tasks, of which both schedulers know": _are_created_and_known(scene),
-        "each sender consumes": _becomes(partial(_consume, scene)),
+        "each API creates a task": _create_tasks(scene),
         **{f"{part.name} records attempts": _posts(part) for part in scene.of_role("sender")},
     }
 
 
-async def _are_created_and_known(scene: Scene) -> None:
-    for number, _ in enumerate(scene.of_role("api"), 1):
-        await _becomes(partial(_is_ready, scene.api(number)))
+async def _create_tasks(scene: Scene) -> None:
+    for number, api in enumerate(scene.apis(), 1):
+        await _becomes(partial(_is_ready, api))
         await users.create_task(scene, api=number, falls_over=False)
-    await _becomes(partial(_know_all_tasks, scene))
 
 
 async def _is_ready(api: httpx.AsyncClient) -> bool:
@@ -134,11 +160,8 @@ async def _know_all_tasks(scene: Scene) -> bool:
 
 
 async def _consume(scene: Scene) -> bool:
-    try:
-        async with scene.rabbitmq.operator.channel() as channel:
-            return await operators.consumers(channel, WORK_QUEUE) == len(scene.of_role("sender"))
-    except (OSError, TimeoutError, aio_pika.exceptions.AMQPError):
-        return False
+    async with call(), scene.rabbitmq.operator.channel() as channel:
+        return await operators.consumers(channel, WORK_QUEUE) == len(scene.of_role("sender"))
 
 
 async def _posts(sender: Part) -> None:

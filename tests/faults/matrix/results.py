@@ -17,10 +17,7 @@ INVARIANTS = ("I1:", "I2:", "I3:", "I4:", "I5:")
 
 
 class Outcome(Row, frozen=True, kw_only=True, omit_defaults=True):
-    """A row of the report: seconds to recover. Counts are of all times together; see `verdict.Counts`.
-
-    What may be None was not kept of older runs.
-    """
+    """A row of the report: seconds to recover. Counts are of all times together; see `verdict.Counts`."""
 
     owed: int
     posts: int
@@ -36,17 +33,17 @@ class Outcome(Row, frozen=True, kw_only=True, omit_defaults=True):
     """Invariants that were broken, each time."""
     amiss: int = 0
     """Wrong, too: a fault did not meet its moment, others were late, a process did not stop by the book."""
-    again: Mapping[str, int] | None = None
+    again: Mapping[str, int]
     """POSTs that were not an execution's first, by `attempts.Kind`."""
-    states: Mapping[str, int] | None = None
+    states: Mapping[str, int]
     """What was owed, by the state that it came to."""
-    latest_s: float | None = None
+    latest_s: float
     """From its instant to its first POST, of the execution for which that took longest."""
-    settings: Mapping[str, str] | None = None
+    settings: Mapping[str, str]
     """Those that are not the product's defaults."""
-    seed: int | None = None
+    seed: int
     """That leads to the same choices again."""
-    remarks: Sequence[str] | None = None
+    remarks: Sequence[str]
     """How often the fault met the moment that it is about, and the like."""
 
 

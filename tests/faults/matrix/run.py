@@ -1,7 +1,7 @@
 """SHELL. A fault under load: it happens and all recovers, once or several times, and then all of it is judged."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from e2e.evidence import tables
@@ -17,6 +17,8 @@ AFTER_S = 2.0
 """And after the recovery."""
 GIVE_UP_S = 240.0
 POLL_S = 0.05
+BEHIND_AT_PAUSE = timedelta(seconds=2)
+"""What a leader that emits in time may be behind when it is told to pause."""
 
 QUIET = """
 SELECT NOT EXISTS (SELECT FROM executions WHERE state IN ('due', 'waiting', 'running'))
@@ -89,11 +91,12 @@ async def sum_up(scene: Scene, recoveries_s: list[float], seen: Seen) -> Run:
     for server in (scene.postgres, scene.rabbitmq):
         scene.evidence.keep_logs(server)
     places = {**scene.evidence.places(scene.crew), "tables": seen.tables}
-    leaks = await secrecy.problems(hidden, places)
+    leaks = await secrecy.problems(hidden, {**places, **scene.evidence.rest()})
     late = verdict.came_late(scene.receiver.posts, seen.verdict.counts)
     misses = [f"fault: {miss}" for miss in scene.misses]
-    problems = [*seen.verdict.problems, *late, *scene.problems, *misses, *leaks]
+    problems = [*seen.verdict.problems, *late, *scene.problems, *misses, *leaks, *secrecy.unseen(places)]
     ends = sum(part.ends for part in scene.parts.values())
+    problems += [f"stop: {part.name} ended by itself" for part in scene.parts.values() for _ in range(part.ends)]
     return Run(recoveries_s, seen.verdict, problems, scene.remarks, ends)
 
 
@@ -103,7 +106,7 @@ async def happen(scene: Scene, fault: Fault) -> float:
     scene.begins()
     try:
         await fault.inflict(scene)
-    except (TimeoutError, ExceptionGroup) as error:  # a group where several waited
+    except Exception as error:  # whatever it is, what was there before it is judged all the same
         scene.problems.append(f"fault: it could not be done: {error!r}")
     on_the_way = scene.recoveries_s
     recovery_s = await recover(scene)
@@ -121,13 +124,17 @@ async def recover(scene: Scene) -> float:
     over_at = scene.over_at or datetime.now(UTC)
     if lacking := await recovery.lacking(scene, over_at, GIVE_UP_S):
         words = "; ".join([*lacking, await _open(scene)])
-        scene.problems.append(f"I1: not all was well after {GIVE_UP_S:.0f} s: {words}")
+        scene.problems.append(
+            f"I1: not all was well {(datetime.now(UTC) - over_at).total_seconds():.0f} s later: {words}"
+        )
     return (datetime.now(UTC) - over_at).total_seconds()
 
 
 async def _quiet(scene: Scene) -> datetime:
     """Let nothing more be emitted, and all end that was: the instant up to which all that is owed has its row."""
     while True:
+        if not await _becomes_true(scene, recovery.IN_TIME, datetime.now(UTC)):
+            scene.problems.append(f"I1: nobody emits what is owed in time: {await _open(scene)}")
         (await users.ask(scene, "POST", "/api/scheduler/pause")).raise_for_status()
         if not await _becomes_true(scene, QUIET):
             scene.problems.append(f"I1: executions stay open: {await _open(scene)}")
@@ -135,8 +142,10 @@ async def _quiet(scene: Scene) -> datetime:
         if not await scene.ask(IS_CUT_IN_TWO):
             break
         (await users.ask(scene, "POST", "/api/scheduler/resume")).raise_for_status()
-        await recovery.in_time_again(scene, datetime.now(UTC))
     until: datetime = await scene.ask("SELECT watermark FROM scheduler_lease")
+    paused_at: datetime = await scene.ask("SELECT paused_at FROM scheduler_pause")
+    if paused_at - until > BEHIND_AT_PAUSE:
+        scene.problems.append(f"I1: scheduling was paused at {paused_at}, and nothing was emitted since {until}")
     return until
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -18,6 +19,7 @@ from certificates import Authority
 from e2e.crew import Crew, new_environment
 from e2e.processes import free_port
 from faults.matrix import patience
+from faults.matrix.attempts import Span
 from faults.matrix.evidence import Evidence
 from faults.matrix.fault import Fault
 from faults.matrix.lines import RECEIVER_HOSTS, Lines, Tls, open_lines
@@ -85,6 +87,9 @@ class Scene:
         """When the fault that is done now was over: None until then."""
         self.recoveries_s: list[float] = []
         """Of a fault's repetitions, and of the failovers that it leads to, each in seconds."""
+        self.silences: list[Span] = []
+        """When the line to the receivers stood still."""
+        self._blind: dict[int, list[Span]] = defaultdict(list)
         self.at_end: list[Callable[[], Awaitable[None]]] = []
         """What a fault itself looks at when all has ended; it may find problems then."""
         self.numbers = count()
@@ -127,7 +132,7 @@ class Scene:
                 port = free_port()
                 changes["PORT"] = str(port)
                 self.evidence.add_api(f"http://127.0.0.1:{port}", self.environment["API_KEY"])
-            metrics_port = self.evidence.add_process()
+            metrics_port = self.evidence.add_process(name)
             self.parts[name] = Part(self.crew, role, name, changes, metrics_port, self.problems.append)
             await self.parts[name].start()
         await asyncio.gather(*(part.ready() for part in self.parts.values()))
@@ -140,6 +145,10 @@ class Scene:
     def api(self, number: int) -> httpx.AsyncClient:
         """A client of `api-1` or `api-2`, by its number."""
         return self.evidence.answers[number - 1].client
+
+    def apis(self) -> list[httpx.AsyncClient]:
+        """A client of each, in their order."""
+        return [self.api(number) for number, _ in enumerate(self.evidence.answers, 1)]
 
     async def leader(self) -> Part:
         """The scheduler that leads, as soon as one does."""
@@ -154,6 +163,25 @@ class Scene:
     async def ask(self, question: str, *arguments: object) -> Any:
         """What the database answers, as soon as it does."""
         return await patience.patiently(lambda: self.database.fetchval(question, *arguments))
+
+    @contextmanager
+    def blinding(self, whose: str = "sender") -> Iterator[None]:
+        """Senders with such a name do not see PostgreSQL meanwhile: claims of theirs may run out."""
+
+        def pids() -> set[int]:
+            return {part.pid for part in self.of_role("sender") if part.name.startswith(whose)}
+
+        before, since = pids(), datetime.now(UTC)
+        try:
+            yield
+        finally:
+            for pid in before | pids():
+                self._blind[pid].append(Span(since, datetime.now(UTC)))
+
+    def blinded(self) -> Mapping[int, Sequence[Span]]:
+        """When each sender, by its pid, did not see PostgreSQL, or was killed."""
+        killed = {pid: [Span(at, at)] for part in self.of_role("sender") for pid, at in part.killed.items()}
+        return {pid: [*self._blind[pid], *killed.get(pid, ())] for pid in self._blind.keys() | killed.keys()}
 
     async def bring_back(self, server: OwnServer) -> None:
         """Start a server that is down; returns once it takes connections. Its log so far is kept."""

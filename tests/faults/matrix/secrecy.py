@@ -41,6 +41,11 @@ async def problems(secrets: Iterable[Secret], places: Mapping[str, str]) -> list
     return found
 
 
+def unseen(places: Mapping[str, str]) -> list[str]:
+    """Places where there was nothing at all to look at: nobody looked, or nothing was written down."""
+    return [f"I4: nothing was seen of {place}" for place, text in places.items() if not text]
+
+
 def _pieces(text: str) -> Iterator[str]:
     """The search makes several copies of what it looks at; what stands at a border is in both."""
     for begin in range(0, len(text), PIECE):

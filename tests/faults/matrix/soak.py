@@ -14,6 +14,7 @@ from functools import partial
 from math import ceil
 from typing import NamedTuple
 
+from faults import wrong_clock
 from faults.matrix import __main__ as matrix
 from faults.matrix import book, editors, results, run, soak_results, users
 from faults.matrix.blows import Blow, Deck
@@ -56,7 +57,7 @@ class Storm:
     def __init__(self, seconds: float, seed: int) -> None:
         self.dealt: Counter[str] = Counter()
         self.met: Counter[str] = Counter()
-        """How often those that are about a moment met it."""
+        """How often they hit what they were to hit."""
         self.ended_at: list[datetime] = []
         self._seconds = seconds
         self._deck = Deck(seed)
@@ -151,6 +152,9 @@ def _as_fault(storm: Storm) -> Fault:
 def main() -> int:
     """The exit code is 0 only where every invariant and the bound were kept."""
     asked = _arguments()
+    if not wrong_clock.LIBRARIES:
+        print(wrong_clock.NEEDED, file=sys.stderr)
+        return 1
     matrix.prepare()
     return interruptions.exit_code(partial(_measure, asked))
 

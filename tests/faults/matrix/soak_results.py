@@ -37,11 +37,11 @@ class Soak(msgspec.Struct, frozen=True, kw_only=True):
     """Changes of leadership."""
     problems: list[str]
     """The first ones."""
-    struck: Mapping[str, int] = {}
+    struck: Mapping[str, int]
     """How often each met what it is about; one may come when another has already taken that away."""
-    changes: int | None = None
-    """Of tasks, by users. What is None was not kept of older ones."""
-    single: int | None = None
+    changes: int
+    """Of tasks, by users."""
+    single: int
     """Runs by hand, and tasks that run once."""
 
 
@@ -68,7 +68,7 @@ def for_people(soak: Soak) -> list[str]:
     return [
         *table.for_people([soak.outcome]),
         f"  {sum(soak.faults.values())} faults of {len(soak.faults)} kinds; {soak.leaders} changes of leadership",
-        f"  {_number(soak.changes)} changes of tasks, {_number(soak.single)} runs by hand or once",
+        f"  {soak.changes:,} changes of tasks, {soak.single:,} runs by hand or once",
         f"  rows: {table.counted(soak.states)}",
         f"  recovery after any fault, while others went on: {soak.worst_recovery_s:.1f} s at the most",
         *(f"  {number:,} POSTs again: {AGAIN[kind]}" for kind, number in soak.again.items()),
@@ -93,8 +93,8 @@ def markdown(kept: Kept) -> list[str]:
         ("owed", f"{outcome.owed:,}"),
         ("rows of executions", table.counted(soak.states)),
         ("changes of leadership", f"{soak.leaders:,}"),
-        ("changes of tasks by users", _number(soak.changes)),
-        ("runs by hand, and tasks that run once", _number(soak.single)),
+        ("changes of tasks by users", f"{soak.changes:,}"),
+        ("runs by hand, and tasks that run once", f"{soak.single:,}"),
         ("processes that ended by themselves", f"{outcome.ends:,}"),
         ("POSTs", f"{outcome.posts:,}"),
         *((f"POSTs again: {words}", f"{soak.again.get(kind, 0):,}") for kind, words in AGAIN.items()),
@@ -105,7 +105,7 @@ def markdown(kept: Kept) -> list[str]:
             f"{soak.worst_recovery_s:.1f} s at the most; bound {outcome.bound.replace('<=', '≤')} s",
         ),
         ("recovery after the last one", f"{outcome.max:.1f} s; bound {outcome.bound.replace('<=', '≤')} s"),
-        ("latest first POST, after its instant", table.seconds(outcome.latest_s)),
+        ("latest first POST, after its instant", f"{outcome.latest_s:.1f} s"),
         ("settings", table.settings(outcome.settings)),
         ("invariants broken", f"{outcome.problems:,}"),
     ]
@@ -123,12 +123,8 @@ def markdown(kept: Kept) -> list[str]:
     ]
 
 
-def _number(value: int | None) -> str:
-    return table.UNKNOWN if value is None else f"{value:,}"
-
-
 def _faults(soak: Soak) -> str:
     return ", ".join(
-        f"`{name}` {of}" + ("" if soak.struck.get(name, of) == of else f" ({soak.struck[name]})")
+        f"`{name}` {of}" + ("" if soak.struck[name] == of else f" ({soak.struck[name]})")
         for name, of in soak.faults.items()
     )

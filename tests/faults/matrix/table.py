@@ -10,6 +10,7 @@ from tocsin_local.report import Machine
 BEGIN = "<!-- The rows of `make faults`: begin. `make reliability` writes them. -->"
 END = "<!-- The rows of `make faults`: end. -->"
 HEADINGS = (
+    "`FAULT=`",
     "what happens",
     "settings",
     "recovery",
@@ -26,8 +27,6 @@ HEADINGS = (
     "commit",
 )
 AGAIN = ("retry", "not received", "not recorded")
-UNKNOWN = "-"
-"""It was not kept."""
 
 
 def for_people(outcomes: Sequence[Outcome]) -> list[str]:
@@ -58,8 +57,8 @@ def markdown(kept: Iterable[Kept], faults: Iterable[Fault]) -> list[str]:
     """The table, what was noticed on the way, and where the figures are from."""
     kept, words = list(kept), {fault.name: fault.what for fault in faults}
     places = sorted({place(each.machine) for each in kept})
-    noticed = [(words[each.outcome.name], _noticed(each.outcome)) for each in kept]
-    remarks = [f"- {what}: {'; '.join(found)}." for what, found in noticed if found]
+    noticed = [(each.outcome.name, _noticed(each.outcome)) for each in kept]
+    remarks = [f"- `{name}`: {'; '.join(found)}." for name, found in noticed]
     return [
         *_summary([each.outcome for each in kept]),
         "",
@@ -67,7 +66,10 @@ def markdown(kept: Iterable[Kept], faults: Iterable[Fault]) -> list[str]:
         f"|{'---|' * len(HEADINGS)}",
         *(_cells(each, words[each.outcome.name]) for each in kept),
         "",
-        *(["What was noticed on the way:", "", *remarks, ""] if remarks else []),
+        "What was noticed on the way:",
+        "",
+        *remarks,
+        "",
         "Measured on:",
         *places,
     ]
@@ -77,8 +79,8 @@ def _summary(outcomes: Sequence[Outcome]) -> list[str]:
     """What most readers want to know."""
     states = Counter[str]()
     for outcome in outcomes:
-        states.update(outcome.states or {})
-    again = sum(sum((outcome.again or {}).values()) for outcome in outcomes)
+        states.update(outcome.states)
+    again = sum(sum(outcome.again.values()) for outcome in outcomes)
     return [
         f"{len(outcomes)} faults, {sum(outcome.owed for outcome in outcomes):,} executions owed: "
         f"{counted(_by_number(states))}; lost {sum(outcome.lost for outcome in outcomes):,}, "
@@ -105,38 +107,31 @@ def counted(numbers: Mapping[str, int], *, code: bool = False) -> str:
 def _cells(kept: Kept, what: str) -> str:
     outcome = kept.outcome
     cells = [
+        f"`{outcome.name}`",
         what,
         settings(outcome.settings),
         f"{outcome.max:.1f} s" + (f" (the slowest of {outcome.runs})" if outcome.runs > 1 else ""),
         outcome.bound.replace("<=", "≤") + " s",
-        seconds(outcome.latest_s),
+        f"{outcome.latest_s:.1f} s",
         f"{outcome.owed:,}",
-        UNKNOWN if outcome.states is None else counted(_by_number(outcome.states)),
+        counted(_by_number(outcome.states)),
         f"{outcome.lost:,}",
         f"{outcome.posts:,}",
-        *(UNKNOWN if outcome.again is None else f"{outcome.again.get(kind, 0):,}" for kind in AGAIN),
+        *(f"{outcome.again.get(kind, 0):,}" for kind in AGAIN),
         _broken(outcome),
         kept.commit,
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def seconds(value: float | None) -> str:
-    """With their unit."""
-    return UNKNOWN if value is None else f"{value:.1f} s"
-
-
-def settings(changed: Mapping[str, str] | None) -> str:
+def settings(changed: Mapping[str, str]) -> str:
     """Those that are not the product's defaults."""
-    if changed is None:
-        return UNKNOWN
     return "<br>".join(f"`{name}={value}`" for name, value in changed.items()) or "as they come"
 
 
 def _noticed(outcome: Outcome) -> list[str]:
     ends = [f"{outcome.ends:,} times a process ended by itself and was started again"] if outcome.ends else []
-    seed = [] if outcome.seed is None else [f"`SEED={outcome.seed}`"]
-    return [*(outcome.remarks or ()), *ends, *seed]
+    return [*outcome.remarks, *ends, f"`SEED={outcome.seed}`"]
 
 
 def _broken(outcome: Outcome) -> str:
@@ -152,11 +147,11 @@ def _by_number(states: Mapping[str, int]) -> Mapping[str, int]:
 
 
 def _line(outcome: Outcome) -> str:
-    again, latest_s = outcome.again or {}, outcome.latest_s or 0.0
+    again = outcome.again
     mark = "ok" if outcome.ok else "BROKEN" if outcome.problems else "AMISS" if outcome.amiss else "SLOW"
     counts = (
         f"{outcome.runs:>4} {outcome.owed:>7} {outcome.posts:>7} {again.get('retry', 0):>6}"
         f" {again.get('not received', 0):>7} {again.get('not recorded', 0):>7} {outcome.extra_unexplained:>7}"
-        f" {outcome.missed:>6} {outcome.failed:>6} {outcome.lost:>5} {outcome.early:>5} {latest_s:>6.1f} s"
+        f" {outcome.missed:>6} {outcome.failed:>6} {outcome.lost:>5} {outcome.early:>5} {outcome.latest_s:>6.1f} s"
     )
     return f"  {outcome.name:<34} {outcome.max:>7.1f} s {outcome.bound:<7} {mark:<6} {counts}"

@@ -15,12 +15,11 @@ from uuid import UUID
 from e2e.oracle import Account
 from faults.matrix import attempts, cases, owed
 from faults.matrix.attempts import Log, Loss
-from faults.matrix.cases import Case, Rules
+from faults.matrix.cases import CANCELLED, Case, Rules
 from faults.matrix.edits import NO_EDITS, Edits
 from tocsin_local.oracle import Owed, fates, lateness_ms
 from tocsin_local.post import Post
 
-CANCELLED = frozenset({"cancelled"})
 Key = tuple[UUID, datetime]
 """Of an execution: its task and its instant."""
 
@@ -71,10 +70,10 @@ def judge(account: Account, records: Records, rules: Rules, edits: Edits = NO_ED
     counted, again, states = Counter[str](), Counter[str](), Counter[str]()
     latest_s = 0.0
     for case in _cases(account, due, records):
-        matched = attempts.match(case.fate.posts, case.logs, case.losses, rules.claim_ttl)
+        matched = attempts.match(case.fate.posts, case.logs, case.losses, rules.claim_ttl, silences=rules.silences)
         kinds = list(matched.repeats())
-        ends = rules.ends_of(case.fate.owed.task.task_id) | (
-            CANCELLED if edits.may_have_cancelled(case.row) else set()
+        ends = rules.ends_of(case.fate.owed.task.task_id, case.row) | (
+            {CANCELLED} if edits.may_have_cancelled(case.row) else set()
         )
         lost, early = cases.why_lost(case, ends), list(cases.early(case))
         wrong = [lost] if lost else []

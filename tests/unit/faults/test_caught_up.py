@@ -20,7 +20,7 @@ def at(second: int) -> datetime:
 
 
 OUTAGE = Outage(at(0), at(10))  # second 6 and what is before are older than the grace
-OWED = caught_up.owed_in(OUTAGE, 2)
+OWED = caught_up.owed_in(OUTAGE, 2, NOON)
 
 
 def row(second: int, state: str = "succeeded", **fields: Any) -> Row:
@@ -74,3 +74,12 @@ def test_anything_else_is_found(catch_up: str, rows: list[Row]):
 
 def test_what_was_emitted_before_is_neither_missed_nor_counted():
     assert problems([row(2), missed(4, 6, 2), *FIRED], "skip", emitted=2) == []
+
+
+def test_a_task_owes_nothing_of_the_time_before_it():
+    assert caught_up.owed_in(OUTAGE, 2, at(5)) == [at(6), at(8), at(10)]
+
+
+@pytest.mark.parametrize(("second", "is_outside"), [(0, True), (1, False), (10, False), (11, True)])
+def test_what_is_missed_belongs_to_an_outage(second: int, is_outside: bool):
+    assert bool(caught_up.outside([missed(second, second, 1)], [OUTAGE])) == is_outside

@@ -38,3 +38,7 @@ async def test_passwords_and_keys_are_found(text: str):
 
 async def test_nothing_is_found_where_nothing_is():
     assert await secrecy.problems(SECRETS, {"tables": f"https://discord.com/api/webhooks/1/…{CANARY[-4:]}"}) == []
+
+
+def test_a_place_of_which_nothing_was_seen_is_told():
+    assert secrecy.unseen({"tables": "tasks {}", "metrics": ""}) == ["I4: nothing was seen of metrics"]

@@ -31,6 +31,8 @@ def kept(*problems: str) -> Kept:
         worst_recovery_s=31.25,
         leaders=3,
         problems=list(problems),
+        changes=4,
+        single=5,
     )
     return Kept(commit="abc", machine=MACHINE, soak=soak)
 
@@ -52,6 +54,7 @@ def test_the_document_tells_seed_faults_figures_and_machine_between_its_markers(
         "| owed | 1,100 |",
         f"| POSTs again: {AGAIN['not recorded']} | 2 |",
         f"| POSTs again: {AGAIN['unexplained']} | 0 |",
+        "| changes of tasks by users | 4 |",
         "| invariants broken | 0 |",
         "2 processors, 2 GiB, Linux, Python 3.11.7, PostgreSQL 15.1, RabbitMQ 3.10.8.",
     ):

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from e2e.oracle import Account, Ended, Row
-from faults.matrix.attempts import Log, Loss
+from faults.matrix import attempts
+from faults.matrix.attempts import Log, Loss, Span
 from faults.matrix.cases import Address, Rules
 from faults.matrix.fault import ANY_REPEAT
 from faults.matrix.verdict import Counts, Key, Records, Verdict, came_late, judge
@@ -173,6 +174,18 @@ REFUSED = no_answer(2, ambiguous=False, late_s=0.01, took_s=0.01)
         # Not recorded by a sender that lives on: its claim did not run out.
         ([post(2), post(2, late_s=AGAIN_S)], [log(2, seq=2, late_s=CLAIM_S)], []),
         ([post(2), post(2, late_s=5)], [log(2, seq=2, late_s=4.9)], []),
+        # The second attempt posted twice; the first, which lost its claim, is no excuse.
+        (
+            [post(2, late_s=AGAIN_S), post(2, late_s=AGAIN_S + 0.01)],
+            [log(2, seq=2, late_s=CLAIM_S + 0.05)],
+            [loss(2)],
+        ),
+        # Nor is one that had no answer.
+        (
+            [post(2, late_s=1.5), post(2, late_s=1.51)],
+            [no_answer(2), log(2, seq=2, late_s=1.4, took_s=0.2)],
+            [],
+        ),
         # Two at a time.
         ([post(2), post(2, late_s=0.11)], [log(2, late_s=0.09, took_s=0.2)], []),
         # The first attempt was refused; the second was answered and not yet recorded when the third came.
@@ -289,7 +302,6 @@ TRUE_HISTORIES = [
     (RETRIED, {"retry": 1}),
     (UNANSWERED, {"retry": 1}),
     (LIMITED, {"retry": 1}),
-    (LINE_STOOD_STILL, {"not received": 2}),
     (REFUSED_BETWEEN, {"not received": 1}),
 ]
 
@@ -307,6 +319,32 @@ def test_it_knows_what_explains_a_second_post(
     assert found.counts.extra_explained == sum(again.values()) - again.get("retry", 0)
 
 
+@pytest.mark.parametrize(
+    ("silences", "may_be_late"),
+    [
+        ([(5, 29.9)], True),
+        ([], False),
+        ([(31, 60)], False),  # after they came
+        ([(5, 20)], False),  # it went on long before they came
+    ],
+)
+def test_requests_come_late_only_where_the_line_stood_still(
+    silences: list[tuple[float, float]], may_be_late: bool
+):
+    posts, logs, losses = LINE_STOOD_STILL
+    spans = [Span(after(2 + since), after(2 + until)) for since, until in silences]
+
+    found = verdict(
+        posts=[*POSTS[:2], *posts],
+        logs=[*LOGS[:2], *logs],
+        rules=RULES._replace(silences=spans),
+        losses=losses,
+    )
+
+    assert invariants(found) == (set() if may_be_late else {"I2"})
+    assert found.again == ({"not received": 2} if may_be_late else {"unexplained": 2})
+
+
 @pytest.mark.parametrize(("history", "again"), TRUE_HISTORIES)
 def test_it_finds_a_reason_that_this_fault_cannot_be(
     history: tuple[list[Post], list[Log], list[tuple[Key, Loss]]], again: Mapping[str, int]
@@ -317,6 +355,28 @@ def test_it_finds_a_reason_that_this_fault_cannot_be(
     found = verdict(posts=[*POSTS[:2], *posts], logs=[*LOGS[:2], *logs], rules=rules, losses=losses)
 
     assert invariants(found) == {"I2"}
+
+
+@pytest.mark.parametrize(
+    ("hit", "is_found"),
+    [
+        ({17: [Span(after(5), after(6))]}, False),
+        ({17: [Span(after(0), after(1)), Span(after(31), after(40))]}, False),
+        (
+            {17: [Span(after(-9), after(0.9)), Span(after(31.1), after(40))]},
+            True,
+        ),  # before the claim, and after it
+        ({7: [Span(after(5), after(6))]}, True),  # another one
+    ],
+)
+def test_it_finds_senders_that_lost_a_claim_although_nothing_had_hit_them(
+    hit: Mapping[int, Sequence[Span]], is_found: bool
+):
+    sender, lost_at = "tocsin-sender@host:17", after(1 + CLAIM_S)
+
+    found = attempts.bystanders([(sender, lost_at)], hit, timedelta(seconds=CLAIM_S))
+
+    assert found == ({sender} if is_found else set())
 
 
 def test_it_finds_a_post_that_comes_when_all_was_judged():
@@ -374,15 +434,15 @@ def test_a_refusal_by_a_limit_is_no_attempt():
 
 
 @pytest.mark.parametrize(
-    ("state", "attempts", "invariant"),
+    ("state", "failures", "invariant"),
     [
         ("failed", 3, "I1"),  # with one left
         ("failed", 5, "I2"),
-        ("succeeded", 5, "I2"),
+        ("succeeded", 4, "I2"),
     ],
 )
-def test_it_finds_what_failed_too_early_and_what_was_tried_too_often(state: str, attempts: int, invariant: str):
-    times = range(1, attempts + 1)
+def test_it_finds_what_failed_too_early_and_what_was_tried_too_often(state: str, failures: int, invariant: str):
+    times = range(1, failures + 1)
     posts = [*POSTS[:2], *(post(2, 500, late_s=each) for each in times)]
     logs = [*LOGS[:2], *(log(2, "retryable", seq=each, late_s=each - 0.05) for each in times)]
     if state == "succeeded":
@@ -401,3 +461,23 @@ def test_what_a_hostile_receiver_was_to_get_may_end_otherwise(hostile: set[UUID]
     found = verdict(FAILED_ROWS, FAILED_POSTS, FAILED_LOGS, rules)
 
     assert (found.problems == []) == is_well
+
+
+@pytest.mark.parametrize(
+    ("failed_since", "ended_s", "is_well"),
+    [
+        ({TASK.task_id: after(5)}, 5, True),
+        ({TASK.task_id: after(5)}, 4.9, False),  # before its task was stopped
+        ({}, 5, False),  # which never was
+    ],
+)
+def test_what_a_hostile_receiver_was_to_get_is_cancelled_with_its_task_alone(
+    failed_since: Mapping[UUID, datetime], ended_s: float, is_well: bool
+):
+    ends = {"succeeded", "cancelled"}
+    rules = RULES._replace(hostile={TASK.task_id}, hostile_ends=ends, failed_since=failed_since)
+    rows = [*ROWS[:2], row(2, "cancelled", kind="schedule", finished_at=after(ended_s))]
+
+    found = verdict(rows, POSTS[:2], LOGS[:2], rules)
+
+    assert invariants(found) == (set() if is_well else {"I1"})

@@ -17,9 +17,11 @@ MOST_S = 0.02
 
 async def restart(scene: Scene) -> None:
     """As its operator would."""
+    before = scene.lines.ended("broker")
     await scene.rabbitmq.stop()
     await scene.bring_back(scene.rabbitmq)
     scene.fault_is_over()
+    scene.saw(scene.lines.ended("broker") - before, "connections to RabbitMQ ended")
 
 
 async def kill_while_publishing(scene: Scene) -> None:

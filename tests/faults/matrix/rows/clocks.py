@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from faults.matrix.fault import SOON_S, Fault
+from faults.matrix.rows import everything
 from faults.matrix.scene import Scene
 from faults.wrong_clock import WrongClock
 
@@ -19,9 +20,7 @@ async def set_leaders(offset_s: int, wrong_s: float, scene: Scene) -> None:
     clocks = {part: WrongClock(scene.folder, part.name) for part in scene.of_role("scheduler")}
     for part, clock in clocks.items():
         part.change(clock.environment)
-        await part.stop()
-        await part.start()
-        await part.ready()
+        await everything.restart(part, scene)
     leader = await scene.leader()
     clocks[leader].set(offset_s)
     await asyncio.sleep(wrong_s)
@@ -43,6 +42,7 @@ ROWS = tuple(
         f"The leader's clock is set an hour {where}, and {WRONG_S} s later right again",
         partial(set_leaders, offset_s, WRONG_S),
         bound_s=SOON_S,
+        wrong_clock=True,
     )
     for name, where, offset_s in (("ahead", "ahead", HOUR_S), ("behind", "back", -HOUR_S))
 )

@@ -18,6 +18,7 @@ async def kill_nodes(nodes: Sequence[int], scene: Scene) -> None:
     """The next one when all queues have all their members again. Two go on without it, and so must Tocsin."""
     cluster = scene.rabbitmq.cluster
     await asyncio.to_thread(cluster.wait_whole)
+    before = scene.lines.ended("broker")
     for node in nodes:
         await asyncio.to_thread(cluster.kill, node)
         scene.fault_is_over()
@@ -26,6 +27,7 @@ async def kill_nodes(nodes: Sequence[int], scene: Scene) -> None:
         await asyncio.to_thread(cluster.start_node, node)
         scene.fault_is_over()
         await asyncio.to_thread(cluster.wait_whole)
+    scene.saw(scene.lines.ended("broker") - before, "connections to RabbitMQ ended")
 
 
 async def part_a_node(scene: Scene) -> None:

@@ -7,9 +7,11 @@ sender, and what an API asks Discord for, whether a webhook is there, it asks of
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime
 from functools import partial
 
 from faults.matrix import lines, patience, recovery, users
+from faults.matrix.attempts import Span
 from faults.matrix.fault import BY_RECEIVER, NOT_RECORDED, SOON_S, Fault, Repeat
 from faults.matrix.lines import Server
 from faults.matrix.parts import Role
@@ -67,12 +69,15 @@ async def reset(who: str, server: Server, seconds: float, scene: Scene) -> None:
 async def silence(who: str, server: Server, seconds: float, scene: Scene) -> None:
     """All connections between the two stand, and nothing comes through."""
     async with _hitting(who, server, scene) as between:
+        since = datetime.now(UTC)
         for relay in between:
             relay.freeze()
         await asyncio.sleep(seconds)
         for relay in between:
             relay.thaw()
         scene.fault_is_over()
+        if server == "receiver":
+            scene.silences.append(Span(since, datetime.now(UTC)))
 
 
 async def hit_all(role: Role, cut: Cut, server: Server, seconds: float, scene: Scene) -> None:
@@ -148,8 +153,10 @@ async def _hitting(who: str, server: Server, scene: Scene) -> AsyncIterator[list
     """The lines between the two, which must be hit. Where they are the APIs', users go on creating tasks."""
     between = scene.lines.between(who, server)
     before = [relay.struck for relay in between]
+    blind = scene.blinding(who) if server == "database" else nullcontext()
     async with users.creating(scene) if who.startswith("api") else nullcontext():
-        yield between
+        with blind:
+            yield between
     struck = [relay.struck - earlier for relay, earlier in zip(between, before, strict=True)]
     words = ", ".join(map(str, struck))
     scene.hit(

@@ -14,9 +14,7 @@ MISSED = "SELECT coalesce(sum(missed_count), 0) FROM executions WHERE state = 'm
 
 async def restart(scene: Scene) -> None:
     """As its operator would: a fast shutdown."""
-    await scene.postgres.stop()
-    await scene.bring_back(scene.postgres)
-    scene.fault_is_over()
+    await stay_away(0, scene)
 
 
 async def kill(scene: Scene) -> None:
@@ -29,8 +27,9 @@ async def kill_once(scene: Scene) -> bool:
     before = len(scene.logged("sender", RECORDED_LATER))
     await asyncio.sleep(scene.burst.until_next_s(datetime.now(UTC)))
     await scene.receiver.wait_for_posts(len(scene.receiver.posts) + scene.burst.size // 2)
-    await scene.postgres.kill()
-    await scene.bring_back(scene.postgres)
+    with scene.blinding():
+        await scene.postgres.kill()
+        await scene.bring_back(scene.postgres)
     scene.fault_is_over()
     return len(scene.logged("sender", RECORDED_LATER)) > before
 
@@ -43,10 +42,13 @@ async def go_for_long(scene: Scene) -> None:
 
 async def stay_away(seconds: float, scene: Scene) -> None:
     """And come back."""
-    await scene.postgres.stop()
-    await asyncio.sleep(seconds)
-    await scene.bring_back(scene.postgres)
+    before = scene.lines.ended("database")
+    with scene.blinding():
+        await scene.postgres.stop()
+        await asyncio.sleep(seconds)
+        await scene.bring_back(scene.postgres)
     scene.fault_is_over()
+    scene.saw(scene.lines.ended("database") - before, "connections to PostgreSQL ended")
 
 
 async def _were_missed(scene: Scene) -> None:

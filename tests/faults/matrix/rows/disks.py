@@ -35,12 +35,13 @@ async def fill_brokers(scene: Scene) -> None:
 
 async def fill_databases(scene: Scene) -> None:
     """To the last byte; some time later there is room again, and its operator starts it where it gave up."""
-    scene.postgres.disk.fill()
-    await asyncio.sleep(FULL_S)
-    scene.saw(*_failed_writes(scene.postgres))
-    scene.postgres.disk.clear()
-    if not scene.postgres.is_running():
-        await scene.bring_back(scene.postgres)
+    with scene.blinding():
+        scene.postgres.disk.fill()
+        await asyncio.sleep(FULL_S)
+        scene.saw(*_failed_writes(scene.postgres))
+        scene.postgres.disk.clear()
+        if not scene.postgres.is_running():
+            await scene.bring_back(scene.postgres)
     scene.fault_is_over()
 
 
