@@ -179,8 +179,9 @@ class Scene:
                 self._blind[pid].append(Span(since, datetime.now(UTC)))
 
     def blinded(self) -> Mapping[int, Sequence[Span]]:
-        """When each sender, by its pid, did not see PostgreSQL, or was killed."""
-        killed = {pid: [Span(at, at)] for part in self.of_role("sender") for pid, at in part.killed.items()}
+        """When each sender, by its pid, did not see PostgreSQL, or was dead: what it had asked for comes all the same."""
+        now = datetime.now(UTC)
+        killed = {pid: [Span(at, now)] for part in self.of_role("sender") for pid, at in part.killed.items()}
         return {pid: [*self._blind[pid], *killed.get(pid, ())] for pid in self._blind.keys() | killed.keys()}
 
     async def bring_back(self, server: OwnServer) -> None:
