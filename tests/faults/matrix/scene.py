@@ -179,7 +179,7 @@ class Scene:
                 self._blind[pid].append(Span(since, datetime.now(UTC)))
 
     def blinded(self) -> Mapping[int, Sequence[Span]]:
-        """When each sender, by its pid, did not see PostgreSQL, or was dead: what it had asked for comes all the same."""
+        """When each sender, by its pid, did not see PostgreSQL, or was dead: it may get what it had asked for."""
         now = datetime.now(UTC)
         killed = {pid: [Span(at, now)] for part in self.of_role("sender") for pid, at in part.killed.items()}
         return {pid: [*self._blind[pid], *killed.get(pid, ())] for pid in self._blind.keys() | killed.keys()}
