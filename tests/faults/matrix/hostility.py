@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 
 from faults.matrix.scene import Scene
-from tocsin_local.script import NO_ANSWER, RESET, LocalWebhook, Script
+from tocsin_local.script import MISBEHAVIOURS, NO_ANSWER, RESET, LocalWebhook, Script
 
 ANSWERS: Mapping[str, int] = {"limit": 429, "fail": 500, "hang": NO_ANSWER, "reset": RESET}
 """Of what they may do the four that differ most, and how a script says it."""
@@ -23,7 +23,7 @@ async def answer_at_half(then: int, seconds: float, scene: Scene) -> int:
     start = len(scene.receiver.posts)
     await answer(then, seconds, webhooks)
     theirs = {webhook.webhook_id for webhook in webhooks}
-    status = then if then > 0 else None
+    status = None if then in MISBEHAVIOURS else then
     return sum(post.webhook_id in theirs and post.status == status for post in scene.receiver.posts[start:])
 
 

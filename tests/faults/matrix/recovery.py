@@ -85,7 +85,7 @@ async def _led_by_another(scene: Scene, before: Part, since: datetime) -> float:
 async def lacking(scene: Scene, over_at: datetime, within_s: float) -> list[str]:
     """Returns as soon as all is well again since `over_at`, or the time is up: what is not as it must be then.
 
-    What must be so, must be so at one time; what must be done, must have been done once.
+    What must be so, must be so in one look; what must be done, must have been done once.
     """
     proofs = {name: asyncio.create_task(work) for name, work in _work(scene).items()}
     last, not_well = list[str](), ["all could be looked at"]
