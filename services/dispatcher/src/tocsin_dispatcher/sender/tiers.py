@@ -1,4 +1,4 @@
-"""ADAPTER. Where an execution waits: in a retry tier of the broker, or for moments in memory.
+"""ADAPTER. Where an execution waits: in a retry tier of the broker, or in memory for moments or without a broker.
 
 The row holds the time; what waits here is only what brings the execution back.
 """
@@ -27,17 +27,25 @@ class Waits:
         self._timers: dict[asyncio.TimerHandle, Job] = {}
 
     async def hold(self, waiting: Iterable[tuple[Job, float]], *, came_back: bool = False) -> None:
-        """Bring each job back after its seconds. `came_back`: it was in a tier and is not due yet."""
+        """Bring each job back after its seconds. `came_back`: it was in a tier and is not due yet.
+
+        Until RabbitMQ has confirmed that it is in a tier it waits in memory too, where there is room: while
+        RabbitMQ is away it comes back in time all the same.
+        """
         by_tier: dict[int, list[Job]] = defaultdict(list)
+        timers: dict[Job, asyncio.TimerHandle] = {}
         for job, wait_s in waiting:
             tier = topology.tier_for(wait_s)
             briefly = tier is None or (came_back and wait_s < self._briefly_s)
-            if briefly and len(self._timers) < self._most:
-                self._hold_in_memory(job, wait_s)
-            else:
+            has_room = len(self._timers) < self._most
+            if has_room:
+                timers[job] = self._hold_in_memory(job, wait_s)
+            if not (briefly and has_room):
                 by_tier[tier or topology.TIERS_S[0]].append(job)
         for tier, jobs in by_tier.items():
-            await self._publisher.publish_all(pack(jobs), topology.tier_queue(tier))
+            unconfirmed = await self._publisher.publish_all(pack(jobs), topology.tier_queue(tier))
+            left = {job for message in unconfirmed for job in message.jobs}
+            self._forget(timers[job] for job in jobs if job in timers and job not in left)
             failpoints.reach("sender.in_tier")
 
     def in_memory(self) -> int:
@@ -52,10 +60,16 @@ class Waits:
         self._timers.clear()
         await self._publisher.publish_all(pack(jobs), topology.tier_queue(topology.TIERS_S[0]))
 
-    def _hold_in_memory(self, job: Job, wait_s: float) -> None:
+    def _hold_in_memory(self, job: Job, wait_s: float) -> asyncio.TimerHandle:
         def bring_back() -> None:
             del self._timers[timer]
             self._inbox.put(Delivery([job], None))
 
         timer = asyncio.get_running_loop().call_later(max(0.0, wait_s) + MARGIN_S, bring_back)
         self._timers[timer] = job
+        return timer
+
+    def _forget(self, timers: Iterable[asyncio.TimerHandle]) -> None:
+        for timer in timers:
+            timer.cancel()
+            self._timers.pop(timer, None)
