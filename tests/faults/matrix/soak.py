@@ -9,17 +9,14 @@ import secrets
 import sys
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from math import ceil
-from operator import attrgetter
 from typing import NamedTuple
-
-import asyncpg
 
 from faults import wrong_clock
 from faults.matrix import __main__ as matrix
-from faults.matrix import book, editors, results, run, soak_results, users
+from faults.matrix import book, editors, overdue, results, run, soak_results, users
 from faults.matrix.blows import Blow, Deck
 from faults.matrix.fault import ANY_REPEAT, OR_MISSED, Burst, Fault
 from faults.matrix.rows.cuts import WITHOUT_RECEIVERS
@@ -34,34 +31,14 @@ EVERY_S = 20.0
 MOST_S = 300.0
 """Of one blow."""
 BOUND_S = 120.0
-"""Of the recovery from any one while others go on, and when the last one is over."""
+"""Of the recovery when the last one is over, and of how long an execution may stand overdue while they go on."""
 BURSTS = Burst(2000, 20)
 EPOCH = "SELECT epoch FROM scheduler_lease"
 STATES = "SELECT state, count(*) FROM executions GROUP BY state ORDER BY state"
-LAST = """
-SELECT task_id, scheduled_for, coalesce(finished_at, created_at) AS until, state, failures, lost_claims, sweeps
+RECOVERY = """
+SELECT greatest(0, extract(epoch FROM max(coalesce(finished_at, created_at)) - $1))::float8
 FROM executions WHERE scheduled_for <= $1
-ORDER BY until DESC LIMIT 1
 """
-LATER = """
-SELECT format('%s from %s to %s', count(*), min(scheduled_for), max(scheduled_for)) FROM executions
-WHERE scheduled_for <= $1 AND coalesce(finished_at, created_at) > $1 + $2::interval
-"""
-ATTEMPTS = """
-SELECT string_agg(format('%s %s', execution_time, outcome), ', ' ORDER BY seq) FROM task_logs
-WHERE task_id = $1 AND scheduled_for = $2
-"""
-
-
-class Recovery(NamedTuple):
-    """From one blow, while others went on."""
-
-    blow: str
-    ended_at: datetime
-    took_s: float
-    """Until all that was owed by then had come to its end."""
-    last: asyncpg.Record
-    """What of it came to its end last."""
 
 
 class Asked(NamedTuple):
@@ -130,6 +107,7 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
     storm = Storm(minutes * 60, seed)
     fault = _as_fault(storm)
     async with open_scene(stack, fault, seed) as scene:
+        await overdue.watch(scene)
         epoch = await scene.ask(EPOCH)
         recovery_s = await run.happen(scene, fault)
         storm.tell(scene)
@@ -139,9 +117,10 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
         leaders = await scene.ask(EPOCH) - epoch
         changes, single = scene.load.changes(), len(scene.load.single)
         states = dict(await scene.database.fetch(STATES))
-        worst = max([await _recovery(scene, *ended) for ended in storm.ended], key=attrgetter("took_s"))
-        if worst.took_s > BOUND_S:
-            scene.problems.append(await _in_words(scene, worst))
+        worst_s, worst = max([(await scene.ask(RECOVERY, ended_at), name) for name, ended_at in storm.ended])
+        longest = await overdue.longest(scene)
+        if longest.seconds > BOUND_S:
+            scene.problems.append(f"late: overdue for {longest.seconds:.1f} s, not {BOUND_S:g} s: {longest.what}")
     found = await run.sum_up(scene, [recovery_s], seen)
     return Soak(
         seed=seed,
@@ -151,28 +130,13 @@ async def soak(stack: Stack, minutes: float, seed: int) -> Soak:
         outcome=results.outcome(fault, found, seed),
         states=states,
         again=dict(found.verdict.again),
-        worst_recovery_s=worst.took_s,
+        worst_recovery_s=worst_s,
+        worst_recovery_from=worst,
+        overdue_s=longest.seconds,
         leaders=leaders,
         changes=changes,
         single=single,
         problems=found.problems[: matrix.MOST_PROBLEMS],
-    )
-
-
-async def _recovery(scene: Scene, blow: str, ended_at: datetime) -> Recovery:
-    last = await scene.database.fetchrow(LAST, ended_at)
-    return Recovery(blow, ended_at, max(0.0, (last["until"] - ended_at).total_seconds()), last)
-
-
-async def _in_words(scene: Scene, worst: Recovery) -> str:
-    last = worst.last
-    later = await scene.ask(LATER, worst.ended_at, timedelta(seconds=BOUND_S))
-    attempts = await scene.ask(ATTEMPTS, last["task_id"], last["scheduled_for"])
-    return (
-        f"late: {worst.took_s:.1f} s, not {BOUND_S:g} s, until all was well after {worst.blow}, which ended at "
-        f"{worst.ended_at}; later than that were {later}; the last one was {last['task_id']} of "
-        f"{last['scheduled_for']}: {last['state']}, {last['failures']} failures, {last['lost_claims']} lost "
-        f"claims, {last['sweeps']} sweeps; its attempts: {attempts}"
     )
 
 

@@ -33,6 +33,10 @@ class Soak(msgspec.Struct, frozen=True, kw_only=True):
     again: Mapping[str, int]
     worst_recovery_s: float
     """After any of the faults, while others went on."""
+    worst_recovery_from: str
+    """After which one that was."""
+    overdue_s: float
+    """The longest for which an execution whose time had come was neither begun nor put off."""
     leaders: int
     """Changes of leadership."""
     problems: list[str]
@@ -70,7 +74,9 @@ def for_people(soak: Soak) -> list[str]:
         f"  {sum(soak.faults.values())} faults of {len(soak.faults)} kinds; {soak.leaders} changes of leadership",
         f"  {soak.changes:,} changes of tasks, {soak.single:,} runs by hand or once",
         f"  rows: {table.counted(soak.states)}",
-        f"  recovery after any fault, while others went on: {soak.worst_recovery_s:.1f} s at the most",
+        f"  overdue, neither begun nor put off: {soak.overdue_s:.1f} s at the most",
+        f"  until all was well after any fault, while others went on: {soak.worst_recovery_s:.1f} s at the most "
+        f"({soak.worst_recovery_from})",
         *(f"  {number:,} POSTs again: {AGAIN[kind]}" for kind, number in soak.again.items()),
         *(f"  BROKEN {problem}" for problem in soak.problems),
     ]
@@ -84,6 +90,7 @@ def in_document(text: str, kept: Kept) -> str:
 def markdown(kept: Kept) -> list[str]:
     """All that is known of it."""
     soak, outcome = kept.soak, kept.soak.outcome
+    bound = f"bound {outcome.bound.replace('<=', '≤')} s"
     facts = [
         ("seed", str(soak.seed)),
         (
@@ -100,11 +107,12 @@ def markdown(kept: Kept) -> list[str]:
         *((f"POSTs again: {words}", f"{soak.again.get(kind, 0):,}") for kind, words in AGAIN.items()),
         ("lost", f"{outcome.lost:,}"),
         ("early", f"{outcome.early:,}"),
+        ("overdue, neither begun nor put off", f"{soak.overdue_s:.1f} s at the most; {bound}"),
+        ("recovery after the last fault", f"{outcome.max:.1f} s; {bound}"),
         (
-            "recovery after any fault, while others went on",
-            f"{soak.worst_recovery_s:.1f} s at the most; bound {outcome.bound.replace('<=', '≤')} s",
+            "until all was well after any fault, while others went on",
+            f"{soak.worst_recovery_s:.1f} s at the most (`{soak.worst_recovery_from}`)",
         ),
-        ("recovery after the last one", f"{outcome.max:.1f} s; bound {outcome.bound.replace('<=', '≤')} s"),
         ("latest first POST, after its instant", f"{outcome.latest_s:.1f} s"),
         ("settings", table.settings(outcome.settings)),
         ("invariants broken", f"{outcome.problems:,}"),
