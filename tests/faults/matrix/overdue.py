@@ -43,7 +43,7 @@ async def watch(scene: Scene) -> None:
     await scene.database.execute(INSTALL)
 
 
-async def longest(scene: Scene) -> Overdue:
-    """Of those that have ended or were put off since; of no more than a second nothing is known."""
+async def longest(scene: Scene) -> Overdue | None:
+    """Of those that were begun or put off more than a second late; None where there is none."""
     row = await scene.database.fetchrow(LONGEST)
-    return Overdue(0.0, "none") if row is None else Overdue(*row)
+    return None if row is None else Overdue(*row)

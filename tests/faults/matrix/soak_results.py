@@ -35,6 +35,7 @@ class Soak(msgspec.Struct, frozen=True, kw_only=True):
     """After any of the faults, while others went on."""
     worst_recovery_from: str
     """After which one that was."""
+    worst_recovery_bound_s: float
     overdue_s: float
     """The longest for which an execution whose time had come was neither begun nor put off."""
     leaders: int
@@ -111,7 +112,8 @@ def markdown(kept: Kept) -> list[str]:
         ("recovery after the last fault", f"{outcome.max:.1f} s; {bound}"),
         (
             "until all was well after any fault, while others went on",
-            f"{soak.worst_recovery_s:.1f} s at the most (`{soak.worst_recovery_from}`)",
+            f"{soak.worst_recovery_s:.1f} s at the most (`{soak.worst_recovery_from}`); "
+            f"bound ≤ {soak.worst_recovery_bound_s:g} s",
         ),
         ("latest first POST, after its instant", f"{outcome.latest_s:.1f} s"),
         ("settings", table.settings(outcome.settings)),

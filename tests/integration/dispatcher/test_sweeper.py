@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from aio_pika.abc import AbstractChannel, AbstractRobustConnection
+from aio_pika.abc import AbstractRobustConnection
 
 from tocsin_common import topology
 from tocsin_common.messages import JobMessage, decode_jobs, execution_id, iso_utc
@@ -20,7 +20,7 @@ from tocsin_dispatcher.scheduler.partitions import Partitions, Retention
 from tocsin_dispatcher.scheduler.sweeper import Sweeper
 from waiting import WAIT_S, becomes_true
 
-from .conftest import DAY, announced, counted
+from .conftest import DAY, counted
 
 PATIENCE_S = 30
 KEEPS_ALL = Partitions(None)  # type: ignore[arg-type]  # it makes none here
@@ -102,18 +102,6 @@ async def test_an_expired_claim_travels_alone(
             if sum(sizes) == 6:
                 break
     assert sorted(sizes) == [1, 1, 1, 3]
-
-
-async def test_what_rabbitmq_does_not_take_at_first_is_announced_all_the_same(
-    new_sweeper, add_execution, add_task, operator: AbstractChannel, connection: AbstractRobustConnection
-):
-    job = await add_execution(await add_task(), next_in_s=-3600)
-    sweeper = await new_sweeper()
-    await operator.exchange_delete(topology.JOBS_EXCHANGE)
-
-    await sweeper.announce_again()
-
-    assert await announced(connection, 1) == [job]
 
 
 async def test_nothing_is_swept_by_a_scheduler_that_does_not_lead(new_sweeper, add_execution, add_task):

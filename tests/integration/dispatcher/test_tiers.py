@@ -1,6 +1,8 @@
 """Waiting in a retry tier or in memory, on a real broker."""
 
 import asyncio
+from collections.abc import Iterable
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -8,7 +10,7 @@ from aio_pika.abc import AbstractRobustConnection
 
 from relay import Relay
 from tocsin_common import broker
-from tocsin_common.messages import Job
+from tocsin_common.messages import Job, JobMessage
 from tocsin_dispatcher.publisher import Publisher
 from tocsin_dispatcher.sender.inbox import Inbox
 from tocsin_dispatcher.sender.tiers import Waits
@@ -26,13 +28,27 @@ def inbox() -> Inbox:
 
 @pytest.fixture
 def waits(inbox: Inbox, publisher: Publisher) -> Waits:
-    return Waits(inbox, publisher, most_in_memory=MOST, briefly_s=2.0)
+    return Waits(inbox, publisher, most_in_memory=MOST, briefly_s=2.0, at_once=100)
 
 
 async def of_a_sender(connection: AbstractRobustConnection, inbox: Inbox) -> Waits:
     """Of one with a connection of its own to RabbitMQ."""
     publisher = await Publisher.open(connection, window=100, timeout_s=WAIT_S)
-    return Waits(inbox, publisher, most_in_memory=MOST, briefly_s=2.0)
+    return Waits(inbox, publisher, most_in_memory=MOST, briefly_s=2.0, at_once=100)
+
+
+class Hesitating:
+    """In a publisher's place: it takes nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.is_answering = asyncio.Event()
+        self.taken: list[Job] = []
+
+    async def publish_all(self, messages: Iterable[JobMessage], _queue: str) -> list[JobMessage]:
+        """Confirms all."""
+        await self.is_answering.wait()
+        self.taken += [job for message in messages for job in message.jobs]
+        return []
 
 
 def a_job() -> Job:
@@ -71,6 +87,20 @@ async def test_what_rabbitmq_does_not_confirm_comes_back_in_time_all_the_same(in
         relay.unmute()
         await holding
     assert waits.in_memory() == 0
+
+
+async def test_who_has_come_back_meanwhile_is_not_put_into_a_tier(inbox: Inbox):
+    first, second = a_job(), a_job()
+    publisher: Any = Hesitating()
+    waits = Waits(inbox, publisher, most_in_memory=MOST, briefly_s=2.0, at_once=1)
+    holding = [asyncio.create_task(waits.hold([(job, wait_s)])) for job, wait_s in ((first, 512.0), (second, 1.0))]
+
+    [delivery] = await asyncio.wait_for(inbox.take(50), WAIT_S)
+    publisher.is_answering.set()
+    await asyncio.gather(*holding)
+
+    assert delivery.jobs == [second]
+    assert publisher.taken == [first]
 
 
 async def test_where_memory_is_full_a_tier_alone_has_what_waits(inbox: Inbox, rabbitmq_url: str):

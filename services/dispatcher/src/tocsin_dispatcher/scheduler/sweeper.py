@@ -103,8 +103,7 @@ class Sweeper:
         # What may have cost a sender its life travels alone.
         alone = [JobMessage(jobs=[_job(row)]) for row in rows if row["state"] == "running"]
         together = [_job(row) for row in rows if row["state"] != "running"]
-        # Until RabbitMQ has them: they count as announced, and would wait for twice as long.
-        await self._publisher.insist([*alone, *pack(together, self._settings.jobs_per_message)])
+        await self._publisher.publish_all([*alone, *pack(together, self._settings.jobs_per_message)])
         return len(rows)
 
 
