@@ -119,10 +119,13 @@ class Tocsin:
             self.process.send_signal(signal.SIGTERM)
             self.thaw()  # one that stands still would only stop once it goes on
         try:
-            return await asyncio.wait_for(self.ended(), STOP_TIMEOUT_S)
+            status = await asyncio.wait_for(self.ended(), STOP_TIMEOUT_S)
         except TimeoutError:
             await self.kill()
-            raise
+            raise TimeoutError("it did not end:\n" + "\n".join(self.last_lines)) from None
+        if status:
+            print(f"{self.command} ended with {status}:", *self.last_lines, sep="\n")
+        return status
 
     async def ended(self) -> int:
         """Its exit status, once it has ended and all that it wrote was read."""

@@ -97,6 +97,23 @@ async def test_a_cancellation_is_not_lost_where_the_library_makes_an_error_of_it
         await task
 
 
+async def test_a_cancellation_is_not_lost_where_the_answer_comes_at_the_same_moment():
+    answer = asyncio.get_running_loop().create_future()
+
+    async def loop() -> None:
+        async with call():
+            await asyncio.wait_for(answer, 60)  # as aiormq does where it is given a timeout
+
+    task = asyncio.create_task(loop())
+    await asyncio.sleep(0)
+
+    answer.set_result(None)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_a_call_that_takes_too_long_is_a_timeout():
     assert await wait_for(asyncio.get_running_loop().create_future(), timeout_s=0) == "TimeoutError"
 

@@ -126,6 +126,10 @@ async def call(timeout_s: float | None = None) -> AsyncIterator[None]:
         if isinstance(error, asyncio.CancelledError) or type(error) is Exception:
             raise CallLostError("RabbitMQ fell silent or hung up in the middle of a call") from error
         raise
+    # One that comes in the same moment as an answer is lost in asyncio.wait_for, which aiormq calls, before
+    # Python 3.12: the loop would go on, and its process wait for its end for ever.
+    if _cancellations() > cancelled_before:
+        raise asyncio.CancelledError
 
 
 def _cancellations() -> int:
