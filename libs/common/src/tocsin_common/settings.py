@@ -245,7 +245,8 @@ class SenderSettings(DispatcherSettings, frozen=True, kw_only=True):
     memory_wait_s: Seconds = 2
     """An execution that came back from a retry tier early waits out less than this in memory."""
     memory_waits: Count = 10000
-    """Executions that wait in memory for less than the smallest tier; beyond that they take a tier."""
+    """Executions that wait in memory: for less than the smallest tier, or until RabbitMQ has confirmed that
+    they are in one. Beyond that a tier alone has them."""
     drain_timeout_s: Seconds = 15
     """How long POSTs under way may take after SIGTERM to end and to be recorded; at least 3 s more than
     `post_timeout_s`."""

@@ -101,7 +101,13 @@ async def _deliver(
     publisher = await Publisher.open(
         connections.publishing, window=PUBLISH_WINDOW, timeout_s=settings.publish_timeout_s
     )
-    waits = Waits(inbox, publisher, most_in_memory=settings.memory_waits, briefly_s=settings.memory_wait_s)
+    waits = Waits(
+        inbox,
+        publisher,
+        most_in_memory=settings.memory_waits,
+        briefly_s=settings.memory_wait_s,
+        at_once=PUBLISH_WINDOW,
+    )
     crowd = _crowd(settings, inbox)
     slots, destinations = Slots(settings.post_slots), Destinations(pool, breaker=_breaker(settings))
     gate = Gate(
